@@ -1,0 +1,1 @@
+"""Configurations per table and figure of the paper, the quickstart and benchmarks."""

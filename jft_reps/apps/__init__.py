@@ -1,0 +1,1 @@
+"""The programs: parse flags, compose the rooms below, nothing else."""

@@ -1,0 +1,1 @@
+"""Hierarchies, records, sources and the generated picture world."""

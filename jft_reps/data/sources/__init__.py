@@ -1,0 +1,1 @@
+"""Raw material of several kinds, as streams of pictures with labels."""

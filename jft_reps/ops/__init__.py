@@ -1,0 +1,1 @@
+"""Pure tensor functions: pictures, boxes, losses."""

@@ -1,0 +1,65 @@
+"""The two protocols on which everything hangs: what is trained, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+Batch = Mapping[str, Any]
+Position = tuple[int, int, int]
+
+
+class Task(Protocol):
+  """Data, model and loss of one problem. The trainer knows nothing else about it.
+
+  A batch is a dict of tensors. It carries `id` (string, `[batch]`), so that results can be
+  restricted later without a second run, `position` (int64 `[batch, 3]`: epoch, shard in this
+  worker's order, record) and `dropped` (int64 `[batch, reasons]`, records skipped since the
+  previous example, by `data.reasons`), which the trainer counts.
+  """
+
+  def build(self) -> Any:
+    """Creates the model with all of its variables."""
+
+  def train_dataset(self, worker: int, workers: int, seed: int, position: Position) -> Any:
+    """An endless `tf.data.Dataset` of batches: graph ops only, a function of its arguments.
+
+    Args:
+      worker: index of this worker, `0 <= worker < workers`; may be a scalar int64 tensor.
+      workers: how many share the data.
+      seed: of order and augmentation.
+      position: (epoch, shard, record) of the first record to give; int64 tensor `[3]` or tuple.
+    """
+
+  def loss(self, model: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    """Scalar float32 loss of a batch, and scalars to plot, keyed by TensorBoard name."""
+
+  def trainable(self, model: Any) -> dict[str, Any]:
+    """The variables to train, keyed by their path in the checkpoint."""
+
+  def checkpoint_items(self, model: Any) -> dict[str, Any]:
+    """Everything of the model to save, keyed by path: variables and `ShardedVariable`s."""
+
+  def evaluators(self) -> Sequence["Evaluator"]:
+    """How this task is judged."""
+
+  def pictures(self, model: Any, batch: Batch) -> dict[str, Any]:
+    """Pictures for TensorBoard, uint8 `[n, height, width, 3]`, truth left, prediction right."""
+
+
+class Evaluator(Protocol):
+  """One way to judge a model on one evaluation set."""
+
+  name: str
+
+  def dataset(self) -> Any:
+    """A finite dataset of batches with `id`."""
+
+  def predict(self, model: Any, batch: Batch) -> Any:
+    """Predictions for a batch, as tensors whose first axis is the batch."""
+
+  def update(self, ids: Sequence[str], predictions: Any, truth: Any) -> None:
+    """Takes one batch's predictions and truth as NumPy arrays."""
+
+  def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
+    """Numbers by TensorBoard name, leaving out pictures by id."""

@@ -1,0 +1,1 @@
+"""Clusters, the trainer, optimizers, checkpoints and the monitor."""

@@ -1,0 +1,27 @@
+"""One TensorFlow import, few threads and the real data where it is present."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> pathlib.Path:
+  return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+  """Folder of real pictures, hierarchies and evaluation cases; skips where it is absent."""
+  path = pathlib.Path(os.environ.get("JFT_REPS_SHARED", ROOT.parent / "shared")) / "data"
+  if not path.is_dir():
+    pytest.skip(f"no real data at {path}")
+  return path
