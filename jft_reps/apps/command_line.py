@@ -1,0 +1,64 @@
+"""What every program does around its work: flags, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags, logging
+
+from jft_reps.errors import JftError
+
+PROGRAMS = ("train", "evaluate", "build_records", "hierarchy", "doctor")
+
+
+def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:
+  """Runs a program and turns what went wrong into one line on stderr and an exit code.
+
+  Args:
+    main: takes the arguments, program name first.
+    argv: instead of the process's own.
+  """
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  argv = list(sys.argv if argv is None else argv)
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.INFO)
+  logging.set_stderrthreshold("info")
+  try:
+    return main(argv) or 0
+  except JftError as e:
+    print(f"jft_reps: {e}", file=sys.stderr)
+    return e.exit_code
+  except flags.Error as e:
+    print(f"jft_reps: error[flags]: {e}", file=sys.stderr)
+    return 1
+  except BrokenPipeError:
+    # The reader of our output has gone, e.g. `| head`.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+  except KeyboardInterrupt:
+    return 130
+
+
+def parse(values: flags.FlagValues, argv: Sequence[str], description: str) -> list[str]:
+  """Parses a program's own flags; prints its help and ends where asked.
+
+  Returns:
+    The arguments that are not flags, without the program's name.
+  """
+  if {"--help", "-h", "--helpshort", "-help"} & set(argv[1:]):
+    print(f"{description.strip()}\n")
+    print(values.main_module_help() or values.get_help())
+    raise SystemExit(0)
+  return values(list(argv))[1:]
+
+
+def main() -> None:
+  """`jft-reps <program> …`, the same as `python -m jft_reps.apps.<program> …`."""
+  if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
+    print(f"usage: jft-reps {{{','.join(PROGRAMS)}}} [--help] …", file=sys.stderr)
+    sys.exit(0 if {"--help", "-h"} & set(sys.argv[1:2]) else 1)
+  program = importlib.import_module(f"jft_reps.apps.{sys.argv[1]}")
+  sys.exit(run(program.main, [f"jft-reps {sys.argv[1]}", *sys.argv[2:]]))

@@ -1,0 +1,118 @@
+"""Evaluates a checkpoint, or every checkpoint of a run as it comes.
+
+  python -m jft_reps.apps.evaluate --config=experiments/fig3_pretraining.py:random \\
+      --workdir=/tmp/run [--checkpoint=/tmp/run/ckpt-1000] [--follow]
+
+Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
+outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from jft_reps.apps import command_line, compose
+from jft_reps.apps.train import resolve
+from jft_reps.errors import ConfigError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
+flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
+flags.DEFINE_string("checkpoint", None, "A checkpoint without ending; default: the newest.",
+                    flag_values=FLAGS)
+flags.DEFINE_boolean("follow", False, "Evaluate checkpoints as they come, until DONE.",
+                     flag_values=FLAGS)
+flags.DEFINE_boolean("average", False, "Evaluate the moving average of the weights.",
+                     flag_values=FLAGS)
+flags.DEFINE_string("exclude_ids", None, "File of picture ids, one a line, to leave out of a "
+                    "second set of numbers.", flag_values=FLAGS)
+flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint until --follow gives up.",
+                   flag_values=FLAGS)
+
+
+def main(argv: Sequence[str]) -> int:
+  config, module = resolve(argv, FLAGS, __doc__)
+  if FLAGS.follow:
+    return follow(config, FLAGS.average, FLAGS.exclude_ids, FLAGS.timeout)
+  values = evaluate(config, FLAGS.checkpoint, FLAGS.average, FLAGS.exclude_ids)
+  print(json.dumps(values, indent=1, sort_keys=True))
+  _, _, row = FLAGS.config.partition(":")
+  return verdict(values, row.split(",")[0], getattr(module, "EXPECTED", []))
+
+
+def evaluate(config, checkpoint: str | None = None, average: bool = False,
+             exclude_file: str | None = None) -> dict[str, float]:
+  """Numbers of one checkpoint by TensorBoard name; definitions go to stderr."""
+  from jft_reps.training import initialise, monitor
+
+  task = compose.task(config)
+  model = task.build()
+  path = initialise.find(checkpoint or config.workdir)
+  monitor.load_model(path, task, model, average)
+  values: dict[str, float] = {}
+  for evaluator in task.evaluators():
+    found = monitor.judge(evaluator, model, exclude_ids=_excluded(exclude_file))
+    if getattr(evaluator, "last", None) is not None:
+      print(f"{evaluator.name}: {evaluator.last.definition}", file=sys.stderr)
+    values |= found
+  print(f"evaluated {path}", file=sys.stderr)
+  return values
+
+
+def follow(config, average: bool = False, exclude_file: str | None = None,
+           timeout: float | None = None) -> int:
+  """The monitor of a run directory, until its last checkpoint is evaluated."""
+  from jft_reps.training import monitor, run_directory
+
+  task = compose.task(config)
+  run = run_directory.RunDirectory(config.workdir)
+  monitor.Monitor(
+      task, run, config.train.get("keep_steps", ()), average, exclude_ids=_excluded(exclude_file),
+      details=class_results(task, run)).follow(timeout=timeout)
+  return 0
+
+
+def class_results(task, run):
+  """Writes each evaluation's AP per class beside its curves."""
+  from jft_reps.metrics import class_results as results
+
+  def write(evaluator, step: int) -> None:
+    if getattr(evaluator, "last", None) is not None:
+      folder = run.path / f"eval_{evaluator.name}"
+      folder.mkdir(exist_ok=True)
+      results.write_csv(evaluator.last, folder / f"per_class_{step}.csv", task.labels)
+      (folder / "definition.txt").write_text(evaluator.last.definition + "\n")
+
+  return write
+
+
+def _excluded(path: str | None) -> tuple[str, ...]:
+  if path is None:
+    return ()
+  try:
+    return tuple(pathlib.Path(path).read_text(encoding="utf-8").split())
+  except (OSError, UnicodeDecodeError) as e:
+    raise ConfigError("exclude-ids", path, str(e), "a text file of ids, one a line") from e
+
+
+def verdict(values, row: str, expected) -> int:
+  """Compares with what the paper reports for a row; 1 if a number is outside its tolerance."""
+  failed = False
+  for name, metric, value, tolerance, source, mark in expected:
+    if name != row or value is None:
+      continue
+    found = values.get(metric)
+    good = found is not None and abs(found - value) <= tolerance
+    failed |= not good
+    print(f"{metric}: {'n/a' if found is None else f'{found:.4f}'}, expected {value} ± {tolerance} "
+          f"({source}, {mark}): {'ok' if good else 'OUTSIDE'}")
+  return int(failed)
+
+
+if __name__ == "__main__":
+  sys.exit(command_line.run(main))

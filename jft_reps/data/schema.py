@@ -1,0 +1,171 @@
+"""One `tf.train.Example` per picture, with the keys of TensorFlow Model Garden.
+
+Label ids and confidences are lists, never dense vectors: a picture of JFT carries
+1.26 labels of 18,291 on average (Sun et al. 2017, section 3), so a dense vector
+would outweigh the picture. Boxes are normalised to [0, 1]. Keypoints of all objects
+of a picture lie one object after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps import errors
+
+ENCODED = "image/encoded"
+FORMAT = "image/format"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+SOURCE_ID = "image/source_id"
+LABEL = "image/class/label"
+CONFIDENCE = "image/class/confidence"
+UNKNOWN = "image/class/unknown"
+BOX = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
+OBJECT_LABEL = "image/object/class/label"
+OBJECT_MASK = "image/object/mask"
+KEYPOINT = tuple(f"image/object/keypoint/{part}" for part in ("y", "x", "visibility"))
+SEGMENTATION = "image/segmentation/class/encoded"
+
+
+def _bytes(*values: bytes) -> tf.train.Feature:
+  return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _ints(values: Sequence[int]) -> tf.train.Feature:
+  return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(v) for v in values]))
+
+
+def _floats(values: Sequence[float]) -> tf.train.Feature:
+  return tf.train.Feature(float_list=tf.train.FloatList(value=[float(v) for v in values]))
+
+
+def _expect(condition: bool, picture_id: str, found: str, expected: str) -> None:
+  if not condition:
+    raise errors.DataError(
+        "bad-example", f"picture {errors.printable(picture_id)}", found, expected
+    )
+
+
+def _objects(
+    picture_id: str,
+    boxes: Sequence[Sequence[float]],
+    object_labels: Sequence[int] | None,
+    object_masks: Sequence[bytes] | None,
+    keypoints: Sequence[Sequence[Sequence[float]]] | None,
+) -> dict[str, tf.train.Feature]:
+  """Features of the objects of one picture, checked against one another."""
+  box = np.asarray(boxes, np.float64).reshape(len(boxes), -1)
+  _expect(box.shape[1] == 4 or not len(box), picture_id, f"boxes of {box.shape}", "[objects, 4]")
+  _expect(bool(np.isfinite(box).all()), picture_id, "a box that is not finite", "numbers")
+  sides = box.T if len(box) else np.zeros((4, 0))
+  feature = {key: _floats(side) for key, side in zip(BOX, sides, strict=True)}
+  if object_labels is not None:
+    found = f"{len(object_labels)} object labels"
+    _expect(len(object_labels) == len(box), picture_id, found, f"{len(box)}, one per box")
+    feature[OBJECT_LABEL] = _ints(object_labels)
+  if object_masks is not None:
+    found = f"{len(object_masks)} masks"
+    _expect(len(object_masks) == len(box), picture_id, found, f"{len(box)}, one per box")
+    feature[OBJECT_MASK] = _bytes(*object_masks)
+  if keypoints is not None:
+    points = np.asarray(keypoints, np.float64)
+    fits = not len(box) or (points.ndim == 3 and points.shape[::2] == (len(box), 3))
+    _expect(fits, picture_id, f"keypoints of {points.shape}", f"[{len(box)}, points, 3]")
+    y, x, visible = points.reshape(-1, 3).T if points.size else ((), (), ())
+    feature.update(zip(KEYPOINT, (_floats(y), _floats(x), _ints(visible)), strict=True))
+  return feature
+
+
+def encode(
+    picture_id: str,
+    encoded: bytes,
+    image_format: str,
+    height: int,
+    width: int,
+    labels: Sequence[int],
+    confidences: Sequence[float] | None = None,
+    unknown: Sequence[int] | None = None,
+    boxes: Sequence[Sequence[float]] | None = None,
+    object_labels: Sequence[int] | None = None,
+    object_masks: Sequence[bytes] | None = None,
+    keypoints: Sequence[Sequence[Sequence[float]]] | None = None,
+    segmentation: bytes | None = None,
+) -> bytes:
+  """Serialises one picture.
+
+  Args:
+    picture_id: unique name of the picture; its hash decides the shard.
+    encoded: the JPEG or PNG file.
+    image_format: `jpeg` or `png`.
+    height: pixels.
+    width: pixels.
+    labels: class indices of the whole picture, in any order, ancestors left out.
+    confidences: one in [0, 1] per label; left out means 1.
+    unknown: class indices whose absence from `labels` says nothing.
+    boxes: `[objects, 4]` as ymin, xmin, ymax, xmax, normalised.
+    object_labels: class index per box.
+    object_masks: one PNG per box, of the size of the picture.
+    keypoints: `[objects, points, 3]` as y, x (normalised) and visibility 0, 1 or 2.
+    segmentation: PNG with a class index per pixel.
+
+  Returns:
+    The serialised `tf.train.Example`.
+
+  Raises:
+    errors.DataError: the lists do not fit together.
+  """
+  feature = {
+      SOURCE_ID: _bytes(picture_id.encode("utf-8", "surrogateescape")),
+      ENCODED: _bytes(encoded),
+      FORMAT: _bytes(image_format.encode()),
+      HEIGHT: _ints([height]),
+      WIDTH: _ints([width]),
+      LABEL: _ints(labels),
+  }
+  if confidences is not None:
+    found = f"{len(confidences)} confidences"
+    _expect(len(confidences) == len(labels), picture_id, found, f"{len(labels)}, one per label")
+    feature[CONFIDENCE] = _floats(confidences)
+  if unknown is not None:
+    feature[UNKNOWN] = _ints(unknown)
+  if boxes is not None:
+    feature.update(_objects(picture_id, boxes, object_labels, object_masks, keypoints))
+  if segmentation is not None:
+    feature[SEGMENTATION] = _bytes(segmentation)
+  return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def _list(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
+  return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+
+def picture_features() -> dict[str, tf.io.FixedLenSequenceFeature]:
+  """Parsing specification of what classification needs; every value is a list `[n]`.
+
+  Lists for `image/encoded` and `image/source_id` too, so that a picture that is
+  missing, present once or given twice can be told apart.
+  """
+  return {
+      ENCODED: _list(tf.string),
+      SOURCE_ID: _list(tf.string),
+      LABEL: _list(tf.int64),
+      CONFIDENCE: _list(tf.float32),
+      UNKNOWN: _list(tf.int64),
+  }
+
+
+def object_features() -> dict[str, tf.io.FixedLenSequenceFeature]:
+  """Parsing specification of boxes, masks and keypoints; every value is a list `[n]`."""
+  y, x, visibility = KEYPOINT
+  return {
+      **{side: _list(tf.float32) for side in BOX},
+      OBJECT_LABEL: _list(tf.int64),
+      OBJECT_MASK: _list(tf.string),
+      y: _list(tf.float32),
+      x: _list(tf.float32),
+      visibility: _list(tf.int64),
+      SEGMENTATION: _list(tf.string),
+  }

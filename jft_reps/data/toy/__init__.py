@@ -1,0 +1,1 @@
+"""The parts of the generated picture world; `jft_reps.data.toy_world` is its public face."""

@@ -1,0 +1,115 @@
+"""Convolution and pooling whose padding does not depend on the picture's size.
+
+TensorFlow's SAME padding of a strided kernel puts the odd row at the end for even sizes and
+on both sides for odd ones, so the sampled positions move with the size and weights do not
+carry over between output strides. Here the padding of a strided kernel is always symmetric,
+and output `i` of stride `s` is centred on input `s * i`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+import tf_keras
+
+
+class Layer(tf_keras.layers.Layer):
+  """A layer that creates float32 variables in its constructor and never casts on its own.
+
+  Keras picks the TF1 or TF2 base class anew at each construction and swaps it into the
+  *class*, so that one model built inside `tf.Graph` would turn every living layer into a TF1
+  layer. Here the TF2 base stays.
+  """
+
+  _auto_get_config = False
+
+  def __new__(cls, *args, **kwargs):
+    del args, kwargs
+    return tf.Module.__new__(cls)
+
+  def __init__(self, name: str | None = None):
+    super().__init__(name=name, dtype="float32", autocast=False)
+
+
+def truncated_normal(stddev: float):
+  """Initializer: normal cut at two sigma, widened so that `stddev` holds after the cut.
+
+  It draws from TensorFlow's global generator: `tf.random.set_seed` repeats it, which
+  tf_keras's own initializers do not do.
+  """
+  after_cut = 0.8796256610342398  # the standard deviation of a unit normal cut at +-2
+
+  def initializer(shape, dtype=tf.float32, **unused):
+    del unused
+    return tf.random.truncated_normal(shape, stddev=stddev / after_cut, dtype=dtype)
+
+  return initializer
+
+
+def he_normal(fan_in: int):
+  """He et al. 2015 (arXiv:1502.01852): variance 2 / fan_in, as slim's variance scaling."""
+  return truncated_normal(math.sqrt(2.0 / fan_in))
+
+
+class Conv2D(Layer):
+  """Square convolution without bias, symmetric zero padding, He initialisation.
+
+  Args:
+    in_channels: channels of the input.
+    out_channels: channels of the output.
+    kernel_size: odd side of the kernel.
+    stride: default stride; output `[batch, ceil(height / stride), ceil(width / stride), out]`.
+    rate: default atrous rate: distance of the kernel's taps in pixels.
+  """
+
+  def __init__(
+      self,
+      in_channels: int,
+      out_channels: int,
+      kernel_size: int,
+      stride: int = 1,
+      rate: int = 1,
+      name: str | None = None,
+  ):
+    super().__init__(name=name)
+    if kernel_size % 2 != 1:
+      raise ValueError(f"kernel_size is {kernel_size}; symmetric padding needs an odd one")
+    self.stride, self.rate = stride, rate
+    self.kernel = self.add_weight(
+        name="kernel",
+        shape=[kernel_size, kernel_size, in_channels, out_channels],
+        initializer=he_normal(kernel_size * kernel_size * in_channels),
+    )
+
+  def call(self, x: tf.Tensor, stride: int | None = None, rate: int | None = None) -> tf.Tensor:
+    """`[batch, height, width, in]` to `[batch, height', width', out]`, in the dtype of `x`."""
+    stride = self.stride if stride is None else stride
+    rate = self.rate if rate is None else rate
+    if stride > 1 and rate > 1:
+      raise ValueError(f"stride {stride} and rate {rate}: one of the two must be 1")
+    kernel = tf.cast(self.kernel, x.dtype)
+    if stride == 1:
+      # Symmetric for odd kernels. `convolution` (space to batch) and not `conv2d`, whose
+      # gradient knows no dilation on CPUs without oneDNN.
+      return tf.nn.convolution(x, kernel, strides=1, padding="SAME", dilations=rate)
+    reach = kernel.shape[0] // 2
+    padding = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
+    return tf.nn.conv2d(x, kernel, strides=stride, padding=padding)
+
+
+def max_pool(x: tf.Tensor, size: int = 3, stride: int = 2, padding: str = "symmetric") -> tf.Tensor:
+  """Max pooling of `[batch, height, width, channels]` that is nowhere negative (after ReLU).
+
+  Args:
+    x: activations, at least zero everywhere: zeros stand for "nothing" in the padding.
+    size: odd side of the window.
+    stride: distance of the windows; the output has `ceil(height / stride)` rows.
+    padding: "symmetric" (as torchvision) or "same" (TensorFlow's and slim's pool1: at even
+      sizes the window starts at the pixel and does not straddle it).
+  """
+  if padding == "symmetric":
+    reach = size // 2
+    x = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    return tf.nn.max_pool2d(x, size, stride, padding="VALID")
+  return tf.nn.max_pool2d(x, size, stride, padding="SAME")

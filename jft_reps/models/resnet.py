@@ -1,0 +1,308 @@
+"""Residual networks, version 1, whose weights are the same at every output stride.
+
+He et al. 2015 (arXiv:1512.03385): bottleneck units, the ReLU after the addition. The stages are
+named conv1 to conv5 as there; conv2 begins with the pooling. A stage knows its channels, and
+`ResNet.feature_info` tells the stride at which each stage comes out.
+
+Three networks of this name differ in where a stage takes its stride (`stride_placement`):
+
+  first_1x1  the first unit's first convolution: He et al., Caffe, Keras
+  first_3x3  the first unit's 3x3 convolution: "v1.5", torchvision
+  last_3x3   the last unit's 3x3 convolution: slim, where conv5 has none, so that conv2, conv3
+             and conv4 come out at twice the stride of the others
+
+With a smaller `output_stride` the strides beyond it become atrous rates (Chen et al. 2017,
+arXiv:1606.00915). For the features to be the strided network's at the positions both
+have, each 3x3 convolution needs the rate of the grid that it *reads* there: in the unit that
+lost its stride this is the previous rate where the 3x3 itself had the stride, but already the
+new rate where the 1x1 before it had it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from jft_reps import errors
+from jft_reps.models import batch_norm as bn
+from jft_reps.models import layers
+
+STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
+UNITS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+STRIDE_PLACEMENTS = ("first_1x1", "first_3x3", "last_3x3")
+OUTPUT_STRIDES = (8, 16, 32)
+_STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+  """What a stage gives: `channels` at one position per `stride` x `stride` pixels."""
+
+  channels: int
+  stride: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """How one unit samples: its stride, and the rate of its 3x3 convolution."""
+
+  stride: int = 1
+  rate: int = 1
+
+
+def stage_steps(
+    units: int, stride: int, placement: str, rate: int = 1, dilate: bool = False
+) -> tuple[Step, ...]:
+  """Strides and rates of a stage's units.
+
+  Args:
+    units: units of the stage.
+    stride: what the stage divides its input's size by, or would if it were not dilated.
+    placement: one of `STRIDE_PLACEMENTS`.
+    rate: atrous rate at which the stage's input is read.
+    dilate: turn the stride into rate.
+  """
+  strided = units - 1 if placement == "last_3x3" else 0
+  after = rate * stride if dilate else rate
+  at_stride = Step(1 if dilate else stride, after if placement == "first_1x1" else rate)
+  steps = [Step(rate=rate)] * strided + [at_stride]
+  return tuple(steps + [Step(rate=after)] * (units - 1 - strided))
+
+
+class Unit(layers.Layer):
+  """A bottleneck unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut.
+
+  Args:
+    in_channels: channels of the input.
+    base_channels: channels inside.
+    out_channels: channels of the output; where they differ from the input's, the shortcut is a
+      1x1 convolution, elsewhere the input itself.
+    stride_on_1x1: the stride is taken by the first convolution and not by the second.
+    norm: momentum and epsilon of `BatchNorm`, by name.
+  """
+
+  def __init__(
+      self,
+      in_channels: int,
+      base_channels: int,
+      out_channels: int,
+      stride_on_1x1: bool,
+      norm: dict[str, float],
+      name: str | None = None,
+  ):
+    super().__init__(name=name)
+    self.stride_on_1x1 = stride_on_1x1
+    self.shortcut = self.shortcut_norm = None
+    if in_channels != out_channels:
+      self.shortcut = layers.Conv2D(in_channels, out_channels, 1)
+      self.shortcut_norm = bn.BatchNorm(out_channels, **norm)
+    self.conv1 = layers.Conv2D(in_channels, base_channels, 1)
+    self.norm1 = bn.BatchNorm(base_channels, **norm)
+    self.conv2 = layers.Conv2D(base_channels, base_channels, 3)
+    self.norm2 = bn.BatchNorm(base_channels, **norm)
+    self.conv3 = layers.Conv2D(base_channels, out_channels, 1)
+    self.norm3 = bn.BatchNorm(out_channels, **norm)
+
+  def call(
+      self, x: tf.Tensor, stride: int = 1, rate: int = 1, batch_norm: str = "train"
+  ) -> tf.Tensor:
+    """`[batch, h, w, in]` to `[batch, ceil(h / stride), ceil(w / stride), out]`."""
+    stride1, stride2 = (stride, 1) if self.stride_on_1x1 else (1, stride)
+    shortcut = x
+    if self.shortcut is not None:
+      shortcut = self.shortcut_norm(self.shortcut(x, stride=stride), mode=batch_norm)
+    elif stride > 1:
+      shortcut = x[:, ::stride, ::stride, :]
+    y = tf.nn.relu(self.norm1(self.conv1(x, stride=stride1), mode=batch_norm))
+    y = tf.nn.relu(self.norm2(self.conv2(y, stride=stride2, rate=rate), mode=batch_norm))
+    y = self.norm3(self.conv3(y), mode=batch_norm)
+    return tf.nn.relu(shortcut + y)
+
+
+class Stem(layers.Layer):
+  """conv1: one strided convolution."""
+
+  def __init__(self, channels: int, kernel_size: int, stride: int, norm: dict[str, float], name):
+    super().__init__(name=name)
+    self.conv = layers.Conv2D(3, channels, kernel_size, stride=stride)
+    self.norm = bn.BatchNorm(channels, **norm)
+
+  def call(self, x: tf.Tensor, batch_norm: str = "train") -> tf.Tensor:
+    """Pictures `[batch, height, width, 3]` to features."""
+    return tf.nn.relu(self.norm(self.conv(x), mode=batch_norm))
+
+
+class Stage(layers.Layer):
+  """conv2 to conv5: units of one width, `unit_1`, `unit_2`, ...
+
+  Args:
+    in_channels: channels of the input.
+    base_channels: channels inside the units; four times as many come out.
+    steps: the units' default strides and rates.
+    placement: one of `STRIDE_PLACEMENTS`.
+    norm: momentum and epsilon of `BatchNorm`, by name.
+    pool_padding: padding of a max pooling before the first unit; None: no pooling.
+  """
+
+  def __init__(
+      self,
+      in_channels: int,
+      base_channels: int,
+      steps: Sequence[Step],
+      placement: str,
+      norm: dict[str, float],
+      pool_padding: str | None = None,
+      name: str | None = None,
+  ):
+    super().__init__(name=name)
+    self.steps, self.placement, self.pool_padding = tuple(steps), placement, pool_padding
+    for i in range(len(self.steps)):
+      unit = Unit(in_channels, base_channels, 4 * base_channels, placement == "first_1x1", norm)
+      setattr(self, f"unit_{i + 1}", unit)
+      in_channels = 4 * base_channels
+
+  def call(
+      self, x: tf.Tensor, batch_norm: str = "train", stride: int | None = None
+  ) -> tf.Tensor:
+    """Features `[batch, h, w, in]` to `[batch, h', w', out]`.
+
+    Args:
+      x: features of the previous stage, or crops of them.
+      batch_norm: one of `batch_norm.MODES`.
+      stride: replaces the network's stride and rates: the units divide the size by it,
+        undilated.
+    """
+    steps = self.steps
+    if stride is not None:
+      steps = stage_steps(len(steps), stride, self.placement)
+    if self.pool_padding is not None:
+      x = layers.max_pool(x, padding=self.pool_padding)
+    for i, step in enumerate(steps):
+      unit = getattr(self, f"unit_{i + 1}")
+      x = unit(x, stride=step.stride, rate=step.rate, batch_norm=batch_norm)
+    return x
+
+
+class ResNet(layers.Layer):
+  """A backbone of five named stages.
+
+  Args:
+    depth: 50, 101 or 152; 26 (two units per stage) for laptops.
+    width: factor on all channels, rounded to multiples of 8.
+    output_stride: 8, 16 or 32; strides beyond it become atrous rates.
+    stride_placement: see the module; an imported checkpoint prescribes it. `last_3x3` follows
+      slim in the padding of the pooling too.
+    batch_norm_momentum: 0.997 as slim; 0.9 for runs of a few hundred steps.
+    batch_norm_epsilon: as slim and He et al.
+    compute_dtype: "float32" or "bfloat16": of activations and convolutions. Variables, moving
+      statistics and the moments of a batch are float32.
+    stem: "imagenet" (7x7, stride 2, then pooling), "small" (3x3, stride 2) or "small_stride_1"
+      (3x3) without pooling, for pictures of 32 to 96 pixels. The small ones divide the
+      strides of all later stages by 2 or 4.
+    scale_inputs: pictures hold 0 to 255 and are brought to [-1, 1]; otherwise taken as they are.
+
+  Attributes:
+    conv1, conv2, conv3, conv4, conv5: the stages.
+    feature_info: `Feature` by stage name.
+  """
+
+  def __init__(
+      self,
+      depth: int = 101,
+      width: float = 1.0,
+      output_stride: int = 32,
+      stride_placement: str = "first_1x1",
+      batch_norm_momentum: float = 0.997,
+      batch_norm_epsilon: float = 1e-5,
+      compute_dtype: str = "float32",
+      stem: str = "imagenet",
+      scale_inputs: bool = True,
+      name: str | None = None,
+  ):
+    super().__init__(name=name)
+    _check("depth", depth, UNITS)
+    _check("output_stride", output_stride, OUTPUT_STRIDES)
+    _check("stride_placement", stride_placement, STRIDE_PLACEMENTS)
+    _check("compute_dtype", compute_dtype, ("float32", "bfloat16"))
+    _check("stem", stem, _STEMS)
+    self.scale_inputs, self.activation_dtype = scale_inputs, tf.as_dtype(compute_dtype)
+    norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
+    kernel_size, stride, pool = _STEMS[stem]
+    slim = stride_placement == "last_3x3"
+    channels = _channels(64, width)
+    self.conv1 = Stem(channels, kernel_size, stride, norm, name="conv1")
+    info = {"conv1": Feature(channels, stride)}
+    stride, rate = stride * (2 if pool else 1), 1
+    for i, (stage, units) in enumerate(zip(STAGES[1:], UNITS[depth])):
+      own_stride = 1 if stage == ("conv5" if slim else "conv2") else 2
+      dilate = stride * own_stride > output_stride
+      steps = stage_steps(units, own_stride, stride_placement, rate, dilate)
+      stride, rate = (stride, rate * own_stride) if dilate else (stride * own_stride, rate)
+      pooling = ("same" if slim else "symmetric") if pool and i == 0 else None
+      base = _channels(64 * 2**i, width)
+      layer = Stage(channels, base, steps, stride_placement, norm, pooling, name=stage)
+      setattr(self, stage, layer)
+      channels = 4 * base
+      info[stage] = Feature(channels, stride)
+    self.feature_info = info
+
+  def call(
+      self,
+      images: tf.Tensor,
+      batch_norm: str = "train",
+      stages: Sequence[str] | None = None,
+      frozen_through: str | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Features by stage name, `[batch, ceil(h / stride), ceil(w / stride), channels]`.
+
+    Args:
+      images: `[batch, height, width, 3]`, uint8 or float.
+      batch_norm: one of `batch_norm.MODES`.
+      stages: which to give; stages beyond the last of them are not computed. None: all.
+      frozen_through: up to and with this stage, moving statistics are used and left alone, and
+        no gradient passes: the paper's frozen features with "conv4".
+    """
+    wanted = STAGES if stages is None else tuple(stages)
+    for stage in (*wanted, *([frozen_through] if frozen_through else [])):
+      _check("stage", stage, STAGES)
+    frozen = 0 if frozen_through is None else STAGES.index(frozen_through) + 1
+    x, features = self.scale(images), {}
+    for i, stage in enumerate(STAGES[: 1 + max(map(STAGES.index, wanted), default=-1)]):
+      x = getattr(self, stage)(x, batch_norm="frozen" if i < frozen else batch_norm)
+      if i + 1 == frozen:
+        x = tf.stop_gradient(x)
+      features[stage] = x
+    return {stage: features[stage] for stage in wanted}
+
+  def run_stage(
+      self, stage: str, x: tf.Tensor, batch_norm: str = "train", stride: int | None = None
+  ) -> tf.Tensor:
+    """One of conv2 to conv5 alone, on features or on crops of any float type.
+
+    The same variables as in the whole network. `stride` replaces the stage's stride and rates,
+    so that a detector can run conv5 on crops with stride 1 or 2 whatever the output stride.
+    """
+    _check("stage", stage, STAGES[1:])
+    x = tf.cast(x, self.activation_dtype)
+    return getattr(self, stage)(x, batch_norm=batch_norm, stride=stride)
+
+  def scale(self, images: tf.Tensor) -> tf.Tensor:
+    """Pixels 0 to 255 to [-1, 1] in the compute dtype (section 4 of the paper).
+
+    Subtracting first is exact for bytes in bfloat16, whose eight bits cannot hold most x / 127.5.
+    """
+    images = tf.cast(images, self.activation_dtype)
+    return (images - 127.5) / 127.5 if self.scale_inputs else images
+
+
+def _channels(channels: int, width: float) -> int:
+  return max(8, 8 * round(channels * width / 8))
+
+
+def _check(what: str, found, allowed) -> None:
+  if found not in allowed:
+    raise errors.ConfigError(
+        "resnet", what, repr(found), "one of " + ", ".join(str(value) for value in allowed)
+    )

@@ -1,0 +1,72 @@
+"""The variables of a model by path, as checkpoints and optimizer slots name them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slices:
+  """One tensor that lives as several variables, cut along one axis.
+
+  Attributes:
+    full_shape: shape of the whole tensor.
+    axis: the axis along which it is cut.
+    parts: the variables in order; their sizes on `axis` add up to the whole.
+  """
+
+  full_shape: tuple[int, ...]
+  axis: int
+  parts: tuple[tf.Variable, ...]
+
+  def offsets(self) -> tuple[tuple[int, ...], ...]:
+    """Where each part begins in the whole tensor, one index per axis."""
+    starts, start = [], 0
+    for part in self.parts:
+      starts.append(tuple(start if i == self.axis else 0 for i in range(len(self.full_shape))))
+      start += part.shape[self.axis]
+    return tuple(starts)
+
+
+def named_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
+  """Every variable of a module once, keyed by its path of public attributes.
+
+  Paths read like `conv2/unit_1/conv1/kernel`; elements of lists are named by index, of dicts by
+  key. Order is that of definition. A variable reachable twice keeps its first path, and
+  the parts of a `Slices` appear only as that.
+
+  Raises:
+    ValueError: the module owns variables that no public attribute leads to; a checkpoint
+      by path would lose them.
+  """
+  found: dict[str, tf.Variable | Slices] = {}
+  seen: set[int] = set()
+
+  def walk(node: Any, path: tuple[str, ...]) -> None:
+    if id(node) in seen:
+      return
+    if isinstance(node, tf.Variable | Slices):
+      found["/".join(path)] = node
+      seen.update(id(part) for part in getattr(node, "parts", ()))
+      children = {}
+    elif isinstance(node, tf.Module):
+      children = {key: child for key, child in vars(node).items() if not key.startswith("_")}
+    elif isinstance(node, Mapping):
+      children = node
+    elif isinstance(node, list | tuple):
+      children = dict(enumerate(node))
+    else:
+      return
+    seen.add(id(node))
+    for key, child in children.items():
+      walk(child, (*path, str(key)))
+
+  walk(module, ())
+  lost = [variable.name for variable in module.variables if id(variable) not in seen]
+  if lost:
+    raise ValueError(f"no public attribute leads to {len(lost)} variables: {lost[:5]}")
+  return found

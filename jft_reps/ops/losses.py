@@ -1,0 +1,55 @@
+"""Losses over logits, always in float32, whatever the network computes in."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from jft_reps import errors
+
+REDUCTIONS = ("sum_classes", "mean")
+
+
+def sigmoid_cross_entropy(
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    mask: tf.Tensor | None = None,
+    reduction: str = "sum_classes",
+) -> tf.Tensor:
+  """Logistic loss of every label; a label that is not present counts as negative.
+
+  The loss of Sun et al. 2017, section 4. The paper does not say how it is reduced. Summed over
+  classes it goes with RMSProp's epsilon of 1.0; a mean over 18,291 classes would shrink
+  gradients by as much, and that optimizer would hardly move.
+
+  Args:
+    logits: `[batch, classes]`, any float type.
+    targets: `[batch, classes]`, 1 where the label is present and 0 elsewhere, any type (uint8
+      travels cheapest); values between are soft labels.
+    mask: `[batch, classes]`, true where the label is *unknown*: no loss, no gradient.
+    reduction: "sum_classes" sums over classes and averages over the batch; "mean" averages
+      over all labels that are known.
+
+  Returns:
+    A float32 scalar.
+
+  Raises:
+    ConfigError: the reduction is neither.
+  """
+  if reduction not in REDUCTIONS:
+    raise errors.ConfigError(
+        "loss-reduction", "reduction", repr(reduction), " or ".join(map(repr, REDUCTIONS))
+    )
+  losses = tf.nn.sigmoid_cross_entropy_with_logits(
+      labels=tf.cast(targets, tf.float32), logits=tf.cast(logits, tf.float32)
+  )
+  known = None
+  if mask is not None:
+    known = tf.logical_not(tf.cast(mask, tf.bool))
+    losses = tf.where(known, losses, 0.0)
+  if reduction == "sum_classes":
+    return tf.reduce_mean(tf.reduce_sum(losses, axis=1))
+  if known is None:
+    return tf.reduce_mean(losses)
+  return tf.math.divide_no_nan(
+      tf.reduce_sum(losses), tf.reduce_sum(tf.cast(known, tf.float32))
+  )

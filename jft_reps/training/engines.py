@@ -1,0 +1,169 @@
+"""How pushes are driven: by this process itself, or by a coordinator over its workers."""
+
+from __future__ import annotations
+
+import collections
+import faulthandler
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from jft_reps.errors import ClusterError
+from jft_reps.task import Task
+from jft_reps.training.cluster import Cluster
+from jft_reps.training.state import TrainState
+from jft_reps.training.step import Push, TrainStep
+
+
+class OneProcess:
+  """Steps on this process's devices: one device or `MirroredStrategy`."""
+
+  def __init__(self, task: Task, state: TrainState, step: TrainStep,
+               strategy: tf.distribute.Strategy, seed: int):
+    self._step = step
+    if strategy.num_replicas_in_sync > 1:
+      dataset = strategy.distribute_datasets_from_function(
+          lambda context: task.train_dataset(0, 1, seed, state.position[0]))
+    else:
+      dataset = task.train_dataset(0, 1, seed, state.position[0])
+    self._iterator = iter(dataset)
+    self._run = tf.function(lambda: step(self._iterator))
+
+  def run(self, pushes: int) -> Iterator[Push]:
+    """Makes `pushes` pushes and yields what each reports."""
+    for _ in range(pushes):
+      yield self._step.decode(self._run())
+
+  def stop(self) -> None:
+    """Nothing is in flight between pushes."""
+
+
+class Coordinated:
+  """Closures on the workers of a parameter-server cluster, a bounded number in flight.
+
+  Each slot is a thread that schedules one closure and waits for it, so that a slow worker holds
+  up nobody else. Downpour SGD: a closure is one push, or `inner_steps` pushes in a row to
+  amortise scheduling.
+
+  Args:
+    task: gives each worker its data.
+    state: variables on the servers.
+    step: the push.
+    coordinator: of the strategy under which `state` was made.
+    cluster: addresses, for messages.
+    seed: of order and augmentation.
+    in_flight: closures scheduled and not finished; default two per worker.
+    inner_steps: pushes per closure.
+    startup_delay: pushes between the start of one worker and the next (slim's staggering).
+    liveness_timeout: seconds without any push until the run counts as stalled.
+  """
+
+  def __init__(self, task: Task, state: TrainState, step: TrainStep,
+               coordinator: tf.distribute.coordinator.ClusterCoordinator, cluster: Cluster,
+               seed: int, in_flight: int | None = None, inner_steps: int = 1,
+               startup_delay: int = 0, liveness_timeout: float = 600.0):
+    self._step, self._coordinator, self._cluster = step, coordinator, cluster
+    self._limit = in_flight or 2 * len(cluster.workers)
+    self._inner, self._delay, self._timeout = inner_steps, startup_delay, liveness_timeout
+    self._tickets: queue.SimpleQueue = queue.SimpleQueue()
+    self._results: queue.SimpleQueue = queue.SimpleQueue()
+    self._threads: list[threading.Thread] = []
+    self._heard = collections.defaultdict(lambda: time.monotonic())
+    self._pushed = 0
+    workers = len(cluster.workers)
+    index = tf.distribute.coordinator.experimental_get_current_worker_index
+
+    @tf.function
+    def dataset():
+      worker = tf.cast(index(), tf.int64)
+      return task.train_dataset(worker, workers, seed, tf.gather(state.position, worker))
+
+    with coordinator.strategy.scope():
+      self._iterator = iter(coordinator.create_per_worker_dataset(dataset))
+
+    @tf.function
+    def push(iterator):
+      worker = tf.cast(index(), tf.int32)
+      # The trainer's own loop would hide an input error as the end of the data.
+      return tf.stack([step(iterator, worker) for _ in range(inner_steps)])
+
+    self._push = push
+
+  def run(self, pushes: int) -> Iterator[Push]:
+    """Makes at least `pushes` pushes and yields what each reports, in order of arrival.
+
+    Raises:
+      ClusterError: no push arrived for `liveness_timeout` seconds; names the silent workers.
+      tf.errors.OpError: what failed on a worker or server.
+    """
+    closures = -(-pushes // self._inner)
+    for _ in range(closures):
+      self._tickets.put(True)
+    finished = 0
+    self._last = time.monotonic()
+    while finished < closures:
+      self._start_slots()
+      try:
+        result = self._results.get(timeout=1.0)
+      except queue.Empty:
+        self._check_alive()
+        continue
+      if isinstance(result, BaseException):
+        raise self._first_error(result)
+      finished += 1
+      self._last = time.monotonic()
+      for row in result:
+        push = self._step.decode(row)
+        self._heard[push.worker] = self._last
+        self._pushed += 1
+        yield push
+
+  def _start_slots(self) -> None:
+    wanted = self._limit
+    if not self._pushed:
+      wanted = 1  # the first closure traces; the others find the graph ready
+    elif self._delay:
+      wanted = min(wanted, 1 + self._pushed // self._delay)
+    while len(self._threads) < wanted:
+      thread = threading.Thread(target=self._slot, name="push", daemon=True)
+      self._threads.append(thread)
+      thread.start()
+
+  def _slot(self) -> None:
+    while self._tickets.get():
+      try:
+        value = self._coordinator.schedule(self._push, args=(self._iterator,))
+        self._results.put(value.fetch())
+      except BaseException as e:  # noqa: B036 - handed to the trainer's thread
+        self._results.put(e)
+        return
+
+  def _first_error(self, error: BaseException) -> BaseException:
+    """The error behind a cancelled closure: the coordinator keeps the one that came first."""
+    if isinstance(error, tf.errors.CancelledError):
+      try:
+        self._coordinator.join()
+      except Exception as first:  # noqa: BLE001
+        return first
+    return error
+
+  def _check_alive(self) -> None:
+    now = time.monotonic()
+    silent = now - self._last
+    if silent < self._timeout:
+      return
+    since = {w: now - self._heard[w] for w in range(len(self._cluster.workers))}
+    worst = sorted(since, key=since.get, reverse=True)[:5]
+    faulthandler.dump_traceback(file=sys.stderr, all_threads=False)
+    names = ", ".join(f"worker {w} ({self._cluster.workers[w]})" for w in worst)
+    raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress",
+                       f"Longest silent: {names}; a server may be frozen too.")
+
+  def stop(self) -> None:
+    """Ends the slots; a closure that never returns keeps its daemon thread."""
+    for _ in self._threads:
+      self._tickets.put(False)

@@ -1,0 +1,112 @@
+"""What the pushes report, as curves, lines, a quarantine list and a verdict on lost steps."""
+
+from __future__ import annotations
+
+import collections
+import json
+import time
+from collections.abc import Sequence
+
+from absl import logging
+
+from jft_reps.errors import NumericError
+from jft_reps.training.events import Events
+from jft_reps.training.run_directory import RunDirectory
+from jft_reps.training.step import Push
+
+_LISTED_PER_REASON = 20
+_WINDOW = 1000  # pushes over which the share of skipped ones is judged
+
+
+class PushLog:
+  """Averages pushes into TensorBoard and `metrics.jsonl`; stops a run that keeps failing.
+
+  Args:
+    run: where to write.
+    reasons: names of the reasons for dropped records.
+    every: pushes per point.
+    max_skipped: not-finite pushes in a row that are still borne.
+  """
+
+  def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int):
+    self._run, self._reasons = run, reasons
+    self._every, self._max_skipped = every, max_skipped
+    self._events = Events(run.path / "train")
+    self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
+    self._in_a_row = 0
+    self._listed: collections.Counter[int] = collections.Counter()
+    self._dropped = self._images = 0
+    self._clear()
+
+  def _clear(self) -> None:
+    self._sums: collections.Counter[str] = collections.Counter()
+    self._finite = self._pushes = self._interval_images = self._staleness = 0
+    self._max_staleness = 0
+    self._since = time.monotonic()
+
+  def __call__(self, push: Push) -> None:
+    """Takes one push.
+
+    Raises:
+      NumericError: more than `max_skipped` in a row, or 1 % of the last 1,000, were not finite.
+    """
+    self._pushes += 1
+    self._interval_images += push.images
+    self._images += push.images
+    self._dropped += push.dropped
+    self._step = push.step
+    self._recent.append(push.finite)
+    self._list_quarantined(push)
+    if push.finite:
+      self._in_a_row = 0
+      self._finite += 1
+      self._staleness += push.staleness
+      self._max_staleness = max(self._max_staleness, push.staleness)
+      self._sums.update(push.scalars)
+    else:
+      self._in_a_row += 1
+      self._judge(push)
+    if self._pushes >= self._every:
+      self.flush()
+
+  def _judge(self, push: Push) -> None:
+    logging.warning("step %d: worker %d's push was not finite (loss %s, gradient norm %s): dropped",
+                    push.step, push.worker, push.scalars["loss/total"], push.scalars["grad_norm"])
+    lost = len(self._recent) - sum(self._recent)
+    if self._in_a_row > self._max_skipped or (
+        len(self._recent) == _WINDOW and lost > _WINDOW // 100):
+      raise NumericError(
+          "not-finite", self._run.path,
+          f"{self._in_a_row} pushes in a row and {lost} of the last {len(self._recent)} not finite",
+          f"at most {self._max_skipped} in a row and 1 %",
+          f"Last at step {push.step} from worker {push.worker}; lower the rate or check the data.")
+
+  def _list_quarantined(self, push: Push) -> None:
+    for reason, epoch, shard, record in push.quarantined.tolist():
+      self._listed[reason] += 1
+      if self._listed[reason] > _LISTED_PER_REASON:
+        continue
+      name = self._reasons[reason] if 0 <= reason < len(self._reasons) else str(reason)
+      line = {"reason": name, "shard": shard, "record": record, "epoch": epoch,
+              "worker": push.worker, "step": push.step}
+      with open(self._run.path / "quarantine.jsonl", "a") as f:
+        f.write(json.dumps(line) + "\n")
+
+  def flush(self) -> None:
+    """Writes the point of the pushes since the last one."""
+    if not self._pushes:
+      return
+    seconds = max(time.monotonic() - self._since, 1e-9)
+    values = {name: total / self._finite for name, total in self._sums.items() if self._finite}
+    values |= {
+        "examples_per_second": self._interval_images / seconds,
+        "steps_per_second": self._pushes / seconds,
+        "async/staleness": self._staleness / max(self._finite, 1),
+        "async/staleness_max": self._max_staleness,
+        "async/skipped": self._pushes - self._finite,
+        "data/dropped": self._dropped,
+        "images_seen_by_this_process": self._images,
+    }
+    self._events.scalars(self._step, values)
+    self._run.append(event="train", step=self._step, time=time.time(), **values)
+    self._clear()

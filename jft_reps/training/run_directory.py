@@ -1,0 +1,135 @@
+"""What a run leaves behind, and the lock that keeps a second trainer out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import pathlib
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+from jft_reps.errors import StorageError
+from jft_reps.training import checkpoints
+
+_PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "numpy", "jft_reps")
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+  """Twelve hex digits of the resolved configuration without its workdir."""
+  stable = {k: v for k, v in config.items() if k != "workdir"}
+  return hashlib.sha256(json.dumps(stable, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def versions() -> dict[str, str]:
+  """Versions of what decides the numbers."""
+  found = {"python": platform.python_version()}
+  for package in _PACKAGES:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+      found[package] = metadata.version(package)
+  return found
+
+
+class RunDirectory:
+  """`config.json`, `run_card.md`, checkpoints, event folders, `metrics.jsonl`, `DONE`."""
+
+  def __init__(self, path: str | os.PathLike[str]):
+    self.path = pathlib.Path(path)
+    self._lock = None
+
+  def open(self) -> None:
+    """Creates the folder, takes the trainer's lock and sweeps what killed saves left.
+
+    Raises:
+      StorageError: not writable, or another trainer works here.
+    """
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      self._lock = open(self.path / ".lock", "a+")
+    except OSError as e:
+      raise StorageError("workdir", self.path, str(e), "a folder to write to") from e
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+      self._lock.seek(0)
+      raise StorageError("workdir-in-use", self.path, f"in use by {self._lock.read().strip()}",
+                         "one trainer per run directory", "Wait for it or choose another.") from e
+    self._lock.truncate(0)
+    self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
+    self._lock.flush()
+    checkpoints.remove_leftovers(self.path)
+
+  def close(self) -> None:
+    """Gives the lock back."""
+    if self._lock is not None:
+      self._lock.close()
+      self._lock = None
+
+  def describe(self, config: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    """Writes `config.json` and `run_card.md`: what was run, with which versions."""
+    self._write("config.json", json.dumps(config, indent=1, sort_keys=True, default=str))
+    rows = {"run id": run_id(config), "command": " ".join(sys.argv), **card,
+            **{f"{k} version": v for k, v in versions().items()}}
+    lines = ["# Run card", "", "| | |", "|---|---|"]
+    lines += [f"| {k} | {str(v).replace('|', '/')} |" for k, v in rows.items()]
+    self._write("run_card.md", "\n".join(lines) + "\n")
+
+  def _write(self, name: str, text: str) -> None:
+    temporary = self.path / f".{name}.tmp-{os.getpid()}"
+    temporary.write_text(text)
+    os.replace(temporary, self.path / name)
+
+  def newest(self) -> int | None:
+    """Step of the newest committed checkpoint after checking its files, or None for a fresh run.
+
+    Raises:
+      StorageError: checkpoints were here, but none is committed: never a silent fresh start.
+    """
+    steps = checkpoints.committed(self.path)
+    if steps:
+      checkpoints.verify(self.path, steps[-1])
+      return steps[-1]
+    if (self.path / "DONE").exists() or any(m.get("step", 0) > 0 for m in self.metrics()):
+      raise StorageError("checkpoints-gone", self.path, "metrics of earlier steps, no checkpoint",
+                         "a committed checkpoint", "Restore it or choose an empty workdir.")
+    return None
+
+  def append(self, **values: Any) -> None:
+    """One line of `metrics.jsonl`; what is not finite becomes null."""
+    plain = {k: v.item() if hasattr(v, "item") else v for k, v in values.items()}
+    clean = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in plain.items()
+    }
+    line = json.dumps(clean, allow_nan=False) + "\n"
+    with open(self.path / "metrics.jsonl", "a") as f:
+      f.write(line)
+
+  def metrics(self) -> Iterator[dict[str, Any]]:
+    """Lines of `metrics.jsonl`; a last line that was cut off is left out."""
+    path = self.path / "metrics.jsonl"
+    if not path.exists():
+      return
+    for line in path.read_text().splitlines():
+      with contextlib.suppress(ValueError):
+        yield json.loads(line)
+
+  def finish(self, step: int) -> None:
+    """Writes `DONE` with the last step: the monitor stops after evaluating it."""
+    self._write("DONE", json.dumps({"step": step, "time": time.time()}))
+
+  def done(self) -> int | None:
+    """The last step of a finished run, else None."""
+    path = self.path / "DONE"
+    return json.loads(path.read_text())["step"] if path.exists() else None
+
+  def reopen(self) -> None:
+    """Takes `DONE` away: the run goes on to more steps."""
+    (self.path / "DONE").unlink(missing_ok=True)

@@ -1,0 +1,273 @@
+"""The trainer: from a task and a run directory to committed checkpoints and curves."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from jft_reps.errors import ClusterError, DataError, NumericError, StorageError, printable
+from jft_reps.task import Task
+from jft_reps.training import cluster as cluster_lib
+from jft_reps.training import engines, placement, run_directory
+from jft_reps.training.checkpoints import clean_up, committed, prefix
+from jft_reps.training.log import PushLog
+from jft_reps.training.optimizers import Momentum, RMSProp
+from jft_reps.training.state import TrainState
+from jft_reps.training.step import TrainStep
+
+_SERVER_LOST = (tf.errors.UnavailableError, tf.errors.NotFoundError,
+                tf.errors.FailedPreconditionError, tf.errors.AbortedError, ConnectionError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How long and how a task is trained. Numbers of the paper are section 4.1's.
+
+  Args:
+    steps: pushes in all; the paper stopped at 36M of a 90M schedule.
+    optimizer: `RMSProp` or `Momentum`.
+    schedule: learning rate of the global step.
+    weight_decay: on convolution and dense kernels.
+    ema_decay: of the moving average of the weights, 0 for none.
+    checkpoint_every: pushes between checkpoints.
+    keep: newest checkpoints that stay.
+    keep_steps: milestones that stay for ever (12M, 24M and 36M for the schedule study).
+    log_every: pushes between points of the curves.
+    seed: of initial weights, order and augmentation.
+    in_flight, inner_steps, startup_delay, liveness_timeout: see `engines.Coordinated`.
+    max_restarts: unattended restarts after a lost server without a new checkpoint in between.
+    max_skipped: pushes in a row that may be dropped as not finite before the run stops; it also
+      stops when more than 1 % of the last 1,000 were dropped.
+  """
+
+  steps: int
+  optimizer: Momentum | RMSProp
+  schedule: Callable[[tf.Tensor], tf.Tensor]
+  weight_decay: float = 1e-4
+  ema_decay: float = 0.0
+  checkpoint_every: int = 10_000
+  keep: int = 5
+  keep_steps: Sequence[int] = ()
+  log_every: int = 100
+  seed: int = 0
+  in_flight: int | None = None
+  inner_steps: int = 1
+  startup_delay: int = 0
+  liveness_timeout: float = 600.0
+  max_restarts: int = 5
+  max_skipped: int = 10
+
+
+class Trainer:
+  """Trains a task in a run directory, resuming what is there.
+
+  Args:
+    task: what to train.
+    run: where to; opened and closed by `train`.
+    options: how.
+    strategy: for one process: the default strategy or `MirroredStrategy`.
+    cluster: for parameter servers, their addresses; `strategy` is then made from them.
+    initialize: called with a fresh state (never when resuming) to load weights; returns a
+      sentence that says what it did.
+    notes: JSON values stored in every checkpoint, `preprocessing` and `labels`.
+    reasons: names of the reasons for dropped records, in the order the task counts them.
+    config: goes to `config.json`.
+    progress: called with (step, note) after every push.
+  """
+
+  def __init__(self, task: Task, run: run_directory.RunDirectory, options: Options,
+               strategy: tf.distribute.Strategy | None = None,
+               cluster: cluster_lib.Cluster | None = None,
+               initialize: Callable[[TrainState], str] | None = None,
+               notes: Mapping[str, Any] | None = None, reasons: Sequence[str] = (),
+               config: Mapping[str, Any] | None = None,
+               progress: Callable[[int, str], None] = lambda step, note: None):
+    self._task, self._run, self._options = task, run, options
+    self._strategy = strategy or tf.distribute.get_strategy()
+    self._cluster = cluster
+    self._initialize = initialize
+    self._notes, self._reasons = dict(notes or {}), tuple(reasons)
+    self._config, self._progress = dict(config or {}), progress
+    self._signal: int | None = None
+    self._failed_saves = 0
+    self.restarts = 0
+
+  def train(self) -> int:
+    """Trains to `options.steps` and returns the last step.
+
+    A lost parameter server is survived by starting again from the last checkpoint, here, at most
+    `max_restarts` times without a new one in between. SIGTERM and SIGINT write one last
+    checkpoint and end the process with 143 and 130.
+    """
+    self._run.open()
+    try:
+      with self._signals():
+        self._run.describe(self._config, self._card())
+        return self._train_with_restarts()
+    finally:
+      self._run.close()
+
+  def _train_with_restarts(self) -> int:
+    failures, newest = 0, self._run.newest()
+    while True:
+      try:
+        return self._session()
+      except _SERVER_LOST as e:
+        if self._cluster is None:
+          raise
+        steps = committed(self._run.path)
+        failures = 1 if steps and steps[-1] != newest else failures + 1
+        newest = steps[-1] if steps else None
+        if failures > self._options.max_restarts:
+          raise ClusterError("server-lost", "cluster", str(e)[:200], "parameter servers that stay",
+                             f"{failures - 1} restarts brought no new checkpoint.") from e
+        self.restarts += 1
+        logging.warning("a parameter server was lost (%s); starting again from step %s",
+                        _first_line(e)[:120], newest or 0)
+        self._run.append(event="restart", step=newest or 0, reason=str(e)[:200])
+        time.sleep(min(2.0 ** failures, 30.0) / 4)
+
+  def _session(self) -> int:
+    """From building the variables to the last step, with one set of servers."""
+    options = self._options
+    tf.random.set_seed(options.seed)
+    engine, state = self._build()
+    try:
+      step = int(state.step.numpy())
+      log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped)
+      while step < options.steps and self._signal is None:
+        target = self._boundary(step)
+        for push in engine.run(target - step):
+          log(push)
+          self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
+          if self._signal is not None:
+            break
+        step = int(state.step.numpy())
+        if step >= target or self._signal is not None:
+          self._save(state)
+      log.flush()
+    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as e:
+      raise DataError("input", self._run.path, printable(_first_line(e)), "readable records") from e
+    finally:
+      engine.stop()
+    if self._signal is not None:
+      raise SystemExit(128 + self._signal)
+    self._run.finish(step)
+    return step
+
+  def _build(self):
+    if self._cluster is None:
+      return self._build_here()
+    cluster_lib.preflight(self._cluster)
+    strategy = cluster_lib.connect(self._cluster)
+    coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+    with placement.by_bytes(strategy, self._task.build, len(self._cluster.servers)):
+      with strategy.scope():
+        model = self._task.build()
+    state = self._state(strategy, len(self._cluster.workers), model)
+    self._start_from(state)
+    options = self._options
+    engine = engines.Coordinated(
+        self._task, state, self._train_step(state, strategy), coordinator, self._cluster,
+        options.seed, options.in_flight, options.inner_steps, options.startup_delay,
+        options.liveness_timeout)
+    return engine, state
+
+  def _build_here(self):
+    state = self._state(self._strategy, 1, None)
+    self._start_from(state)
+    step = self._train_step(state, self._strategy)
+    return engines.OneProcess(self._task, state, step, self._strategy, self._options.seed), state
+
+  def _state(self, strategy, workers, model) -> TrainState:
+    return TrainState(self._task, self._options.optimizer, workers, max(1, len(self._reasons)),
+                      self._options.ema_decay > 0, strategy, model)
+
+  def _train_step(self, state, strategy) -> TrainStep:
+    options = self._options
+    return TrainStep(self._task, state, options.optimizer, options.schedule, strategy,
+                     options.weight_decay, options.ema_decay)
+
+  def _start_from(self, state: TrainState) -> None:
+    """Resume, else initialise, else scratch; says which."""
+    newest = self._run.newest()
+    if newest is not None:
+      state.restore(prefix(self._run.path, newest), self._notes)
+      self._run.reopen()
+      said = f"resumed from {prefix(self._run.path, newest)} at step {newest}"
+    elif self._initialize is not None:
+      said = self._initialize(state)
+    else:
+      said = "starting from random weights"
+    logging.info(said)
+    print(f"jft_reps: {said}", flush=True)
+    if newest is None:
+      state.save(self._run.path, self._about(), self._notes)
+
+  def _save(self, state: TrainState) -> None:
+    """Commits a checkpoint; a full disk costs the checkpoint, three in a row the run."""
+    if int(state.step.numpy()) in committed(self._run.path):
+      return
+    try:
+      state.save(self._run.path, self._about(), self._notes)
+      self._failed_saves = 0
+    except StorageError as e:
+      if e.slug == "checkpoint-not-finite":
+        raise NumericError(e.slug, e.where, e.found, e.expected, e.fix) from e
+      self._failed_saves += 1
+      logging.error("%s", e)
+      if self._failed_saves >= 3:
+        raise
+    clean_up(self._run.path, self._options.keep, self._pinned())
+
+  def _pinned(self) -> list[int]:
+    steps = committed(self._run.path)
+    milestones = [min((s for s in steps if s >= m), default=None)
+                  for m in self._options.keep_steps]
+    return [m for m in milestones if m is not None]
+
+  def _boundary(self, step: int) -> int:
+    """The next step at which to stop and save."""
+    every = self._options.checkpoint_every
+    candidates = [(step // every + 1) * every, self._options.steps,
+                  *(m for m in self._options.keep_steps if m > step)]
+    return min(candidates)
+
+  def _about(self) -> dict[str, Any]:
+    return {"run": run_directory.run_id(self._config), "versions": run_directory.versions()}
+
+  def _card(self) -> dict[str, Any]:
+    options = dataclasses.asdict(self._options)
+    where = "one process" if self._cluster is None else (
+        f"{len(self._cluster.workers)} workers, {len(self._cluster.servers)} parameter servers")
+    return {"cluster": where, **{k: v for k, v in options.items()}}
+
+  @contextlib.contextmanager
+  def _signals(self):
+    """SIGTERM and SIGINT end the run after one last checkpoint; a second one at once."""
+    def stop(number, frame):
+      if self._signal is not None:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+      self._signal = number
+
+    previous = {}
+    with contextlib.suppress(ValueError):  # not the main thread
+      for number in (signal.SIGTERM, signal.SIGINT):
+        previous[number] = signal.signal(number, stop)
+    try:
+      yield
+    finally:
+      for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+def _first_line(error: BaseException) -> str:
+  return (str(error).splitlines() or [type(error).__name__])[0]
