@@ -77,6 +77,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
   """Entry point of the console."""
+  for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors="backslashreplace")  # terminals without UTF-8
   sys.exit(main(sys.argv))
 
 

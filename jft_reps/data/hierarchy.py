@@ -48,8 +48,9 @@ class Hierarchy:
       DataError: no node, an id that is empty or appears twice, an edge from or to a node that
         is missing, a node that is its own parent, a cycle. It names at most five nodes.
     """
-    nodes = [Node(n) if isinstance(n, str) else Node(*n) for n in nodes]
-    graph = examine(nodes, [Edge(*e) for e in edges], printable(source))
+    nodes = [Node(n) if isinstance(n, str) else n for n in nodes]
+    edges = [e if isinstance(e, Edge) else Edge(*e) for e in edges]
+    graph = examine(nodes, edges, printable(source))
     if graph.findings:
       raise graph.findings[0]
     self._source = printable(source)

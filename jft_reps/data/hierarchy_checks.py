@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jft_reps.errors import DataError, printable
 
 _NAMED = 5  # nodes an error names at most
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, half characters
 
 
 class Node(NamedTuple):
@@ -137,8 +137,9 @@ def _cycle_error(
 
 
 def _bad_ids(nodes: Sequence[Node], source: str) -> list[DataError]:
-  bad = [(n.id, n.line) for n in nodes if not n.id or _CONTROL.search(n.id)]
-  return _finding("bad-id", source, "empty id or control character in", bad, "printable ids", "")
+  bad = [(n.id, n.line) for n in nodes if not n.id or _UNFIT.search(n.id + n.name)]
+  return _finding(
+      "bad-id", source, "empty id, or control character in id or name:", bad, "printable ids", "")
 
 
 def _duplicates(nodes: Sequence[Node], source: str) -> list[DataError]:

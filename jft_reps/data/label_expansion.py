@@ -48,8 +48,9 @@ class LabelExpansion:
           "size-mismatch", "hierarchy", f"{len(row_splits) - 1} classes in the hierarchy, "
           f"{num_classes} in the model", "the same number",
           "Set the model's number of classes to that of the hierarchy.")
-    if (row_splits[0] != 0 or row_splits[-1] != len(values) or np.any(np.diff(row_splits) < 0)
-        or values.size >= 2**31 or values.size and not 0 <= values.min() <= values.max() < num_classes):
+    well_formed = row_splits[0] == 0 and row_splits[-1] == values.size < 2**31
+    well_formed = well_formed and not np.any(np.diff(row_splits) < 0)
+    if not well_formed or np.any((values < 0) | (values >= num_classes)):
       raise ConfigError("bad-closure", "hierarchy", "malformed rows", "Hierarchy.closure()")
     self.num_classes, self.dtype = num_classes, tf.as_dtype(dtype)
     self._ancestors = row_splits.astype(np.int32), values.astype(np.int32)

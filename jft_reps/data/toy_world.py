@@ -154,7 +154,7 @@ class ToyWorld:
     for name, chance in (("wrong", wrong), ("missing", missing), ("coarse", coarse)):
       _within(name, chance, 0, 1)
     _within("zipf", zipf, 0, 8)
-    self.seed, self.size, self.zipf = seed, size, zipf
+    self.seed, self.size, self.zipf = int(seed), int(size), zipf
     self.noise = {"wrong": wrong, "missing": missing, "coarse": coarse}
     self.vocabulary: Vocabulary = vocabulary.pretraining()
     self.transfer: Vocabulary = vocabulary.transfer()
@@ -168,6 +168,11 @@ class ToyWorld:
     jointed = np.array([look.shape in figures.KINDS for look in looks], np.float64)
     self._held_out = np.arange(1, len(looks) + 1) / len(looks)
     self._figures = np.cumsum(jointed / jointed.sum())
+
+  @property
+  def arguments(self) -> dict[str, float]:
+    """What to call `ToyWorld` with to get this world again."""
+    return {"seed": self.seed, "size": self.size, "zipf": self.zipf, **self.noise}
 
   def vocabulary_of(self, split: str) -> Vocabulary:
     """The label tree whose class indices a split uses."""

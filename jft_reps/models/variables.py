@@ -23,14 +23,6 @@ class Slices:
   axis: int
   parts: tuple[tf.Variable, ...]
 
-  def offsets(self) -> tuple[tuple[int, ...], ...]:
-    """Where each part begins in the whole tensor, one index per axis."""
-    starts, start = [], 0
-    for part in self.parts:
-      starts.append(tuple(start if i == self.axis else 0 for i in range(len(self.full_shape))))
-      start += part.shape[self.axis]
-    return tuple(starts)
-
 
 def named_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
   """Every variable of a module once, keyed by its path of public attributes.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import faulthandler
 import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -103,24 +104,43 @@ class Coordinated:
     closures = -(-pushes // self._inner)
     for _ in range(closures):
       self._tickets.put(True)
-    finished = 0
+    self._left = closures
     self._last = time.monotonic()
-    while finished < closures:
-      self._start_slots()
-      try:
-        result = self._results.get(timeout=1.0)
-      except queue.Empty:
-        self._check_alive()
-        continue
-      if isinstance(result, BaseException):
-        raise self._first_error(result)
-      finished += 1
-      self._last = time.monotonic()
-      for row in result:
-        push = self._step.decode(row)
-        self._heard[push.worker] = self._last
-        self._pushed += 1
-        yield push
+    try:
+      while self._left:
+        for row in self._next_result():
+          push = self._step.decode(row)
+          self._heard[push.worker] = self._last
+          self._pushed += 1
+          yield push
+    except GeneratorExit:
+      self._drain()
+
+  def _next_result(self) -> Iterable:
+    """Waits for a closure; one row per push."""
+    self._start_slots()
+    try:
+      result = self._results.get(timeout=1.0)
+    except queue.Empty:
+      self._check_alive()
+      return ()
+    if isinstance(result, BaseException):
+      raise self._first_error(result)
+    self._left -= 1
+    self._last = time.monotonic()
+    return result
+
+  def _drain(self, patience: float = 20.0) -> None:
+    """The run stops early: schedules nothing more and waits for what is in flight."""
+    with contextlib.suppress(queue.Empty):
+      while True:
+        self._tickets.get_nowait()
+        self._left -= 1
+    deadline = time.monotonic() + patience
+    with contextlib.suppress(queue.Empty):
+      while self._left > 0:
+        self._results.get(timeout=max(0.0, deadline - time.monotonic()))
+        self._left -= 1
 
   def _start_slots(self) -> None:
     wanted = self._limit

@@ -35,7 +35,7 @@ class PushLog:
     self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
     self._in_a_row = 0
     self._listed: collections.Counter[int] = collections.Counter()
-    self._dropped = self._images = 0
+    self._dropped = self._images = self._step = 0
     self._clear()
 
   def _clear(self) -> None:
@@ -54,7 +54,7 @@ class PushLog:
     self._interval_images += push.images
     self._images += push.images
     self._dropped += push.dropped
-    self._step = push.step
+    self._step = max(self._step, push.step)  # pushes arrive out of order
     self._recent.append(push.finite)
     self._list_quarantined(push)
     if push.finite:

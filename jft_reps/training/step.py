@@ -69,10 +69,10 @@ class TrainStep:
     report = tf.nest.map_structure(
         lambda v: next(components(self._strategy, v)), outcome["report"])
     finite = report["finite"] > 0
-    self._count(outcome, report, worker)
+    images = self._count(outcome, report, worker)
     step = tf.cond(finite, lambda: self._apply(outcome), self._skip)
-    report = {**report, "step": tf.cast(step, tf.float64),
-              "worker": tf.cast(worker, tf.float64)}
+    report = {**report, "step": tf.cast(step, tf.float64), "worker": tf.cast(worker, tf.float64),
+              "images": tf.cast(images, tf.float64)}
     self._names = (*_FIXED, *sorted(n for n in report if n not in (*_FIXED, "quarantined")))
     return tf.concat(
         [tf.stack([report[n] for n in self._names]), report["quarantined"]], axis=0)
@@ -107,15 +107,18 @@ class TrainStep:
     finite = tf.reduce_all(tf.math.is_finite(tf.stack([tf.cast(c, tf.float32) for c in checks])))
     with tf.control_dependencies(gradients):
       staleness = state.step.read_value() - read_at
+    rate = self._schedule(read_at)
     report = {**scalars, "grad_norm": norm, "staleness": staleness, "finite": finite,
-              "learning_rate": self._schedule(read_at), **_data_report(batch)}
+              "learning_rate": rate, **_data_report(batch)}
     report = {n: tf.cast(v, tf.float64) for n, v in report.items()}
-    return {"gradients": gradients, "deltas": deltas, "report": report,
-            "rate": self._schedule(read_at), "dropped": _dropped(batch, state),
-            "position": _position(batch)}
+    return {"gradients": gradients, "deltas": deltas, "report": report, "rate": rate,
+            "dropped": _dropped(batch, state), "position": _position(batch)}
 
-  def _count(self, outcome, report, worker) -> None:
-    """Counts data whether or not the push is applied; positions are each worker's own."""
+  def _count(self, outcome, report, worker) -> tf.Tensor:
+    """Counts data whether or not the push is applied; positions are each worker's own.
+
+    Returns the pictures of all replicas.
+    """
     replicas = self._strategy.num_replicas_in_sync
     dropped = tf.add_n(list(components(self._strategy, outcome["dropped"])))
     position = list(components(self._strategy, outcome["position"]))[-1]
@@ -129,6 +132,7 @@ class TrainStep:
         tf.raw_ops.ResourceScatterUpdate(
             resource=variable.handle, indices=tf.reshape(tf.cast(worker, tf.int32), [1]),
             updates=tf.reshape(position, [1, 3]))
+    return images
 
   def _apply(self, outcome) -> tf.Tensor:
     for trained, gradient in zip(self._state.trained, outcome["gradients"]):

@@ -124,14 +124,16 @@ def _limbs(joints, width, sleeve, hand, trouser, shoe) -> list[Part]:
 
 
 def _face(x: float, y: float = -7.4) -> list[Part]:
-  return [(DARK, ellipse(x - 0.95, y, 0.45, corners=6)), (DARK, ellipse(x + 0.95, y, 0.45, corners=6))]
+  return [(DARK, ellipse(x - 0.95, y, 0.45, corners=6)),
+          (DARK, ellipse(x + 0.95, y, 0.45, corners=6))]
 
 
 _TORSO = (-3.4, -4.9, 3.4, -4.9, 2.7, 3.2, -2.7, 3.2)
 
 
 def _chef(x):
-  torso = [(BODY, blob(*_TORSO, rounds=1)), (LIGHT, blob(-2, -0.4, 2, -0.4, 2, 4.6, -2, 4.6, rounds=1))]
+  torso = [(BODY, blob(*_TORSO, rounds=1)),
+           (LIGHT, blob(-2, -0.4, 2, -0.4, 2, 4.6, -2, 4.6, rounds=1))]
   head = [(SKIN, ellipse(x, -7.3, 2.7)), *_face(x), (LIGHT, box(x - 2.3, -11.4, x + 2.3, -9.2)),
           (LIGHT, ellipse(x - 1.7, -12.2, 1.9)), (LIGHT, ellipse(x + 1.7, -12.2, 1.9)),
           (LIGHT, ellipse(x, -12.8, 2))]
@@ -147,8 +149,10 @@ def _robot(x):
 
 
 def _wizard(x):
-  torso = [(BODY, polygon(-2.8, -4.9, 2.8, -4.9, 5, 6.4, -5, 6.4)), (ACCENT, box(-3.3, 0, 3.3, 1.2))]
-  head = [(SKIN, ellipse(x, -7.2, 2.5)), (LIGHT, blob(x - 2.6, -6.8, x + 2.6, -6.8, x, 0.4, rounds=1)),
+  torso = [(BODY, polygon(-2.8, -4.9, 2.8, -4.9, 5, 6.4, -5, 6.4)),
+           (ACCENT, box(-3.3, 0, 3.3, 1.2))]
+  head = [(SKIN, ellipse(x, -7.2, 2.5)),
+          (LIGHT, blob(x - 2.6, -6.8, x + 2.6, -6.8, x, 0.4, rounds=1)),
           *_face(x, -7.7), (BODY, polygon(x - 2.7, -8.8, x + 2.7, -8.8, x + 0.8, -15.4)),
           (ACCENT, ellipse(x, -8.8, 4, 0.8))]
   return [], torso, head
@@ -157,14 +161,16 @@ def _wizard(x):
 def _monkey(x):
   back = [(BODY, arc(-5, 1, 4.4, 3.3, -10, 190))]
   torso = [(BODY, blob(*_TORSO, rounds=2)), (SKIN, ellipse(0, -0.2, 1.6, 2.4))]
-  head = [(SKIN, ellipse(x - 3.3, -7.6, 1.6, corners=12)), (SKIN, ellipse(x + 3.3, -7.6, 1.6, corners=12)),
+  head = [(SKIN, ellipse(x - 3.3, -7.6, 1.6, corners=12)),
+          (SKIN, ellipse(x + 3.3, -7.6, 1.6, corners=12)),
           (BODY, ellipse(x, -7.6, 3)), (SKIN, ellipse(x, -6.6, 2.2, 1.7)), *_face(x, -8.2)]
   return back, torso, head
 
 
 def _astronaut(x):
   back = [(SHADE, box(-4.2, -5.6, 4.2, 1.2))]
-  torso = [(BODY, blob(-4, -5, 4, -5, 3.4, 3.4, -3.4, 3.4, rounds=1)), (ACCENT, box(-1.6, -2.4, 1.6, 0))]
+  torso = [(BODY, blob(-4, -5, 4, -5, 3.4, 3.4, -3.4, 3.4, rounds=1)),
+           (ACCENT, box(-1.6, -2.4, 1.6, 0))]
   head = [(LIGHT, ellipse(x, -7.8, 3.9)), (DARK, ellipse(x, -7.6, 2.9, 2.3)),
           (LIGHT, ellipse(x - 1.1, -8.2, 0.8, 0.5, -30, corners=8))]
   return back, torso, head
@@ -173,16 +179,19 @@ def _astronaut(x):
 def _clown(x):
   torso = [(BODY, ellipse(0, -0.6, 4.2, 4.9)), (LIGHT, ellipse(0, -1.6, 0.8, corners=8)),
            (LIGHT, ellipse(0, 1.2, 0.8, corners=8)), (LIGHT, ellipse(0, -4.6, 3.6, 1.1))]
-  head = [(ACCENT, ellipse(x - 2.9, -8.2, 1.9, corners=12)), (ACCENT, ellipse(x + 2.9, -8.2, 1.9, corners=12)),
+  head = [(ACCENT, ellipse(x - 2.9, -8.2, 1.9, corners=12)),
+          (ACCENT, ellipse(x + 2.9, -8.2, 1.9, corners=12)),
           (SKIN, ellipse(x, -7.6, 2.7)), *_face(x, -8.2), (ACCENT, ellipse(x, -7, 0.9, corners=10)),
-          (BODY, polygon(x - 1.8, -9.8, x + 1.8, -9.8, x, -13.4)), (LIGHT, ellipse(x, -13.4, 0.8, corners=8))]
+          (BODY, polygon(x - 1.8, -9.8, x + 1.8, -9.8, x, -13.4)),
+          (LIGHT, ellipse(x, -13.4, 0.8, corners=8))]
   return [], torso, head
 
 
 def _rabbit(x):
   torso = [(BODY, blob(*_TORSO, rounds=1)), (ACCENT, polygon(0, -4, -2, -5.2, -2, -2.8)),
            (ACCENT, polygon(0, -4, 2, -5.2, 2, -2.8))]
-  head = [(SHADE, ellipse(x - 1.6, -12.4, 1.1, 3.6, -10)), (SHADE, ellipse(x + 1.6, -12.4, 1.1, 3.6, 10)),
+  head = [(SHADE, ellipse(x - 1.6, -12.4, 1.1, 3.6, -10)),
+          (SHADE, ellipse(x + 1.6, -12.4, 1.1, 3.6, 10)),
           (SHADE, ellipse(x, -7.6, 3)), (LIGHT, ellipse(x, -6.4, 1.9, 1.4)), *_face(x, -8.2),
           (LIGHT, box(x - 0.7, -5.6, x + 0.7, -4.2))]
   return [], torso, head

@@ -74,21 +74,23 @@ def trees() -> dict[str, list[Part]]:
       (ACCENT, ellipse(-3.6, -2, 0.9, corners=8)), (ACCENT, ellipse(3.4, -4.6, 0.9, corners=8)),
       (ACCENT, ellipse(0.6, 0, 0.9, corners=8)),
   ]
-  frond = blob(-0.6, 1, -0.4, -3, 4, -6.4, 8, -5.6, 10, -1, 6.4, -2.4, 3, -0.4)
+  frond = blob(-0.4, 0.9, 0.8, -3, 4.6, -5, 9.8, -1.4, 5.6, -2.2, 2.6, 0.2)
   palm = [
       (WOOD, limb(0.6, -3, -1.6, 3.4, 0.8, 1)), (WOOD, limb(-1.6, 3.4, -1.2, 10, 1, 1.3)),
-      *((role, rotate(frond * (side, 1), side * angle) + (0.6, -3.4)) for role, angle in (
-          (SHADE, -36), (BODY, 34), (BODY, 0)) for side in (1, -1)),
-      (ACCENT, ellipse(-0.6, -2.2, 1.2)), (ACCENT, ellipse(1.8, -2.2, 1.2)),
+      *((BODY, rotate(frond, angle) * (side, 1) + (0.6, -3.4))
+        for angle in (-44, 36, -4) for side in (1, -1)),
+      (ACCENT, ellipse(-0.5, -2.4, 1.2)), (ACCENT, ellipse(1.7, -2.4, 1.2)),
   ]
   cactus = [
-      (BODY, limb(3, 2, 6, 2, 1.4)), (BODY, limb(6, 2, 6, -4, 1.5)), (BODY, limb(-3, 4, -6, 4, 1.4)),
+      (BODY, limb(3, 2, 6, 2, 1.4)), (BODY, limb(6, 2, 6, -4, 1.5)),
+      (BODY, limb(-3, 4, -6, 4, 1.4)),
       (BODY, limb(-6, 4, -6, -1.4, 1.5)), (BODY, limb(0, 6.6, 0, -6.4, 2.7)),
       *((ACCENT, p) for p in around(0, -9.2, 5, ellipse(0, -0.9, 0.7, 1.1, corners=8))),
       (WOOD, polygon(-4.4, 6, 4.4, 6, 3.4, 10.4, -3.4, 10.4)),
   ]
   poplar = [
-      (WOOD, limb(0, 5, 0, 9.6, 0.9)), (BODY, blob(0, -12, 3.4, -5, 3.9, 3, 2, 7, -2, 7, -3.9, 3, -3.4, -5)),
+      (WOOD, limb(0, 5, 0, 9.6, 0.9)),
+      (BODY, blob(0, -12, 3.4, -5, 3.9, 3, 2, 7, -2, 7, -3.9, 3, -3.4, -5)),
       (SHADE, ellipse(1.2, 2, 0.8, 2.4)), (SHADE, ellipse(-1, -3, 0.7, 2.2)),
   ]
   return dict(fir=fir, oak=oak, palm=palm, cactus=cactus, poplar=poplar)
@@ -109,6 +111,7 @@ def fruit() -> dict[str, list[Part]]:
       (DARK, ellipse(11, -2, 1.1, corners=10)), (DARK, limb(-10.6, -1.4, -11.8, -4, 0.9)),
       (SHADE, arc(0, -10.4, 14.2, 13.4, 62, 118)),
   ]
+  banana = [(role, rotate(part, -40)) for role, part in banana]
   cherry = [
       (GREEN, limb(-4, 3, 1, -8, 0.5)), (GREEN, limb(4.6, 4, 1, -8, 0.5)),
       (GREEN, rotate(leaf * 1.5, 75) + (1, -7.6)), (BODY, ellipse(-4.4, 4.4, 4.4)),

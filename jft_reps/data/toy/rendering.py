@@ -129,8 +129,8 @@ def blend(image: np.ndarray, patch: Patch) -> None:
 def shadow(image: np.ndarray, patch: Patch) -> None:
   """Darkens a picture to the lower right of a patch, in place."""
   offset = max(1, image.shape[0] // 40)
-  rows, columns = patch.window
-  view = image[rows.start + offset : rows.stop + offset, columns.start + offset : columns.stop + offset]
+  rows, columns = (slice(side.start + offset, side.stop + offset) for side in patch.window)
+  view = image[rows, columns]
   height, width = view.shape[:2]
   soft = cv2.blur(patch.rgba[:, :, 3], (2 * offset + 1, 2 * offset + 1))[:height, :width, None]
   view[:] = (view * (256 - (soft * np.float32(0.3)).astype(np.uint16))) >> 8

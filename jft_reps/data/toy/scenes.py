@@ -106,7 +106,7 @@ def noisy_labels(
   Of each object, independently: no label with chance `missing`, else a wrong leaf with chance
   `wrong`, drawn as leaves are drawn, so that every leaf has the same precision; then, with chance
   `coarse`, an ancestor (texture, shape or family level) instead of the leaf. One object is always
-  labelled. The same numbers are drawn at every noise level, so that a higher level only adds faults.
+  labelled. The same numbers are drawn at every noise level: a higher level only adds faults.
   """
   draws = rng.random((len(leaves), 5))
   seen = draws[:, 0] >= missing

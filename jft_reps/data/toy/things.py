@@ -67,7 +67,8 @@ def aircraft() -> dict[str, list[Part]]:
       (SHADE, polygon(-1, -1, -5, -6.4, -2.8, -6.4, 3.4, -1)),
       (BODY, polygon(-10.4, -6.4, -8, -6.4, -5, -1, -9, 0)),
       (BODY, blob(-10, -1.8, -4, -2.4, 6, -2.4, 10.4, 0, 9.6, 2, 4, 2.6, -6, 2)),
-      (ACCENT, polygon(-2, 0.8, 3.6, 0.8, -3, 7, -5.6, 7)), (LIGHT, polygon(6.6, -1.6, 8.8, -0.4, 6.6, -0.2)),
+      (ACCENT, polygon(-2, 0.8, 3.6, 0.8, -3, 7, -5.6, 7)),
+      (LIGHT, polygon(6.6, -1.6, 8.8, -0.4, 6.6, -0.2)),
       *((LIGHT, ellipse(x, -0.7, 0.7, corners=8)) for x in (-4, -1.4, 1.2, 3.8)),
   ]
   helicopter = [
@@ -85,12 +86,15 @@ def aircraft() -> dict[str, list[Part]]:
   ]
   balloon = [
       (DARK, limb(-3.4, 3, -1.6, 7, 0.25)), (DARK, limb(3.4, 3, 1.6, 7, 0.25)),
-      (BODY, blob(0, -10.4, 6, -9, 7.6, -3, 4.6, 2.4, 2, 4.6, -2, 4.6, -4.6, 2.4, -7.6, -3, -6, -9)),
+      (BODY, blob(0, -10.4, 6, -9, 7.6, -3, 4.6, 2.4, 2, 4.6, -2, 4.6, -4.6, 2.4, -7.6, -3,
+                  -6, -9)),
       (ACCENT, box(-2.6, 3.2, 2.6, 4.4)), (WOOD, box(-2.2, 7, 2.2, 10)),
   ]
   airship = [
-      (SHADE, polygon(-6, -1.6, -10.6, -5, -10.6, 4, -6, 1)), (ACCENT, blob(-2.4, 3, 4, 3, 3.4, 6.4, -1.8, 6.4)),
-      (BODY, ellipse(0.6, -0.6, 9.6, 4.2)), (ACCENT, polygon(-6, -0.9, -10.4, -1.6, -10.4, 0.6, -6, 0)),
+      (SHADE, polygon(-6, -1.6, -10.6, -5, -10.6, 4, -6, 1)),
+      (ACCENT, blob(-2.4, 3, 4, 3, 3.4, 6.4, -1.8, 6.4)),
+      (BODY, ellipse(0.6, -0.6, 9.6, 4.2)),
+      (ACCENT, polygon(-6, -0.9, -10.4, -1.6, -10.4, 0.6, -6, 0)),
       *((LIGHT, box(x, 4, x + 1.1, 5.2)) for x in (-0.8, 1, 2.6)),
   ]
   return dict(plane=plane, helicopter=helicopter, rocket=rocket, balloon=balloon, airship=airship)
@@ -120,7 +124,8 @@ def buildings() -> dict[str, list[Part]]:
   ]
   sail = polygon(-0.4, 0, -0.4, -9, 2.2, -9, 2.2, -2, 0.4, -1)
   windmill = [
-      (BODY, polygon(-3, -2, 3, -2, 5, 10, -5, 10)), (SHADE, ellipse(0, -2, 3.4, 3.2, start=180, stop=360)),
+      (BODY, polygon(-3, -2, 3, -2, 5, 10, -5, 10)),
+      (SHADE, ellipse(0, -2, 3.4, 3.2, start=180, stop=360)),
       (WOOD, box(-1.4, 6, 1.4, 10)), *((ACCENT, p) for p in around(0, -2.6, 4, sail, 25)),
       (DARK, ellipse(0, -2.6, 0.9, corners=8)),
   ]
@@ -141,10 +146,12 @@ def tableware() -> dict[str, list[Part]]:
   bottle = [
       (BODY, blob(-1.4, -8, 1.4, -8, 1.4, -4, 3.6, -1, 3.6, 9.8, -3.6, 9.8, -3.6, -1, -1.4, -4,
                   rounds=1)),
-      (ACCENT, box(-1.8, -10.6, 1.8, -8)), (LIGHT, box(-3.4, 1.6, 3.4, 6)), (SHADE, box(-2, 3, 2, 4.6)),
+      (ACCENT, box(-1.8, -10.6, 1.8, -8)), (LIGHT, box(-3.4, 1.6, 3.4, 6)),
+      (SHADE, box(-2, 3, 2, 4.6)),
   ]
   teapot = [
-      (SHADE, arc(-6, 1.6, 4.4, 2.8, 80, 280)), (SHADE, polygon(4, 5, 4, 0.6, 9, -4.6, 11, -4, 7.4, 3)),
+      (SHADE, arc(-6, 1.6, 4.4, 2.8, 80, 280)),
+      (SHADE, polygon(4, 5, 4, 0.6, 9, -4.6, 11, -4, 7.4, 3)),
       (BODY, ellipse(0, 2.2, 7, 6)), (ACCENT, ellipse(0, -3, 4, 1.8, start=180, stop=360)),
       (DARK, ellipse(0, -5.4, 1.1, corners=10)), (SHADE, limb(-4, 8, 4, 8, 0.6)),
   ]
@@ -185,7 +192,8 @@ def emblems() -> dict[str, list[Part]]:
   ]
   spade = [
       (SHADE, polygon(-3.4, 9.6, -0.8, 2, 0.8, 2, 3.4, 9.6)),
-      (BODY, blob(0, -11, 5, -4.6, 9.6, 0.6, 8, 6, 3, 6.4, 0, 3, -3, 6.4, -8, 6, -9.6, 0.6, -5, -4.6)),
+      (BODY, blob(0, -11, 5, -4.6, 9.6, 0.6, 8, 6, 3, 6.4, 0, 3, -3, 6.4, -8, 6, -9.6, 0.6,
+                  -5, -4.6)),
       (ACCENT, ellipse(0, -0.6, 1.8, 2.6)),
   ]
   return dict(heart=heart, crown=crown, moon=moon, bolt=bolt, spade=spade)
@@ -205,7 +213,8 @@ def marks() -> dict[str, list[Part]]:
   ]
   gear = [
       *((BODY, p) for p in around(0, 0, 8, polygon(-2, 0, -1.5, -10, 1.5, -10, 2, 0))),
-      (BODY, ellipse(0, 0, 7.4)), (ACCENT, ellipse(0, 0, 3.4)), (DARK, ellipse(0, 0, 1.7, corners=12)),
+      (BODY, ellipse(0, 0, 7.4)), (ACCENT, ellipse(0, 0, 3.4)),
+      (DARK, ellipse(0, 0, 1.7, corners=12)),
   ]
   hourglass = [
       (BODY, polygon(-5.4, -8.4, 5.4, -8.4, 0.9, 0, 5.4, 8.4, -5.4, 8.4, -0.9, 0)),

@@ -1,0 +1,108 @@
+"""Encoded records in an order that is a function of (seed, epoch, worker) alone.
+
+Graph ops only: under parameter servers Python functions inside a dataset run in the
+chief's process. Errors of the reader pass through; nothing here swallows one.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from jft_reps import errors
+from jft_reps.data import manifest
+
+# tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
+_GRAPH_SEED = 20170710
+_SHUFFLE_STREAM = 1 << 40
+
+
+def _worker_shards(
+    epoch: tf.Tensor, shards: int, worker: tf.Tensor, workers: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """(shards of this worker in order, its part of each, parts) in one epoch."""
+  draw = tf.random.stateless_uniform([shards], tf.stack([seed, epoch]))
+  order = tf.cast(tf.argsort(draw, stable=True), tf.int64)
+  first = worker % shards
+  parts = (workers - 1 - first) // shards + 1
+  # The part moves on with the epochs, so that no worker starves on a shard of few records.
+  part = (worker // shards + epoch) % parts
+  return order[first::workers], part, parts
+
+
+def stream(
+    record_set: manifest.RecordSet,
+    worker: int | tf.Tensor = 0,
+    workers: int | tf.Tensor = 1,
+    seed: int | tf.Tensor = 0,
+    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
+    shuffle: int = 2048,
+    repeat: bool = True,
+) -> tf.data.Dataset:
+  """Reads the share of one worker, each record once per epoch over all workers.
+
+  Every epoch permutes the shards and gives each worker every `workers`-th of them;
+  where workers outnumber shards, those of one shard divide its records. Inside a shard
+  encoded records are shuffled in a window. A `position` (epoch, ordinal of the shard in
+  this worker's epoch, ordinal of the record in its shuffled shard) is that of the next
+  record, so a run that resumes from the position of the last example it used goes on
+  with exactly the following one, and skips at most one shard, undecoded.
+
+  Args:
+    record_set: a checked set.
+    worker: index of this worker, may be an int64 tensor like the next three.
+    workers: number of workers.
+    seed: of the order.
+    position: where to start.
+    shuffle: records in the window; 0 or 1 keeps the order of the file.
+    repeat: go on with further epochs for ever, instead of ending after the first.
+
+  Returns:
+    A dataset of `serialized` (scalar string), `position` (int64 `[3]`, of the next
+    record) and `source` (int64 `[2]`: index of the shard, of the record in its file).
+
+  Raises:
+    errors.DataError: the set has no records. When run, TensorFlow's errors on files
+      that vanish or change, among them shards with fewer records than the manifest says.
+  """
+  filled = [i for i, shard in enumerate(record_set.shards) if shard.records]
+  if not filled:
+    raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
+  paths = tf.constant([record_set.paths[i] for i in filled])
+  counts = tf.constant([record_set.shards[i].records for i in filled], tf.int64)
+  indices = tf.constant(filled, tf.int64)
+  worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
+  start = tf.cast(position, tf.int64)
+
+  def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
+    mine, part, parts = _worker_shards(epoch, len(filled), worker, workers, seed)
+    resumed = tf.equal(epoch, start[0])
+    ordinals = tf.data.Dataset.range(
+        tf.where(resumed, start[1], 0), tf.size(mine, out_type=tf.int64)
+    )
+
+    def shard_records(ordinal: tf.Tensor) -> tf.data.Dataset:
+      tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
+      shard = mine[ordinal]
+      stream_seed = tf.stack([seed, _SHUFFLE_STREAM + epoch * len(filled) + shard])
+      order = tf.random.stateless_uniform([], stream_seed, 1, tf.int64.max, tf.int64)
+      found = tf.data.TFRecordDataset(paths[shard])
+      found = found.apply(tf.data.experimental.assert_cardinality(counts[shard]))
+      found = found.enumerate().shard(parts, part)
+      if shuffle > 1:
+        found = found.shuffle(shuffle, seed=order, reshuffle_each_iteration=False)
+      skip = tf.where(resumed & tf.equal(ordinal, start[1]), start[2], 0)
+
+      def element(number: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        index, serialized = record
+        return {
+            "serialized": serialized,
+            "position": tf.stack([epoch, ordinal, number + 1]),
+            "source": tf.stack([indices[shard], index]),
+        }
+
+      return found.enumerate().skip(skip).map(element)
+
+    return ordinals.flat_map(shard_records)
+
+  last = tf.constant(tf.int64.max) if repeat else start[0] + 1
+  return tf.data.Dataset.range(start[0], last).flat_map(epoch_records)

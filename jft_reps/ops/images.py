@@ -1,0 +1,229 @@
+"""From an encoded picture to the crop a network is trained on.
+
+Sun et al. 2017, section 4.2: resize to 340x340 (both sides, so the aspect changes),
+random 299x299 crop, mirror at random, [-1, 1]. Resizing is bilinear with pixel centres
+at +0.5 and without antialiasing. Pictures stay uint8 until the first op of the model,
+which is `scale`: touching a float batch costs more than decoding a JPEG.
+
+EXIF orientation is not looked at and colour profiles are not applied; grey pictures get
+three equal channels, CMYK is converted, 16-bit PNG is cut to 8 bit, alpha is dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+JPEG_MAGIC = b"\xff\xd8\xff"
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_JPEG_END = b"\xff\xd9"
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeLimits:
+  """What a picture's header may say, decided before any pixel is decoded.
+
+  Attributes:
+    max_pixels: height times width; 40 million take 120 MB once decoded.
+    min_side: pixels of the shorter side.
+    max_aspect: longer side over shorter side.
+  """
+
+  max_pixels: int = 40_000_000
+  min_side: int = 8
+  max_aspect: int = 20
+
+  def problems(self, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """(too many pixels, too small, bad aspect) of `size`, `[2]` height and width."""
+    height, width = tf.unstack(tf.cast(size, tf.int64))
+    short, long = tf.minimum(height, width), tf.maximum(height, width)
+    return height * width > self.max_pixels, short < self.min_side, long > self.max_aspect * short
+
+
+def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether `encoded`, a scalar string, starts as a JPEG file."""
+  return tf.equal(tf.strings.substr(encoded, 0, 3), JPEG_MAGIC)
+
+
+def is_png(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether `encoded`, a scalar string, starts as a PNG file."""
+  return tf.equal(tf.strings.substr(encoded, 0, 8), PNG_MAGIC)
+
+
+def jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+  """`[2]` int32 height and width from the header of a JPEG; fails where it is damaged."""
+  return tf.image.extract_jpeg_shape(encoded)[:2]
+
+
+def png_size(encoded: tf.Tensor) -> tf.Tensor:
+  """`[2]` int32 height and width from the header of a PNG; fails where it is cut."""
+  width_height = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
+  return tf.reverse(tf.ensure_shape(width_height, [2]), [0])
+
+
+def header_size(encoded: tf.Tensor) -> tf.Tensor:
+  """`[2]` int32 height and width of a JPEG or PNG, without decoding it."""
+  return tf.cond(is_jpeg(encoded), lambda: jpeg_size(encoded), lambda: png_size(encoded))
+
+
+def _mirrored(image: tf.Tensor, mirror: tf.Tensor) -> tf.Tensor:
+  # A branch, because Reverse is only fast where it does reverse.
+  flip = lambda: tf.raw_ops.Reverse(tensor=image, dims=[False, True, False])
+  return tf.cond(mirror, flip, lambda: image)
+
+
+def _resized(image: tf.Tensor, resize: int) -> tf.Tensor:
+  # The kernel reads float much faster than uint8; the cast costs less than that.
+  return tf.raw_ops.ResizeBilinear(
+      images=tf.cast(image, tf.float32)[tf.newaxis], size=[resize, resize], half_pixel_centers=True
+  )
+
+
+def decode_resize_crop_mirror(
+    encoded: tf.Tensor,
+    offset: tf.Tensor,
+    mirror: tf.Tensor,
+    resize: int = 340,
+    crop: int = 299,
+    dct_method: str = "",
+) -> tf.Tensor:
+  """The plain way, which every faster way equals to 1/255.
+
+  Args:
+    encoded: scalar string, a JPEG or PNG.
+    offset: `[2]` int32, y and x of the crop in the resized picture.
+    mirror: scalar bool.
+    resize: side of the resized picture in pixels.
+    crop: side of the crop in pixels.
+    dct_method: of `tf.io.decode_jpeg`; empty is TensorFlow's default.
+
+  Returns:
+    uint8 `[crop, crop, 3]`.
+  """
+  image = tf.cond(
+      is_jpeg(encoded),
+      lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=dct_method),
+      lambda: tf.io.decode_png(encoded, channels=3),
+  )
+  image = tf.image.resize(image, [resize, resize], method="bilinear", antialias=False)
+  image = tf.cast(tf.round(image), tf.uint8)
+  image = tf.slice(image, tf.concat([offset, [0]], 0), [crop, crop, 3])
+  return tf.cond(mirror, lambda: tf.image.flip_left_right(image), lambda: image)
+
+
+def _whole(image: tf.Tensor, offset: tf.Tensor, resize: int, crop: int) -> tf.Tensor:
+  """Resize, crop and round a decoded picture, `[height, width, 3]`."""
+  begin = tf.concat([[0], offset, [0]], 0)
+  window = tf.slice(_resized(image, resize), begin, [1, crop, crop, 3])
+  return tf.cast(tf.round(tf.squeeze(window, 0)), tf.uint8)
+
+
+def resize_crop_mirror(
+    encoded: tf.Tensor,
+    offset: tf.Tensor,
+    mirror: tf.Tensor,
+    resize: int = 340,
+    crop: int = 299,
+    dct_method: str = "",
+    limits: SizeLimits | None = None,
+) -> tf.Tensor:
+  """The fast way: the result of `decode_resize_crop_mirror` to 1/255.
+
+  A JPEG stored at `resize` decodes only the blocks of its crop. That would not notice
+  a file cut below the crop, so one that lacks its end marker is decoded whole, which
+  fails whatever the crop.
+
+  Args:
+    encoded: scalar string, a JPEG or PNG.
+    offset: `[2]` int32, y and x of the crop in the resized picture.
+    mirror: scalar bool.
+    resize: side of the resized picture in pixels.
+    crop: side of the crop in pixels.
+    dct_method: of `tf.io.decode_jpeg`; empty is TensorFlow's default.
+    limits: of the size in the header; the op fails beyond them.
+
+  Returns:
+    uint8 `[crop, crop, 3]`.
+
+  Raises:
+    tf.errors.InvalidArgumentError: when run, on anything that cannot be decoded.
+  """
+  limits = limits or SizeLimits()
+
+  def guarded(size: tf.Tensor) -> tf.Tensor:
+    refused = tf.reduce_any(tf.stack(limits.problems(size)))
+    with tf.control_dependencies([tf.debugging.Assert(~refused, ["picture size", size])]):
+      return tf.identity(encoded)
+
+  def jpeg() -> tf.Tensor:
+    size = jpeg_size(encoded)
+    checked = guarded(size)
+    decode = lambda: _whole(
+        tf.io.decode_jpeg(checked, channels=3, dct_method=dct_method), offset, resize, crop
+    )
+    window = tf.concat([offset, [crop, crop]], 0)
+    part = lambda: tf.image.decode_and_crop_jpeg(
+        checked, window, channels=3, dct_method=dct_method
+    )
+    ended = tf.equal(tf.strings.substr(encoded, -2, 2), _JPEG_END)
+    return tf.cond(ended & tf.reduce_all(tf.equal(size, resize)), part, decode)
+
+  def png() -> tf.Tensor:
+    checked = guarded(png_size(encoded))
+    return _whole(tf.io.decode_png(checked, channels=3), offset, resize, crop)
+
+  image = tf.cond(is_jpeg(encoded), jpeg, png)
+  return _mirrored(tf.ensure_shape(image, [crop, crop, 3]), mirror)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop:
+  """Resize, random crop, random mirror: the training picture of section 4.2.
+
+  Attributes:
+    resize: pixels of both sides after resizing.
+    crop: pixels of both sides of the crop.
+    mirror: mirror half of the pictures.
+    dct_method: of `tf.io.decode_jpeg`.
+    limits: what the header may say.
+  """
+
+  resize: int = 340
+  crop: int = 299
+  mirror: bool = True
+  dct_method: str = ""
+  limits: SizeLimits = SizeLimits()
+
+  def __call__(self, encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """uint8 `[crop, crop, 3]` of a scalar string; `seed`, int64 `[2]`, decides crop and mirror."""
+    positions = self.resize - self.crop + 1
+    draw = tf.random.stateless_uniform([3], seed, minval=None, maxval=None, dtype=tf.int32)
+    draw = tf.math.floormod(draw, [positions, positions, 2])
+    mirror = tf.equal(draw[2], 1) if self.mirror else tf.constant(False)
+    return resize_crop_mirror(
+        encoded, draw[:2], mirror, self.resize, self.crop, self.dct_method, self.limits
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class CenterCrop:
+  """Resize and centre crop: the evaluation picture. Attributes as in `RandomCrop`."""
+
+  resize: int = 340
+  crop: int = 299
+  dct_method: str = ""
+  limits: SizeLimits = SizeLimits()
+
+  def __call__(self, encoded: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+    """uint8 `[crop, crop, 3]` of a scalar string; `seed` changes nothing."""
+    del seed
+    offset = tf.fill([2], (self.resize - self.crop) // 2)
+    return resize_crop_mirror(
+        encoded, offset, tf.constant(False), self.resize, self.crop, self.dct_method, self.limits
+    )
+
+
+def scale(images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
+  """uint8 to `dtype` in [-1, 1]: the first op of a model."""
+  return tf.cast(images, dtype) * tf.cast(2.0 / 255.0, dtype) - tf.cast(1.0, dtype)
