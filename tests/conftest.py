@@ -9,6 +9,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# In-process clusters need a waiting thread per worker, and TensorFlow fixes them at its first op.
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "16")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -17,9 +17,11 @@ import tf_keras
 class Layer(tf_keras.layers.Layer):
   """A layer that creates float32 variables in its constructor and never casts on its own.
 
-  Keras picks the TF1 or TF2 base class anew at each construction and swaps it into the
-  *class*, so that one model built inside `tf.Graph` would turn every living layer into a TF1
-  layer. Here the TF2 base stays.
+  Two things of the Keras class are left out. It picks the TF1 or TF2 base anew at each
+  construction and swaps it into the *class*, so that one model built inside `tf.Graph` would
+  turn every living layer into a TF1 layer. And its `__call__` replaces errors that pass through:
+  a `ConfigError`, or the `UnavailableError` of a lost server, would arrive as `RuntimeError`.
+  Without it, functional models of Keras cannot be drawn through these layers.
   """
 
   _auto_get_config = False
@@ -30,6 +32,13 @@ class Layer(tf_keras.layers.Layer):
 
   def __init__(self, name: str | None = None):
     super().__init__(name=name, dtype="float32", autocast=False)
+    self.built = True
+
+  @tf.autograph.experimental.do_not_convert
+  def __call__(self, *args, **kwargs):
+    """Runs `call` under the layer's name."""
+    with tf.name_scope(self.name):
+      return self.call(*args, **kwargs)
 
 
 def truncated_normal(stddev: float):

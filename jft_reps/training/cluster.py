@@ -185,8 +185,16 @@ def start_in_process(workers: int, servers: int) -> Cluster:
   """
   cluster = local(workers, servers)
   threads = 2 * workers + servers + 2
-  with contextlib.suppress(RuntimeError):
+  try:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
+  except RuntimeError:
+    started = int(os.environ.get("TF_NUM_INTEROP_THREADS", 0)) or os.cpu_count() or 1
+    threads = tf.config.threading.get_inter_op_parallelism_threads() or started
+  if threads < workers + 1:
+    raise ClusterError(
+        "threads", "this process", f"TensorFlow has started with {threads} waiting threads",
+        f"at least {workers + 1} for {workers} workers",
+        "Start the cluster before the first op, or set TF_NUM_INTEROP_THREADS.")
   # TensorFlow keeps a started server for the life of the process.
   for job, index, _ in cluster.tasks():
     start_server(cluster, job, index, threads)

@@ -176,15 +176,9 @@ def test_frozen_stages_pass_no_gradient_and_record_no_statistics():
   net = tiny()
   with tf.GradientTape() as tape, batch_norm.StatisticsTape() as statistics:
     loss = tf.reduce_sum(net(pictures(64, batch=2), frozen_through="conv4")["conv5"] ** 2)
-  for path, variable in variables.named_variables(net).items():
-    if not variable.trainable:
-      continue
-    assert (tape.gradient is not None) and path
-  trained = net.conv5.trainable_variables
-  gradients = dict(zip(map(id, net.trainable_variables),
-                       tape.gradient(loss, net.trainable_variables)))
-  with_gradient = {key for key, gradient in gradients.items() if gradient is not None}
-  assert with_gradient == {id(variable) for variable in trained}
+  gradients = zip(net.trainable_variables, tape.gradient(loss, net.trainable_variables))
+  reached = {id(variable) for variable, gradient in gradients if gradient is not None}
+  assert reached == {id(variable) for variable in net.conv5.trainable_variables}
   moved = {id(variable) for variable, _ in statistics.updates}
   assert moved == {id(variable) for variable in net.conv5.non_trainable_variables}
 
@@ -230,7 +224,8 @@ def test_graph_function_and_eager_give_the_same_features():
   x = pictures(32)
   eager = net(x, batch_norm="frozen")["conv5"]
   compiled = tf.function(lambda x: net(x, batch_norm="frozen")["conv5"])(x)
-  np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-5)
+  close = {"rtol": 1e-4, "atol": 1e-5 * np.std(eager)}
+  np.testing.assert_allclose(compiled, eager, **close)
   values = {path: v.numpy() for path, v in variables.named_variables(net).items()}
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     again = tiny(stem="small")
@@ -238,7 +233,7 @@ def test_graph_function_and_eager_give_the_same_features():
     assert list(named) == list(values)
     session.run([variable.assign(values[path]) for path, variable in named.items()])
     in_graph = session.run(again(tf.constant(x.numpy()), batch_norm="frozen")["conv5"])
-  np.testing.assert_allclose(in_graph, eager, rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(in_graph, eager, **close)
   np.testing.assert_array_equal(net(x, batch_norm="frozen")["conv5"], eager)
 
 

@@ -29,18 +29,15 @@ def test_the_papers_model_is_balanced(paper_sizes, servers):
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=60), st.integers(1, 20))
 def test_greedy_bound(sizes, servers):
   load = placement.bytes_per_server(sizes, placement.plan(sizes, servers), servers)
-  lower = max(max(sizes), sum(sizes) / servers)
-  assert max(load) <= (4 / 3) * lower + 1e-9 or max(load) <= lower + max(sizes)
+  # Graham's list-scheduling bound, which any greedy order keeps.
+  assert max(load) <= sum(sizes) / servers + (1 - 1 / servers) * max(sizes) + 1e-6
   assert sum(load) == sum(sizes)
 
 
 def test_sizes_are_learnt_without_making_variables():
-  built = []
-
   def build():
-    built.append(tf.Variable(tf.zeros([3, 5]), name="a"))
-    built.append(tf.Variable(tf.zeros([2], tf.int64), name="b"))
+    tf.Variable(tf.zeros([3, 5]), name="a")
+    tf.Variable(tf.zeros([2], tf.int64), name="b")
 
   assert [(v.shape, v.bytes) for v in placement.created_variables(build)] == [
       ((3, 5), 60), ((2,), 16)]
-  assert not tf.executing_eagerly() or not hasattr(built[0], "numpy") or built[0].graph is not None

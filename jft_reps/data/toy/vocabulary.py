@@ -108,7 +108,7 @@ def shapes() -> dict[str, Shape]:
 
 @functools.cache
 def pretraining() -> Vocabulary:
-  """The tree to pre-train on: 40 shapes, 360 leaves, 542 classes in six levels."""
+  """The tree to pre-train on: 40 shapes, 360 leaves, 540 classes in six levels."""
   return _vocabulary(held_out=False)
 
 
