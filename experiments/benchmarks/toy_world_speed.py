@@ -15,8 +15,6 @@ import os
 import time
 from collections.abc import Callable
 
-import cv2
-
 from jft_reps.data.toy import render_process
 from jft_reps.data.toy_world import Picture, ToyWorld
 
@@ -40,7 +38,6 @@ def main() -> None:
   parser.add_argument("--pictures", type=int, default=2000)
   parser.add_argument("--size", type=int, default=96)
   flags = parser.parse_args()
-  cv2.setNumThreads(1)
   if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
   world = ToyWorld(size=flags.size)

@@ -16,6 +16,7 @@ from jft_reps.data import picture_records, reasons
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = (-1, -1, -1, -1)
+_plain_python = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
     return {"index": index, **parser(serialized, record_seed)}
 
   records = (tf.range(count), chunk["serialized"], seeds)
-  good = tf.data.Dataset.from_tensor_slices(records).map(decode).ignore_errors()
+  good = tf.data.Dataset.from_tensor_slices(records).map(_plain_python(decode)).ignore_errors()
   spec = good.element_spec
   good = good.batch(count)
   empty = {k: tf.zeros([0, *s.shape], s.dtype) for k, s in spec.items()}
@@ -91,7 +92,7 @@ def _left_out(
   used = tf.scatter_nd(index[:, tf.newaxis], tf.ones_like(index), [count])
   bad = tf.where(tf.equal(used, 0))[:, 0]
   serialized = tf.data.Dataset.from_tensor_slices(tf.gather(chunk["serialized"], bad))
-  codes = serialized.map(parser.reason).batch(count).get_single_element()
+  codes = serialized.map(_plain_python(parser.reason)).batch(count).get_single_element()
   slots = tf.searchsorted(index, bad, out_type=tf.int64)
   good = tf.size(index, out_type=tf.int64)
   dropped = tf.math.unsorted_segment_sum(
@@ -167,8 +168,10 @@ def count_and_carry(chunks: tf.data.Dataset, limits: Limits, records: int) -> tf
 
   zero = tf.constant(0, tf.int64)
   none = tf.zeros([reasons.COUNT], tf.int64)
-  counted = chunks.scan((zero, none, zero, none, tf.constant([_NOTHING], tf.int64)), step)
-  return counted.filter(lambda chunk: tf.shape(chunk["position"])[0] > 0)
+  counted = chunks.scan((zero, none, zero, none, tf.constant([_NOTHING], tf.int64)), _plain_python(step))
+  return counted.filter(
+      _plain_python(lambda chunk: tf.shape(chunk["position"])[0] > 0)
+  )
 
 
 def with_tail(chunks: tf.data.Dataset) -> tf.data.Dataset:
@@ -210,4 +213,4 @@ def with_tail(chunks: tf.data.Dataset) -> tf.data.Dataset:
     close = lambda: (dict(nothing), closed(held))
     return tf.case([(finish, close), (examples | last, keep)], default=merge)
 
-  return chunks.concatenate(end).scan(nothing, step)
+  return chunks.concatenate(end).scan(nothing, _plain_python(step))

@@ -34,11 +34,13 @@ def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _chunks(
-    records: tf.data.Dataset, parser: picture_records.Parser, seed: int | tf.Tensor, size: int
+    records: tf.data.Dataset, parser: picture_records.Parser, seed: int | tf.Tensor
 ) -> tf.data.Dataset:
   seed = tf.cast(seed, tf.int64)
-  decode = lambda chunk: guarded.decode_chunk(parser, chunk, seed)
-  return records.batch(size).map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  decode = tf.autograph.experimental.do_not_convert(
+      lambda chunk: guarded.decode_chunk(parser, chunk, seed)
+  )
+  return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _check_arguments(record_set: manifest.RecordSet, batch_size: int, num_classes: int) -> None:
@@ -98,8 +100,9 @@ def train_batches(
   parser = picture_records.Parser(
       picture or images.RandomCrop(), num_classes, max_labels, keep_empty
   )
-  records = reading.stream(record_set, worker, workers, seed, position, shuffle, repeat=True)
-  chunks = _chunks(records, parser, seed, _chunk_size(batch_size))
+  size = _chunk_size(batch_size)
+  records = reading.chunks(record_set, size, worker, workers, seed, position, shuffle)
+  chunks = _chunks(records, parser, seed)
   chunks = guarded.count_and_carry(chunks, limits or guarded.Limits(), record_set.records)
   batches = chunks.rebatch(batch_size, drop_remainder=True)
   return _options(batches.prefetch(2))
@@ -125,8 +128,8 @@ def eval_batches(
   parser = picture_records.Parser(
       picture or images.CenterCrop(), num_classes, max_labels, keep_empty
   )
-  records = reading.stream(record_set, shuffle=0, repeat=False)
-  chunks = guarded.with_tail(_chunks(records, parser, 0, _chunk_size(batch_size)))
+  records = reading.chunks(record_set, _chunk_size(batch_size), shuffle=0, repeat=False)
+  chunks = guarded.with_tail(_chunks(records, parser, 0))
   chunks = guarded.count_and_carry(chunks, limits or guarded.Limits(), record_set.records)
   return _options(chunks.rebatch(batch_size).prefetch(2))
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from jft_reps.data import reasons, schema
 from jft_reps.ops import images
 
+_plain_python = tf.autograph.experimental.do_not_convert
 Picture = images.RandomCrop | images.CenterCrop
 
 
@@ -27,7 +28,7 @@ def _first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
 def _attempt(value: tf.Tensor, function: Callable, otherwise: int) -> tf.Tensor:
   """`function(value)`, or the code `otherwise` where it fails; needs no Python at run time."""
   # Ignoring errors is safe here: all that lies upstream is one record in memory.
-  tried = tf.data.Dataset.from_tensors(value).map(function).ignore_errors()
+  tried = tf.data.Dataset.from_tensors(value).map(_plain_python(function)).ignore_errors()
   fallback = tf.data.Dataset.from_tensors(tf.constant(otherwise, tf.int64))
   return tried.concatenate(fallback).take(1).get_single_element()
 

@@ -14,6 +14,8 @@ from jft_reps.data import manifest
 # tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
 _GRAPH_SEED = 20170710
 _SHUFFLE_STREAM = 1 << 40
+# Converting library code to graph control flow takes seconds and changes nothing.
+_plain_python = tf.autograph.experimental.do_not_convert
 
 
 def _worker_shards(
@@ -27,6 +29,63 @@ def _worker_shards(
   # The part moves on with the epochs, so that no worker starves on a shard of few records.
   part = (worker // shards + epoch) % parts
   return order[first::workers], part, parts
+
+
+def _raw(
+    record_set: manifest.RecordSet,
+    worker: int | tf.Tensor,
+    workers: int | tf.Tensor,
+    seed: int | tf.Tensor,
+    position: tuple[int, int, int] | tf.Tensor,
+    shuffle: int,
+    repeat: bool,
+) -> tf.data.Dataset:
+  """((epoch, ordinal, shard), (ordinal of the record, (its index in the file, bytes)))."""
+  filled = [i for i, shard in enumerate(record_set.shards) if shard.records]
+  if not filled:
+    raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
+  paths = tf.constant([record_set.paths[i] for i in filled])
+  counts = tf.constant([record_set.shards[i].records for i in filled], tf.int64)
+  indices = tf.constant(filled, tf.int64)
+  worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
+  start = tf.cast(position, tf.int64)
+
+  def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
+    mine, part, parts = _worker_shards(epoch, len(filled), worker, workers, seed)
+    resumed = tf.equal(epoch, start[0])
+    ordinals = tf.data.Dataset.range(
+        tf.where(resumed, start[1], 0), tf.size(mine, out_type=tf.int64)
+    )
+
+    def shard_records(ordinal: tf.Tensor) -> tf.data.Dataset:
+      tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
+      shard = mine[ordinal]
+      stream_seed = tf.stack([seed, _SHUFFLE_STREAM + epoch * len(filled) + shard])
+      order = tf.random.stateless_uniform([], stream_seed, 1, tf.int64.max, tf.int64)
+      found = tf.data.TFRecordDataset(paths[shard])
+      found = found.apply(tf.data.experimental.assert_cardinality(counts[shard]))
+      found = found.enumerate().shard(parts, part)
+      if shuffle > 1:
+        found = found.shuffle(shuffle, seed=order, reshuffle_each_iteration=False)
+      skip = tf.where(resumed & tf.equal(ordinal, start[1]), start[2], 0)
+      # Repeated and zipped, since a function called per record costs more than reading it.
+      here = tf.data.Dataset.from_tensors(tf.stack([epoch, ordinal, indices[shard]])).repeat()
+      return tf.data.Dataset.zip((here, found.enumerate().skip(skip)))
+
+    return ordinals.flat_map(_plain_python(shard_records))
+
+  last = tf.constant(tf.int64.max) if repeat else start[0] + 1
+  return tf.data.Dataset.range(start[0], last).flat_map(_plain_python(epoch_records))
+
+
+def _named(here: tf.Tensor, numbered: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]):
+  """The elements of `stream` or, batched, of `chunks`, from those of `_raw`."""
+  number, (index, serialized) = numbered
+  return {
+      "serialized": serialized,
+      "position": tf.stack([here[..., 0], here[..., 1], number + 1], -1),
+      "source": tf.stack([here[..., 2], index], -1),
+  }
 
 
 def stream(
@@ -64,45 +123,20 @@ def stream(
     errors.DataError: the set has no records. When run, TensorFlow's errors on files
       that vanish or change, among them shards with fewer records than the manifest says.
   """
-  filled = [i for i, shard in enumerate(record_set.shards) if shard.records]
-  if not filled:
-    raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
-  paths = tf.constant([record_set.paths[i] for i in filled])
-  counts = tf.constant([record_set.shards[i].records for i in filled], tf.int64)
-  indices = tf.constant(filled, tf.int64)
-  worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
-  start = tf.cast(position, tf.int64)
+  raw = _raw(record_set, worker, workers, seed, position, shuffle, repeat)
+  return raw.map(_plain_python(_named))
 
-  def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
-    mine, part, parts = _worker_shards(epoch, len(filled), worker, workers, seed)
-    resumed = tf.equal(epoch, start[0])
-    ordinals = tf.data.Dataset.range(
-        tf.where(resumed, start[1], 0), tf.size(mine, out_type=tf.int64)
-    )
 
-    def shard_records(ordinal: tf.Tensor) -> tf.data.Dataset:
-      tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
-      shard = mine[ordinal]
-      stream_seed = tf.stack([seed, _SHUFFLE_STREAM + epoch * len(filled) + shard])
-      order = tf.random.stateless_uniform([], stream_seed, 1, tf.int64.max, tf.int64)
-      found = tf.data.TFRecordDataset(paths[shard])
-      found = found.apply(tf.data.experimental.assert_cardinality(counts[shard]))
-      found = found.enumerate().shard(parts, part)
-      if shuffle > 1:
-        found = found.shuffle(shuffle, seed=order, reshuffle_each_iteration=False)
-      skip = tf.where(resumed & tf.equal(ordinal, start[1]), start[2], 0)
-
-      def element(number: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        index, serialized = record
-        return {
-            "serialized": serialized,
-            "position": tf.stack([epoch, ordinal, number + 1]),
-            "source": tf.stack([indices[shard], index]),
-        }
-
-      return found.enumerate().skip(skip).map(element)
-
-    return ordinals.flat_map(shard_records)
-
-  last = tf.constant(tf.int64.max) if repeat else start[0] + 1
-  return tf.data.Dataset.range(start[0], last).flat_map(epoch_records)
+def chunks(
+    record_set: manifest.RecordSet,
+    size: int,
+    worker: int | tf.Tensor = 0,
+    workers: int | tf.Tensor = 1,
+    seed: int | tf.Tensor = 0,
+    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
+    shuffle: int = 2048,
+    repeat: bool = True,
+) -> tf.data.Dataset:
+  """`stream` in batches of `size` records (the last of a finite stream may be smaller)."""
+  raw = _raw(record_set, worker, workers, seed, position, shuffle, repeat)
+  return raw.batch(size).map(_plain_python(_named))

@@ -72,7 +72,7 @@ class ToyObject:
     return full
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
   """One picture. Labels are at hand at once; `image` and `objects` are drawn on first use.
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from jft_reps import errors
-from jft_reps.models import batch_norm, resnet, variables
+from jft_reps.models import batch_norm, residual_stages, resnet, variables
 
-PLACEMENTS = resnet.STRIDE_PLACEMENTS
+PLACEMENTS = residual_stages.STRIDE_PLACEMENTS
 
 
 def tiny(**options) -> resnet.ResNet:
@@ -120,13 +120,15 @@ def test_features_of_all_output_strides_agree_at_shared_positions(placement, siz
       np.testing.assert_allclose(found, right, atol=1e-4 * right.std(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("placement,wrong", [("first_1x1", "first_3x3"), ("first_3x3", "first_1x1")])
+@pytest.mark.parametrize("placement,wrong", [
+    ("first_1x1", "first_3x3"), ("first_3x3", "first_1x1")
+])
 def test_the_rate_of_the_unit_that_lost_its_stride_matters(placement, wrong):
   strided = tiny(stride_placement=placement)
   randomise(strided)
   dense = tiny(stride_placement=placement, output_stride=16)
   same_weights(strided, dense)
-  dense.conv5.steps = resnet.stage_steps(2, 2, wrong, dilate=True)
+  dense.conv5.steps = residual_stages.stage_steps(2, 2, wrong, dilate=True)
   x = pictures(225)
   right = strided(x, batch_norm="frozen")["conv5"].numpy()
   found = dense(x, batch_norm="frozen")["conv5"][:, ::2, ::2].numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.data.experimental.ops import testing
 
 from jft_reps.models import batch_norm, layers, sharded_dense
 from jft_reps.models.variables import Slices, named_variables
@@ -33,9 +34,8 @@ class TinyTask:
   notes = {"labels": [f"class {i}" for i in range(CLASSES)]}
   epoch_length = 40
 
-  def __init__(self, shards: int = 3, batch: int = 4, poison=None, build_shards_seed: int = 0):
-    self._shards, self._batch, self._poison = shards, batch, poison
-    self._seed = build_shards_seed
+  def __init__(self, shards: int = 3, batch: int = 4, poison=None, wait: int = 0):
+    self._shards, self._batch, self._poison, self._wait = shards, batch, poison, wait
 
   def build(self):
     return TinyModel(self._shards)
@@ -59,7 +59,10 @@ class TinyTask:
     rows = tf.data.Dataset.range(10**9).map(
         lambda i: self.row(worker, seed, (i + start) // self.epoch_length,
                            (i + start) % self.epoch_length))
-    return rows.batch(self._batch, drop_remainder=True).prefetch(1)
+    batches = rows.batch(self._batch, drop_remainder=True)
+    if self._wait:
+      batches = batches.apply(testing.sleep(self._wait * 1000))
+    return batches.prefetch(1)
 
   def loss(self, model, batch):
     logits = model(batch["x"])

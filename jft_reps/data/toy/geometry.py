@@ -17,7 +17,7 @@ NONE, OUTLINE, BODY, PATTERN, SHADE, ACCENT, DARK, LIGHT, GREEN, WOOD, SKIN = ra
 Part = tuple[int, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
   """Parts in painting order, in a frame where the longer half side is 1.
 

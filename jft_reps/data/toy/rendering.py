@@ -36,7 +36,7 @@ _MARGIN = 3
 _KERNELS = {n: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (n, n)) for n in (2, 3, 5, 7)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Placed:
   """An object in a picture.
 
@@ -55,7 +55,7 @@ class Placed:
   drift: tuple[float, float]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Patch:
   """A drawn object: premultiplied RGBA, uint8 `[height, width, 4]`, and its corner."""
 

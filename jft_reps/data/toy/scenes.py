@@ -24,7 +24,7 @@ def generator(seed: int, stream: int, index: int) -> np.random.Generator:
   return np.random.Generator(np.random.Philox(key=[seed, (stream << 48) | index]))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Scene:
   """Leaves are positions in `Vocabulary.leaves`, not class indices."""
 

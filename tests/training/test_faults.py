@@ -1,0 +1,92 @@
+"""Processes of a cluster are killed and frozen; the run goes on, or says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from jft_reps.training import checkpoints
+
+pytestmark = pytest.mark.slow
+
+
+def start(root, what, path, steps, *more):
+  path.mkdir(parents=True, exist_ok=True)
+  return subprocess.Popen(
+      [sys.executable, "-m", "tests.training.cluster_run", what, str(path), str(steps),
+       *map(str, more)],
+      cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, timeout=180):
+  try:
+    out, err = process.communicate(timeout=timeout)
+  finally:
+    process.kill()
+  assert process.returncode == 0, err[-3000:]
+  return json.loads(out.strip().splitlines()[-1])
+
+
+def positions(path, step):
+  return checkpoints.read(path / f"ckpt-{step}", ["position"])["position"]
+
+
+def finite(path):
+  step = checkpoints.committed(path)[-1]
+  values = checkpoints.read(path / f"ckpt-{step}", list(checkpoints.shapes(path / f"ckpt-{step}")))
+  return all(np.isfinite(v).all() for v in values.values() if not isinstance(v, bytes))
+
+
+def test_a_killed_worker_costs_its_own_work_and_rejoins(root, tmp_path):
+  result = finish(start(root, "worker", tmp_path, 1600))
+  assert result["error"] is None and result["restarts"] == 0
+  assert 1600 <= result["step"] <= 1602  # a closure may run twice after a kill
+  at = checkpoints.committed(tmp_path)
+  gone, back = positions(tmp_path, at[2])[1], positions(tmp_path, at[-1])[1]
+  assert tuple(back) > tuple(gone), "worker 1 never read on"
+  assert finite(tmp_path)
+
+
+def test_a_killed_server_costs_one_unattended_restart(root, tmp_path):
+  result = finish(start(root, "ps", tmp_path, 400))
+  assert result["error"] is None and result["restarts"] >= 1
+  assert 400 <= result["step"] <= 402
+  events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+  restarts = [e for e in events if e["event"] == "restart"]
+  assert restarts and all(e["step"] == 50 for e in restarts)
+  assert finite(tmp_path)
+
+
+def test_a_killed_chief_takes_its_processes_along_and_resumes(root, tmp_path):
+  process = start(root, "chief", tmp_path, 300)
+  process.communicate(timeout=120)
+  assert process.returncode == -9
+  assert checkpoints.committed(tmp_path)[-1] == 50
+  pids = json.loads((tmp_path / "pids.json").read_text())
+  deadline = time.monotonic() + 20
+  while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < deadline:
+    time.sleep(0.2)
+  assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+  result = finish(start(root, "nothing", tmp_path, 300))
+  assert 300 <= result["step"] <= 302 and checkpoints.committed(tmp_path)[:2] == [0, 50]
+
+
+def test_a_frozen_worker_is_an_error_that_names_it_not_a_hang(root, tmp_path):
+  result = finish(start(root, "freeze", tmp_path, 400, 12))
+  assert "no push for" in result["error"] and "worker 1" in result["error"]
+  assert result["seconds"] < 90
+
+
+def test_local_processes_that_never_come_are_named(root, tmp_path):
+  code = ("from jft_reps.training import cluster\n"
+          "c = cluster.local(1, 1)\n"
+          "cluster.preflight(c, timeout=2)")
+  result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True,
+                          timeout=60, check=False)
+  assert "no answer from worker 0 (127.0.0.1:" in result.stderr
