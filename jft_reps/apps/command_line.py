@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags, logging
 
-from jft_reps.errors import JftError
+from jft_reps.errors import ClusterError, JftError
 
 PROGRAMS = ("train", "evaluate", "build_records", "hierarchy", "doctor")
 
@@ -28,6 +28,10 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
   logging.set_stderrthreshold("info")
   try:
     return main(argv) or 0
+  except ClusterError as e:
+    print(f"jft_reps: {e}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(e.exit_code)  # TensorFlow would wait for ever for a task that does not answer
   except JftError as e:
     print(f"jft_reps: {e}", file=sys.stderr)
     return e.exit_code

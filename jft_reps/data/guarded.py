@@ -168,7 +168,8 @@ def count_and_carry(chunks: tf.data.Dataset, limits: Limits, records: int) -> tf
 
   zero = tf.constant(0, tf.int64)
   none = tf.zeros([reasons.COUNT], tf.int64)
-  counted = chunks.scan((zero, none, zero, none, tf.constant([_NOTHING], tf.int64)), _plain_python(step))
+  start = (zero, none, zero, none, tf.constant([_NOTHING], tf.int64))
+  counted = chunks.scan(start, _plain_python(step))
   return counted.filter(
       _plain_python(lambda chunk: tf.shape(chunk["position"])[0] > 0)
   )

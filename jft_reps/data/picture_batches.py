@@ -10,7 +10,10 @@ import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.data import guarded, manifest, picture_records, reading, reasons
+from jft_reps.data.label_map import labels_of
 from jft_reps.ops import images
+
+__all__ = ["eval_batches", "labels_of", "quarantine_lines", "train_batches"]
 
 _CHUNK = 16, 64
 

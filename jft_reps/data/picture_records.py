@@ -89,9 +89,11 @@ class Parser:
     def header(record: tf.Tensor) -> tf.Tensor:
       encoded = tf.io.parse_single_example(record, schema.picture_features())[schema.ENCODED][0]
       many, small, aspect = self.picture.limits.problems(images.header_size(encoded))
-      return _first_problem(
-          [(many, reasons.TOO_MANY_PIXELS), (small, reasons.TOO_SMALL), (aspect, reasons.BAD_ASPECT)]
-      )
+      return _first_problem([
+          (many, reasons.TOO_MANY_PIXELS),
+          (small, reasons.TOO_SMALL),
+          (aspect, reasons.BAD_ASPECT),
+      ])
 
     first = _attempt(serialized, content, reasons.PARSE_ERROR)
     second = _attempt(serialized, header, reasons.DECODE_ERROR)

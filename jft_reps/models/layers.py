@@ -102,9 +102,9 @@ class Conv2D(Layer):
       # Symmetric for odd kernels. `convolution` (space to batch) and not `conv2d`, whose
       # gradient knows no dilation on CPUs without oneDNN.
       return tf.nn.convolution(x, kernel, strides=1, padding="SAME", dilations=rate)
-    reach = kernel.shape[0] // 2
-    padding = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
-    return tf.nn.conv2d(x, kernel, strides=stride, padding=padding)
+    # Padding in an op of its own: with explicit padding inside the convolution bfloat16 falls
+    # back to a kernel 15 times slower on CPUs.
+    return tf.nn.conv2d(_pad(x, kernel.shape[0]), kernel, strides=stride, padding="VALID")
 
 
 def max_pool(x: tf.Tensor, size: int = 3, stride: int = 2, padding: str = "symmetric") -> tf.Tensor:
@@ -118,7 +118,10 @@ def max_pool(x: tf.Tensor, size: int = 3, stride: int = 2, padding: str = "symme
       sizes the window starts at the pixel and does not straddle it).
   """
   if padding == "symmetric":
-    reach = size // 2
-    x = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
-    return tf.nn.max_pool2d(x, size, stride, padding="VALID")
+    return tf.nn.max_pool2d(_pad(x, size), size, stride, padding="VALID")
   return tf.nn.max_pool2d(x, size, stride, padding="SAME")
+
+
+def _pad(x: tf.Tensor, size: int) -> tf.Tensor:
+  reach = size // 2
+  return tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]]) if reach else x

@@ -26,6 +26,11 @@ _SERVER_LOST = (tf.errors.UnavailableError, tf.errors.NotFoundError,
                 tf.errors.FailedPreconditionError, tf.errors.AbortedError, ConnectionError)
 
 
+# Freeing a variable on a server waits for every worker, and a frozen one never answers: what a
+# stalled run leaves is kept until the process ends.
+_ABANDONED: list[Any] = []
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
   """How long and how a task is trained. Numbers of the paper are section 4.1's.
@@ -153,6 +158,9 @@ class Trainer:
         if step >= target or self._signal is not None:
           self._save(state)
       log.flush()
+    except ClusterError as e:
+      _ABANDONED.append((e, engine, state))
+      raise
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as e:
       raise DataError("input", self._run.path, printable(_first_line(e)), "readable records") from e
     finally:

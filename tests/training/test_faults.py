@@ -44,9 +44,9 @@ def finite(path):
 
 
 def test_a_killed_worker_costs_its_own_work_and_rejoins(root, tmp_path):
-  result = finish(start(root, "worker", tmp_path, 1600))
+  result = finish(start(root, "worker", tmp_path, 1000))
   assert result["error"] is None and result["restarts"] == 0
-  assert 1600 <= result["step"] <= 1602  # a closure may run twice after a kill
+  assert 1000 <= result["step"] <= 1002  # a closure may run twice after a kill
   at = checkpoints.committed(tmp_path)
   gone, back = positions(tmp_path, at[2])[1], positions(tmp_path, at[-1])[1]
   assert tuple(back) > tuple(gone), "worker 1 never read on"

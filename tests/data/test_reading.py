@@ -1,0 +1,115 @@
+import collections
+import os
+
+import pytest
+import tensorflow as tf
+
+from jft_reps import errors
+from jft_reps.data import reading, records
+
+
+@pytest.fixture(scope="module")
+def record_set(tmp_path_factory):
+  with records.Writer(tmp_path_factory.mktemp("set"), "train", 4) as writer:
+    for i in range(30):
+      writer.write(f"p{i}", f"p{i}".encode())
+  return writer.record_set
+
+
+def _read(record_set, count=None, **arguments):
+  arguments = {"shuffle": 4, **arguments}
+  dataset = reading.stream(record_set, **arguments)
+  if count is not None:
+    dataset = dataset.take(count)
+  return [(e["serialized"], tuple(e["position"].tolist()), tuple(e["source"].tolist()))
+          for e in dataset.as_numpy_iterator()]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 5, 7, 9])
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_each_record_exactly_once_per_epoch_over_all_workers(record_set, workers, epoch):
+  count = collections.Counter()
+  for worker in range(workers):
+    part = _read(record_set, worker=worker, workers=workers, position=(epoch, 0, 0), repeat=False)
+    count.update(r[0] for r in part)
+  assert count == {f"p{i}".encode(): 1 for i in range(30)}
+
+
+def test_source_names_shard_and_record_in_the_file(record_set):
+  stored = [list(tf.data.TFRecordDataset(p).as_numpy_iterator()) for p in record_set.paths]
+  for serialized, _, (shard, record) in _read(record_set, repeat=False):
+    assert stored[shard][record] == serialized
+
+
+@pytest.mark.parametrize("worker, workers", [(0, 1), (1, 3), (4, 6)])
+def test_every_prefix_resumes_with_exactly_what_follows(record_set, worker, workers):
+  share = dict(worker=worker, workers=workers, seed=7)
+  whole = _read(record_set, 40, **share)
+  for used in range(39):
+    rest = _read(record_set, 39 - used, position=whole[used][1], **share)
+    assert rest == whole[used + 1 :]
+
+
+def test_order_depends_on_seed_and_epoch_and_not_on_the_global_seed(record_set):
+  first = _read(record_set, repeat=False)
+  tf.random.set_seed(99)
+  assert _read(record_set, repeat=False) == first
+  others = [_read(record_set, repeat=False, seed=1), _read(record_set, 30, position=(1, 0, 0))]
+  for other in others:
+    assert sorted(r[0] for r in other) == sorted(r[0] for r in first)
+    assert [r[0] for r in other] != [r[0] for r in first]
+
+
+def test_tensors_as_arguments_give_the_same_order(record_set):
+  @tf.function
+  def dataset_of(worker, position):
+    dataset = reading.stream(record_set, worker, 3, worker * 0 + 5, position, shuffle=4)
+    return [e["serialized"] for e in dataset.take(12).batch(12)][0] if False else next(
+        iter(dataset.batch(12)))["serialized"]
+
+  for worker in range(3):
+    got = dataset_of(tf.constant(worker, tf.int64), tf.constant([1, 0, 2], tf.int64))
+    want = _read(record_set, 12, worker=worker, workers=3, seed=5, position=(1, 0, 2))
+    assert got.numpy().tolist() == [r[0] for r in want]
+
+
+def test_chunks_are_the_stream(record_set):
+  chunks = reading.chunks(record_set, 7, shuffle=4, repeat=False)
+  rows = [(s, tuple(p.tolist()), tuple(o.tolist())) for c in chunks.as_numpy_iterator()
+          for s, p, o in zip(c["serialized"], c["position"], c["source"])]
+  assert rows == _read(record_set, repeat=False)
+
+
+def _own_set(tmp_path):
+  with records.Writer(tmp_path, "train", 3) as writer:
+    for i in range(30):
+      writer.write(f"p{i}", f"p{i}".encode() * 50)
+  return writer.record_set
+
+
+def test_a_shard_that_vanishes_is_an_error_and_not_a_loop(tmp_path):
+  record_set = _own_set(tmp_path)
+  iterator = iter(reading.stream(record_set, shuffle=0))
+  next(iterator)
+  for path in record_set.paths:
+    os.unlink(path)
+  with pytest.raises(tf.errors.NotFoundError):
+    for _ in range(100):
+      next(iterator)
+
+
+@pytest.mark.parametrize("bytes_left", [5, 30])
+def test_a_shard_cut_after_the_start_is_an_error_even_inside_a_header(tmp_path, bytes_left):
+  record_set = _own_set(tmp_path)
+  path = record_set.paths[0]
+  lengths = [len(r) for r in tf.data.TFRecordDataset(path).as_numpy_iterator()]
+  os.truncate(path, 16 + lengths[0] + bytes_left)
+  with pytest.raises((tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+    _read(record_set, repeat=False)
+
+
+def test_an_empty_set_is_refused(tmp_path):
+  with records.Writer(tmp_path, "train", 2) as writer:
+    pass
+  with pytest.raises(errors.DataError, match="0 records"):
+    reading.stream(writer.record_set)
