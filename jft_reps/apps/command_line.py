@@ -21,11 +21,12 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     main: takes the arguments, program name first.
     argv: instead of the process's own.
   """
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
   argv = list(sys.argv if argv is None else argv)
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS(argv[:1])  # absl's logging asks; our programs have flag values of their own
   logging.use_absl_handler()
-  logging.set_verbosity(logging.INFO)
-  logging.set_stderrthreshold("info")
+  logging.set_verbosity(logging.WARNING)
   try:
     return main(argv) or 0
   except ClusterError as e:
@@ -44,6 +45,21 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     return 0
   except KeyboardInterrupt:
     return 130
+
+
+def log_tensorflow_to(path: str | os.PathLike[str]) -> None:
+  """Sends what TensorFlow's C++ code prints to a file; Python's stderr stays where it is.
+
+  In-process servers print a page each as they start and end, which nobody can switch off.
+  """
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  sys.stderr.flush()
+  terminal = os.dup(2)
+  file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+  os.dup2(file, 2)
+  os.close(file)
+  sys.stderr = os.fdopen(terminal, "w", buffering=1)
+  logging.get_absl_handler().python_handler.stream = sys.stderr
 
 
 def parse(values: flags.FlagValues, argv: Sequence[str], description: str) -> list[str]:

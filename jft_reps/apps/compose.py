@@ -31,7 +31,10 @@ def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleT
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return module.get_config(row), module
+  try:
+    return module.get_config(row), module
+  except ValueError as e:
+    raise ConfigError("config", argument, str(e), "a row of this file", "See its docstring.") from e
 
 
 def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) -> None:

@@ -87,6 +87,7 @@ def main(argv: Sequence[str]) -> int:
       from jft_reps.apps import evaluate
       return evaluate.follow(config)
     return train(config, cluster)
+  command_line.log_tensorflow_to(os.path.join(config.workdir, "logs", "tensorflow.log"))
   with contextlib.ExitStack() as stack:
     cluster = None
     if FLAGS.local_cluster:

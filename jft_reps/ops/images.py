@@ -18,6 +18,8 @@ import tensorflow as tf
 JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_END = b"\xff\xd9"
+# Chroma at the sides of a partly decoded JPEG is interpolated without its neighbours.
+_MARGIN = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +121,19 @@ def _whole(image: tf.Tensor, offset: tf.Tensor, resize: int, crop: int) -> tf.Te
   return tf.cast(tf.round(tf.squeeze(window, 0)), tf.uint8)
 
 
+def _window(
+    encoded: tf.Tensor, offset: tf.Tensor, size: int, crop: int, dct_method: str
+) -> tf.Tensor:
+  """The crop of a JPEG of `size`, of which little more than the crop is decoded."""
+  width = min(crop + 2 * _MARGIN, size)
+  y, x = tf.unstack(offset)
+  left = tf.clip_by_value(x - _MARGIN, 0, size - width)
+  pixels = tf.image.decode_and_crop_jpeg(
+      encoded, tf.stack([y, left, crop, width]), channels=3, dct_method=dct_method
+  )
+  return tf.slice(pixels, tf.stack([0, x - left, 0]), [crop, crop, 3])
+
+
 def resize_crop_mirror(
     encoded: tf.Tensor,
     offset: tf.Tensor,
@@ -162,10 +177,7 @@ def resize_crop_mirror(
     decode = lambda: _whole(
         tf.io.decode_jpeg(checked, channels=3, dct_method=dct_method), offset, resize, crop
     )
-    window = tf.concat([offset, [crop, crop]], 0)
-    part = lambda: tf.image.decode_and_crop_jpeg(
-        checked, window, channels=3, dct_method=dct_method
-    )
+    part = lambda: _window(checked, offset, resize, crop, dct_method)
     ended = tf.equal(tf.strings.substr(encoded, -2, 2), _JPEG_END)
     return tf.cond(ended & tf.reduce_all(tf.equal(size, resize)), part, decode)
 

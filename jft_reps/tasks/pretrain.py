@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Pretrain:
     max_labels: labels per picture before expansion; more is a reason to drop it.
     shuffle: encoded pictures in the shuffle buffer.
     eval_batch_size: pictures per evaluation batch.
-    reduction: of the loss over classes, `sum` or `mean`.
+    reduction: of the loss over classes, `sum_classes` or `mean`.
     prior_sample: training pictures looked at for the prior.
   """
 
@@ -61,7 +62,7 @@ class Pretrain:
       compute_dtype: str = "float32", batch_size: int = 32, resize: int = 340, crop: int = 299,
       prior: float | str = "records", class_weights: str | None = None, k: int = 100,
       restrict: str = "before", reading: str = "class", max_labels: int = 64,
-      shuffle: int = 2048, eval_batch_size: int = 64, reduction: str = "sum",
+      shuffle: int = 2048, eval_batch_size: int = 64, reduction: str = "sum_classes",
       prior_sample: int = 100_000):
     self._records, self._train_split = records, train_split
     self._eval_splits = tuple(eval_splits)
@@ -134,21 +135,23 @@ class Pretrain:
     return groups
 
   def prior(self) -> np.ndarray | float:
-    """The probability of each class that the classifier's bias starts at."""
-    if self._prior != "records":
-      return float(self._prior)
-    if self._train is None:
-      return 1e-3  # evaluation only: weights are about to be restored
-    counts, pictures = class_counts(self._train, self._expand, self._prior_sample)
-    return (counts + 0.5) / (pictures + 1.0)
+    """The probability of each class that the classifier's bias starts at; counted once."""
+    if self._prior == "records":
+      if self._train is None:
+        self._prior = 1e-3  # evaluation only: weights are about to be restored
+      else:
+        # Models are also built inside graphs, where datasets cannot be iterated; a thread of its
+        # own is outside of them.
+        with futures.ThreadPoolExecutor(1) as thread:
+          counts, pictures = thread.submit(
+              class_counts, self._train, self._expand, self._prior_sample).result()
+        self._prior = ((counts + 0.5) / (pictures + 1.0),)
+    return self._prior[0] if isinstance(self._prior, tuple) else float(self._prior)
 
   def build(self) -> classifier.Classifier:
     """The network, with random weights and the classifier's bias at the prior."""
-    if not isinstance(self._prior, np.ndarray):
-      self._prior = np.broadcast_to(np.float32(self.prior()), [len(self.labels)]) * np.float32(1)
-    prior = self._prior
     return classifier.Classifier(
-        resnet.ResNet(**self._network), len(self.labels), shards=self._shards, prior=prior)
+        resnet.ResNet(**self._network), len(self.labels), shards=self._shards, prior=self.prior())
 
   def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
     """Endless batches with `image` (uint8) and `targets` (uint8, ancestors added)."""
@@ -204,7 +207,7 @@ class Pretrain:
       truth.append([names[c] for c in sorted(present, key=lambda c: -depth[c])])
       # The most specific of what it holds likelier than not says more than the root.
       order = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST]
-      order = sorted(order, key=lambda c: (-(probabilities[i][c] > 0.5), -depth[c]))[:_BEST]
+      order = sorted(order, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
       best.append([(names[c], float(probabilities[i][c])) for c in order])
     return {"labels": labelled_pictures.panels(images, truth, best)}
 

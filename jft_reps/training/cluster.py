@@ -169,12 +169,14 @@ def start_server(cluster: Cluster, job: str, index: int, threads: int = 0) -> tf
         cluster.spec, job_name=job, task_index=index, protocol="grpc", config=options, start=True)
   except (tf.errors.OpError, RuntimeError) as e:
     raise ClusterError("server", f"{job} {index} at {address}", str(e)[:200], "a free port") from e
-  logging.log_first_n(
-      logging.WARNING,
-      "TensorFlow gRPC has no authentication and listens on ALL interfaces (%s %d: port %s) "
-      "whatever address is configured; isolate the network.", 3, job, index,
-      address.rpartition(":")[2])
   return server
+
+
+def warn_exposed(addresses: list[str]) -> None:
+  """Says on which ports this process now takes orders from anyone who reaches it."""
+  ports = ", ".join(a.rpartition(":")[2] for a in addresses)
+  logging.warning("TensorFlow gRPC has no authentication and listens on ALL interfaces whatever "
+                  "address is configured; isolate the network. Ports: %s", ports)
 
 
 def start_in_process(workers: int, servers: int) -> Cluster:
@@ -198,6 +200,7 @@ def start_in_process(workers: int, servers: int) -> Cluster:
   # TensorFlow keeps a started server for the life of the process.
   for job, index, _ in cluster.tasks():
     start_server(cluster, job, index, threads)
+  warn_exposed([address for _, _, address in cluster.tasks()])
   return cluster
 
 
@@ -257,6 +260,7 @@ def serve(cluster: Cluster, chief_timeout: float = 600.0, environment: Mapping |
   environment = os.environ if environment is None else environment
   parent = int(environment.get("JFT_REPS_PARENT", 0))
   _server = start_server(cluster, cluster.job, cluster.index)  # noqa: F841 - lives until we end
+  warn_exposed([getattr(cluster, {"worker": "workers", "ps": "servers"}[cluster.job])[cluster.index]])
   last_seen = None
   while True:
     if parent and os.getppid() != parent:

@@ -32,7 +32,7 @@ class OneProcess:
     else:
       dataset = task.train_dataset(0, 1, seed, state.position[0])
     self._iterator = iter(dataset)
-    self._run = tf.function(lambda: step(self._iterator))
+    self._run = tf.function(lambda: step(self._iterator), autograph=False)
 
   def run(self, pushes: int) -> Iterator[Push]:
     """Makes `pushes` pushes and yields what each reports."""
@@ -78,7 +78,7 @@ class Coordinated:
     workers = len(cluster.workers)
     index = tf.distribute.coordinator.experimental_get_current_worker_index
 
-    @tf.function
+    @tf.function(autograph=False)
     def dataset():
       worker = tf.cast(index(), tf.int64)
       return task.train_dataset(worker, workers, seed, tf.gather(state.position, worker))
@@ -86,7 +86,7 @@ class Coordinated:
     with coordinator.strategy.scope():
       self._iterator = iter(coordinator.create_per_worker_dataset(dataset))
 
-    @tf.function
+    @tf.function(autograph=False)
     def push(iterator):
       worker = tf.cast(index(), tf.int32)
       # The trainer's own loop would hide an input error as the end of the data.

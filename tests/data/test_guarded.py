@@ -26,7 +26,7 @@ def _bytes(*values):
 GOOD = files.encoded(1)
 BAD = {
     "parse_error": [
-        b"\xff\xfe\x00", b"just text", _raw(picture=_bytes(GOOD, GOOD)),
+        b"\xff\xfe\x00", b"this is text", _raw(picture=_bytes(GOOD, GOOD)),
         _raw(picture=tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))),
         _raw(picture=_bytes(GOOD), label=_bytes(b"cat"))],
     "missing_feature": [b"", _raw(label=tf.train.Feature(
@@ -86,7 +86,7 @@ def mixed(tmp_path_factory):
 WANT = {reason: len(rs) for reason, rs in BAD.items()}
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("batch_size", [1, 7])
 def test_counts_by_reason_are_exact_in_evaluation(mixed, batch_size):
   batches = _evaluate(mixed, batch_size)
   ids = [i for b in batches for i in b["id"].tolist()]
@@ -136,7 +136,7 @@ def test_two_percent_bad_passes_five_and_stops_at_one(tmp_path):
     _evaluate(record_set, 32, limits=guarded.Limits(0.01, 500))
 
 
-@pytest.mark.parametrize("count", [3, 40, 300])
+@pytest.mark.parametrize("count", [3, 300])
 def test_all_bad_is_an_error_and_not_an_endless_loop(tmp_path, count):
   record_set = _write(tmp_path, [(f"p{i}", b"text") for i in range(count)])
   for read in (lambda: _train(record_set, 4, 1), lambda: _evaluate(record_set)):
@@ -148,7 +148,7 @@ def test_order_and_pictures_do_not_depend_on_how_batches_are_cut(mixed):
   free = guarded.Limits(early_after=10**9)
   keys = ("id", "image", "labels", "position", "dropped", "quarantined")
   rows = []
-  for size, count in ((1, 60), (6, 10), (20, 3)):
+  for size, count in ((1, 60), (20, 3)):
     batches = _train(mixed, size, count, limits=free, seed=3)
     rows.append([np.concatenate([b[k] for b in batches]) for k in keys])
   for other in rows[1:]:
@@ -156,26 +156,40 @@ def test_order_and_pictures_do_not_depend_on_how_batches_are_cut(mixed):
       np.testing.assert_array_equal(one, two)
 
 
+def _trainer(record_set, batch_size, **arguments):
+  """Batches with seed, position and count as tensors of one traced graph."""
+  scalar, triple = tf.TensorSpec([], tf.int64), tf.TensorSpec([3], tf.int64)
+
+  @tf.function(input_signature=[scalar, triple, scalar])
+  def read(seed, position, count):
+    batches = picture_batches.train_batches(
+        record_set, batch_size, picture=RANDOM, num_classes=5, max_labels=8, shuffle=8,
+        limits=guarded.Limits(early_after=10**9), seed=seed, position=position)
+    return batches.take(count).batch(1000).get_single_element()
+
+  return read
+
+
 def test_resuming_is_bit_equal(mixed):
-  free = guarded.Limits(early_after=10**9)
-  whole = _train(mixed, 3, 14, limits=free, seed=11)
-  for used in range(0, 13, 3):
-    position = whole[used]["position"][-1]
-    rest = _train(mixed, 3, 13 - used, limits=free, seed=11, position=position)
-    for one, two in zip(whole[used + 1 :], rest):
-      for key in one:
-        np.testing.assert_array_equal(one[key], two[key], err_msg=key)
+  read = _trainer(mixed, 3)
+  whole = read(11, (0, 0, 0), 14)
+  for used in range(13):
+    rest = read(11, whole["position"][used, -1], 13 - used)
+    for key, values in rest.items():
+      np.testing.assert_array_equal(values, whole[key][used + 1 :], err_msg=key)
 
 
 def test_truncated_pictures_are_dropped_whatever_the_crop(tmp_path):
   cut = {f"cut {i}": files.encoded(i, 20, 20)[:-90] for i in range(4)}
   entries = [(n, files.example(n, p)) for n, p in cut.items()]
   entries += [(f"p{i}", files.example(f"p{i}", files.encoded(i, 20, 20))) for i in range(12)]
-  record_set = _write(tmp_path, entries, 1)
+  read = _trainer(_write(tmp_path, entries, 1), 4)
   for seed in range(5):
-    batches = _train(record_set, 4, 6, seed=seed)
-    assert all(not i.startswith(b"cut") for b in batches for i in b["id"].tolist())
-    assert _sum(batches)["decode_error"] >= 4
+    batches = read(seed, (0, 0, 0), 4)
+    ids = batches["id"].numpy().ravel().tolist()
+    assert sorted(ids[:12]) == sorted(f"p{i}".encode() for i in range(12))
+    dropped = tf.reduce_sum(batches["dropped"], [0, 1]).numpy()
+    assert 4 <= dropped[reasons.DECODE_ERROR] == dropped.sum() <= 8
 
 
 def test_labels_are_padded_lists_and_duplicates_stay(tmp_path):

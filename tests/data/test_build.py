@@ -1,0 +1,214 @@
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from jft_reps import errors
+from jft_reps.apps import build_records, command_line
+from jft_reps.data import build, encoding, label_map, picture_batches, reasons, records, schema
+from jft_reps.data.sources import folder, lists
+from tests.data import picture_files as files
+
+
+def _tree(root, count=6):
+  for i in range(count):
+    path = root / ("cat" if i % 2 else "dog/deep") / f"{i}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(files.encoded(i, 40 + i, 50))
+  return root
+
+
+def _stored(record_set):
+  out = {}
+  for path in record_set.paths:
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+      feature = tf.train.Example.FromString(record).features.feature
+      name = feature[schema.SOURCE_ID].bytes_list.value[0].decode()
+      out[name] = (feature[schema.ENCODED].bytes_list.value[0],
+                   list(feature[schema.LABEL].int64_list.value),
+                   list(feature[schema.CONFIDENCE].float_list.value))
+  return out
+
+
+def _decode(data):
+  return tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
+
+
+def test_folder_tree_keeps_files_and_sorts_labels(tmp_path):
+  root = _tree(tmp_path / "in")
+  (root / "cat" / "notes.txt").write_text("no picture")
+  summary = build.build(lambda: folder.read(root), tmp_path / "out", "train", 2)
+  stored = _stored(records.load(tmp_path / "out", "train", full=True))
+  assert stored == {
+      f"{'cat' if i % 2 else 'dog/deep'}/{i}.jpg": (files.encoded(i, 40 + i, 50), [1 - i % 2], [])
+      for i in range(6)}
+  assert label_map.labels_of(summary.record_set) == ("cat", "dog")
+  assert (summary.pictures, summary.labels, summary.dropped) == (6, 6, {})
+  assert summary.record_set.metadata["exif"] == "applied"
+
+
+def test_a_picture_outside_of_the_sub_folders_is_refused(tmp_path):
+  root = _tree(tmp_path)
+  (root / "stray.jpg").write_bytes(files.encoded(1))
+  with pytest.raises(errors.DataError, match="stray.jpg.*label/picture.jpg"):
+    build.build(lambda: folder.read(root), tmp_path / "out", "train")
+
+
+@pytest.mark.parametrize("name, text", [
+    ("l.csv", "path,labels\ndog/deep/0.jpg,x:0.5,y\ncat/1.jpg,y:1.0\n"),
+    ("l.tsv", "dog/deep/0.jpg\tx:0.5\ty\ncat/1.jpg\ty\n"),
+    ("l.csv", "\ufeff# comment\r\ndog/deep/0.jpg,x:0.5|y\r\n\r\ncat/1.jpg,y\r\n"),
+    ("l.csv", '"dog/deep/0.jpg","x:0.5 y"\n./cat/1.jpg,y\n')])
+def test_lists_in_their_forms(tmp_path, name, text):
+  root = _tree(tmp_path / "in")
+  (root / name).write_text(text, encoding="utf-8", newline="")
+  summary = build.build(lambda: lists.read(root / name), tmp_path / "out", "train", 1)
+  found = {os.path.normpath(k): v[1:] for k, v in _stored(summary.record_set).items()}
+  assert found == {"dog/deep/0.jpg": ([0, 1], [0.5, 1.0]), "cat/1.jpg": ([1], [])}
+
+
+@pytest.mark.parametrize("text, message", [
+    ("a.jpg,x\n../../etc/passwd,x\n", r"l.csv:2: path '../../etc/passwd' leaves the folder"),
+    ("a.jpg,x\n/etc/passwd,x\n", r"l.csv:2: path .* leaves"),
+    ("a.jpg,x:1.5\n", r"l.csv:1: label 'x:1.5'"),
+    ("a.jpg,x:nan\n", r"l.csv:1: label 'x:nan'"),
+    ("a.jpg,x\n,y\n", r"l.csv:2: path ''"),
+    ("a.jpg,known\nb.jpg,knwon\n", r"l.csv:2: label 'knwon'.*Did you mean 'known'"),
+    ("", "no picture"),
+])
+def test_errors_name_file_and_line(tmp_path, text, message):
+  (tmp_path / "l.csv").write_text(text)
+  labels = ["known"] if "known" in text else None
+  with pytest.raises(errors.DataError, match=message):
+    build.build(lambda: lists.read(tmp_path / "l.csv"), tmp_path / "out", "train", labels=labels)
+  assert not (tmp_path / "out").exists()
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+  root = _tree(tmp_path / "in")
+  (tmp_path / "secret.jpg").write_bytes(files.encoded(1))
+  (root / "cat" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+  with pytest.raises(errors.DataError, match="leaves the folder"):
+    list(folder.read(root))
+
+
+def _bad_tree(root):
+  _tree(root, 8)
+  bad = {"cut.jpg": files.encoded(1)[:-50], "empty.jpg": b"", "text.png": b"hello",
+         "bomb.jpg": files.jpeg_of_claimed_size(65500, 65500)}
+  for name, data in bad.items():
+    (root / "cat" / name).write_bytes(data)
+  return root
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_broken_pictures_go_to_the_quarantine_file(tmp_path, processes):
+  root = _bad_tree(tmp_path / "in")
+  calls = []
+  summary = build.build(
+      lambda: folder.read(root), tmp_path / "out", "train", 2, processes=processes,
+      progress=lambda done, total: calls.append((done, total)))
+  lines = (tmp_path / "out" / "quarantine-train.tsv").read_text().splitlines()
+  assert sorted(lines) == ["cat/bomb.jpg\ttoo_many_pixels", "cat/cut.jpg\tdecode_error",
+                           "cat/empty.jpg\tempty_image", "cat/text.png\tunsupported_format"]
+  assert summary.pictures == 8 and sum(summary.dropped.values()) == 4
+  assert summary.record_set.metadata["dropped"] == summary.dropped
+  assert calls == [(i, 12) for i in range(1, 13)]
+
+
+def test_all_broken_is_an_error_and_leaves_no_set(tmp_path):
+  (tmp_path / "in" / "cat").mkdir(parents=True)
+  (tmp_path / "in" / "cat" / "a.jpg").write_bytes(b"\xff\xd8\xff")
+  with pytest.raises(errors.DataError, match="none of 1 pictures.*decode_error 1"):
+    build.build(lambda: folder.read(tmp_path / "in"), tmp_path / "out", "train")
+  assert not [n for n in os.listdir(tmp_path / "out") if n.endswith((".tfrecord", ".json"))]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied_as_pillow_does(orientation):
+  from PIL import ImageOps
+
+  exif = Image.Exif()
+  exif[0x0112] = orientation
+  data = files.encoded(3, 48, 64, exif=exif)
+  stored = encoding.encode(data)
+  want = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+  got = _decode(stored.data)
+  assert got.shape == want.shape == (stored.height, stored.width, 3)
+  assert np.abs(got.astype(int) - want.astype(int)).mean() < 3
+  assert encoding.exif_orientation(stored.data) == 1
+
+
+def test_stored_size_is_the_plain_resize(tmp_path):
+  data = files.encoded(1, 60, 90)
+  stored = encoding.encode(data, 34)
+  want = np.round(tf.image.resize(_decode(data), [34, 34]).numpy())
+  got = _decode(stored.data)
+  assert got.shape == (34, 34, 3) and stored.image_format == "jpeg"
+  assert np.abs(got - want).mean() < 4
+  assert encoding.encode(files.encoded(1, 34, 34), 34).data == files.encoded(1, 34, 34)
+
+
+def test_bytes_after_the_end_marker_are_cut_off_but_not_previews_inside():
+  preview = files.encoded(2, 16, 16)
+  plain = files.encoded(1)
+  segment = b"\xff\xe2" + (len(preview) + 2).to_bytes(2, "big") + preview
+  with_preview = plain[:2] + segment + plain[2:]
+  for data in (plain, with_preview, files.encoded(1, progressive=True),
+               files.encoded(1, restart_marker_blocks=1)):
+    assert encoding.encode(data + b"tail\xff\xd9").data == data
+  cut = with_preview[: 4 + len(segment) + 100]
+  assert encoding.encode(cut).reason == reasons.DECODE_ERROR
+
+
+def test_a_second_split_shares_the_labels_or_is_refused(tmp_path):
+  root = _tree(tmp_path / "in")
+  read = lambda: folder.read(root)
+  build.build(read, tmp_path / "out", "train", 1)
+  build.build(read, tmp_path / "out", "validation", 1, ["cat", "dog"])
+  with pytest.raises(errors.DataError, match="labels.txt"):
+    build.build(read, tmp_path / "out", "test", 1, ["dog", "cat"])
+
+
+@pytest.mark.parametrize("text, message", [
+    ("a\n\nb\n", ":2: an empty line"), ("a\nb\na\n", ":3: label 'a'.*line 1"), ("", "no label")])
+def test_bad_label_maps(tmp_path, text, message):
+  (tmp_path / "labels.txt").write_text(text)
+  with pytest.raises(errors.DataError, match=message):
+    label_map.read(tmp_path / "labels.txt")
+
+
+def test_label_map_normalises_line_ends_and_byte_order_mark(tmp_path):
+  (tmp_path / "labels.txt").write_bytes("\ufeffa\r\nb c\r\n".encode())
+  assert label_map.read(tmp_path / "labels.txt") == ("a", "b c")
+
+
+def test_program_prints_a_summary_and_its_records_train(tmp_path, capsys):
+  root = _bad_tree(tmp_path / "in")
+  argv = ["build_records", f"--input={root}", f"--output={tmp_path / 'out'}", "--shards=2",
+          "--store_size=34", "--processes=1"]
+  assert command_line.run(build_records.main, argv) == 0
+  out, err = capsys.readouterr()
+  assert "8 pictures in 2 shards" in out and "1.00 labels a picture, 2 classes" in out
+  assert "decode_error 1, empty_image 1" in out and "\r" not in err
+  record_set = records.load(tmp_path / "out", "train")
+  batches = picture_batches.eval_batches(record_set, 8, num_classes=2)
+  [batch] = batches.as_numpy_iterator()
+  assert batch["image"].shape == (8, 299, 299, 3)
+  assert command_line.run(build_records.main, argv) == 2
+  assert "there already" in capsys.readouterr().err
+
+
+def test_program_errors_are_one_line_with_their_exit_code(tmp_path):
+  command = [sys.executable, "-m", "jft_reps.apps.build_records", "--source=csv",
+             f"--input={tmp_path / 'no.csv'}", f"--output={tmp_path / 'out'}"]
+  environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+  done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+  lines = [x for x in done.stderr.splitlines() if "cuda" not in x]
+  assert done.returncode == 2
+  assert len(lines) == 1 and "no.csv" in lines[0] and "Traceback" not in done.stderr
