@@ -26,7 +26,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Where records, run and report go.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of pictures, labels, weights and order.", flag_values=FLAGS)
 flags.DEFINE_integer("steps", 4000, "Pushes of all workers together.", flag_values=FLAGS)
-flags.DEFINE_integer("pictures", 16_000, "Training pictures.", flag_values=FLAGS)
+flags.DEFINE_integer("pictures", 20_000, "Training pictures.", flag_values=FLAGS)
 flags.DEFINE_integer("workers", 2, "Workers.", flag_values=FLAGS)
 flags.DEFINE_integer("ps", 2, "Parameter servers.", flag_values=FLAGS)
 

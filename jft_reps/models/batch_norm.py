@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps import errors
-from jft_reps.models import layers
+from jft_reps.models import layers, variables
 
 MODES = ("train", "frozen", "recalibrate")
 
@@ -39,6 +39,17 @@ class Moments(NamedTuple):
   variance: tf.Tensor
 
 
+class Change(NamedTuple):
+  """A moving statistic is to move by `share` of the way to `value`, float32 `[channels]`.
+
+  Where the statistic lives on a parameter server only `value` has to travel.
+  """
+
+  variable: tf.Variable
+  share: float
+  value: tf.Tensor
+
+
 class StatisticsTape:
   """Collects what batch normalisation learns about the statistics inside a `with` block.
 
@@ -47,14 +58,19 @@ class StatisticsTape:
   the `tf.function`, not around it), and not around `tf.recompute_grad`: both raise.
 
   Attributes:
-    updates: list of (variable, delta float32 `[channels]`), from mode `train`.
+    changes: list of `Change`, from mode `train`.
     moments: list of `Moments`, from mode `recalibrate`.
   """
 
   def __init__(self):
-    self.updates: list[tuple[tf.Variable, tf.Tensor]] = []
+    self.changes: list[Change] = []
     self.moments: list[Moments] = []
     self._graph = None
+
+  @property
+  def updates(self) -> list[tuple[tf.Variable, tf.Tensor]]:
+    """(variable, delta float32 `[channels]`) of every change."""
+    return [(c.variable, c.share * (c.value - c.variable)) for c in self.changes]
 
   def __enter__(self) -> StatisticsTape:
     self._graph = _graph()
@@ -78,7 +94,7 @@ class StatisticsTape:
       self.moments.append(Moments(layer, mean, variance))
       return
     for variable, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-      self.updates.append((variable, (1.0 - layer.momentum) * (value - variable)))
+      self.changes.append(Change(variable, 1.0 - layer.momentum, value))
 
 
 def _graph():
@@ -127,7 +143,8 @@ class BatchNorm(layers.Layer):
     """
     if mode not in MODES:
       raise ValueError(f"batch norm mode is {mode!r}, expected one of {', '.join(MODES)}")
-    scale = {"x": x, "scale": self.gamma, "offset": self.beta, "epsilon": self.epsilon}
+    scale = {"x": x, "scale": variables.value(self.gamma), "offset": variables.value(self.beta),
+             "epsilon": self.epsilon}
     if mode == "frozen":
       moving = {"mean": self.moving_mean, "variance": self.moving_variance}
       return tf.raw_ops.FusedBatchNormV3(is_training=False, **scale, **moving).y

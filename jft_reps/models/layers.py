@@ -13,6 +13,8 @@ import math
 import tensorflow as tf
 import tf_keras
 
+from jft_reps.models import variables
+
 
 class Layer(tf_keras.layers.Layer):
   """A layer that creates float32 variables in its constructor and never casts on its own.
@@ -97,7 +99,7 @@ class Conv2D(Layer):
     rate = self.rate if rate is None else rate
     if stride > 1 and rate > 1:
       raise ValueError(f"stride {stride} and rate {rate}: one of the two must be 1")
-    kernel = tf.cast(self.kernel, x.dtype)
+    kernel = tf.cast(variables.value(self.kernel), x.dtype)
     if stride == 1:
       # Symmetric for odd kernels. `convolution` (space to batch) and not `conv2d`, whose
       # gradient knows no dilation on CPUs without oneDNN.

@@ -30,7 +30,7 @@ from jft_reps.models import layers
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
 
 STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
-UNITS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
 _STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
 
@@ -47,7 +47,7 @@ class ResNet(layers.Layer):
   """A backbone of five named stages.
 
   Args:
-    depth: 50, 101 or 152; 26 (two units per stage) for laptops.
+    depth: 50, 101 or 152; 26 and 14 (two units per stage, or one) for laptops.
     width: factor on all channels, rounded to multiples of 8.
     output_stride: 8, 16 or 32; strides beyond it become atrous rates.
     stride_placement: see the module; an imported checkpoint prescribes it. `last_3x3` follows

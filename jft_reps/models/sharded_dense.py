@@ -78,8 +78,8 @@ class ShardedDense(layers.Layer):
   def call(self, x: tf.Tensor) -> tf.Tensor:
     """Float32 outputs `[batch, units]`, shards side by side in order."""
     x = tf.cast(x, tf.float32)
-    pairs = zip(self.kernel.parts, self.bias.parts)
-    return tf.concat([tf.matmul(x, kernel) + bias for kernel, bias in pairs], axis=1)
+    value, pairs = variables.value, zip(self.kernel.parts, self.bias.parts)
+    return tf.concat([tf.matmul(x, value(kernel)) + value(bias) for kernel, bias in pairs], axis=1)
 
 
 def _constant(values: np.ndarray):

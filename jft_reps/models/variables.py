@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+
+_read = threading.local()
+
+
+@contextlib.contextmanager
+def already_read(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
+  """Inside, layers compute with `values` where they would read `variables`.
+
+  A worker fetches many small variables of a server in one message, and differentiates with
+  respect to what it fetched.
+  """
+  previous = getattr(_read, "values", {})
+  _read.values = {**previous, **{id(v): value for v, value in zip(variables, values)}}
+  try:
+    yield
+  finally:
+    _read.values = previous
+
+
+def value(variable: Any) -> Any:
+  """What `already_read` says of a variable, else the variable itself."""
+  return getattr(_read, "values", {}).get(id(variable), variable)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

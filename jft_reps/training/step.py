@@ -14,7 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.models import batch_norm
+from jft_reps.models.variables import already_read
 from jft_reps.task import Task
+from jft_reps.training import parcels
 from jft_reps.training import state as state_lib
 from jft_reps.training.state import Optimizer, TrainState, components
 
@@ -70,7 +72,8 @@ class TrainStep:
         lambda v: next(components(self._strategy, v)), outcome["report"])
     finite = report["finite"] > 0
     images = self._count(outcome, report, worker)
-    step = tf.cond(finite, lambda: self._apply(outcome), self._skip)
+    messages = self._send(outcome)
+    step = tf.cond(finite, lambda: self._apply(outcome, messages), self._skip)
     report = {**report, "step": tf.cast(step, tf.float64), "worker": tf.cast(worker, tf.float64),
               "images": tf.cast(images, tf.float64)}
     self._names = (*_FIXED, *sorted(n for n in report if n not in (*_FIXED, "quarantined")))
@@ -88,31 +91,42 @@ class TrainStep:
                 scalars, rows[rows[:, 0] >= 0])
 
   def _compute(self, batch) -> dict[str, Any]:
-    """In a replica: gradients, changed statistics and scalars; touches no variable."""
+    """In a replica: gradients, what the batch says of the statistics, scalars; changes nothing."""
     state = self._state
     read_at = tf.identity(state.step.read_value())
     variables = [t.variable for t in state.trained]
     with batch_norm.StatisticsTape() as statistics, tf.GradientTape() as tape:
       with tf.control_dependencies([read_at]):
-        loss, scalars = self._task.loss(state.model, batch)
-    gradients = [tf.convert_to_tensor(g) if g is not None else tf.zeros(v.shape, v.dtype)
-                 for g, v in zip(tape.gradient(loss, variables), variables)]
+        fetched = self._fetch(variables, tape)
+        with already_read(variables, fetched):
+          loss, scalars = self._task.loss(state.model, batch)
+    gradients = _gradients(tape, loss, variables, fetched)
     scalars = {**scalars, "loss/total": loss}
-    self._statistics = [variable for variable, _ in statistics.updates]
-    deltas = [delta for _, delta in statistics.updates]
+    self._statistics = [(c.variable, c.share) for c in statistics.changes]
+    moments = [c.value for c in statistics.changes]
+    health = tf.add_n([tf.cast(loss, tf.float32), *map(tf.reduce_sum, moments)])
     if self._strategy.num_replicas_in_sync > 1:
-      gradients, deltas, scalars = _mean_over_replicas((gradients, deltas, scalars))
+      gradients, moments, scalars, health = _mean_over_replicas(
+          (gradients, moments, scalars, health))
     norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(g, tf.float32)) for g in gradients]))
-    checks = [scalars["loss/total"], norm, *[tf.reduce_sum(d) for d in deltas]]
-    finite = tf.reduce_all(tf.math.is_finite(tf.stack([tf.cast(c, tf.float32) for c in checks])))
+    finite = tf.math.is_finite(health) & tf.math.is_finite(norm)
     with tf.control_dependencies(gradients):
       staleness = state.step.read_value() - read_at
     rate = self._schedule(read_at)
     report = {**scalars, "grad_norm": norm, "staleness": staleness, "finite": finite,
               "learning_rate": rate, **_data_report(batch)}
     report = {n: tf.cast(v, tf.float64) for n, v in report.items()}
-    return {"gradients": gradients, "deltas": deltas, "report": report, "rate": rate,
+    return {"gradients": gradients, "moments": moments, "report": report, "rate": rate,
             "dropped": _dropped(batch, state), "position": _position(batch)}
+
+  def _fetch(self, variables: list[Any], tape: tf.GradientTape) -> list[Any]:
+    """Values of variables on servers, read in few messages; nothing for those of this process."""
+    if not any(map(parcels.remote, variables)):
+      return []
+    with tape.stop_recording():
+      values = parcels.fetch(variables)
+    tape.watch(values)
+    return values
 
   def _count(self, outcome, report, worker) -> tf.Tensor:
     """Counts data whether or not the push is applied; positions are each worker's own.
@@ -134,12 +148,24 @@ class TrainStep:
             updates=tf.reshape(position, [1, 3]))
     return images
 
-  def _apply(self, outcome) -> tf.Tensor:
-    for trained, gradient in zip(self._state.trained, outcome["gradients"]):
-      self._update(trained, gradient, outcome["rate"])
-    for variable, delta in zip(self._statistics, outcome["deltas"]):
-      for v, d in zip(components(self._strategy, variable), components(self._strategy, delta)):
-        tf.raw_ops.AssignAddVariableOp(resource=v.handle, value=d)
+  def _send(self, outcome) -> list[Any]:
+    """Gradients and moments on their way to the variables, packed by server."""
+    tensors = [*outcome["gradients"], *outcome["moments"]]
+    return parcels.pack(tensors, self._targets())
+
+  def _targets(self) -> list[Any]:
+    return [*(t.variable for t in self._state.trained), *(v for v, _ in self._statistics)]
+
+  def _apply(self, outcome, messages) -> tf.Tensor:
+    tensors = parcels.unpack(messages, self._targets())
+    trained = len(self._state.trained)
+    for item, gradient in zip(self._state.trained, tensors[:trained]):
+      self._update(item, gradient, outcome["rate"])
+    for (variable, share), moment in zip(self._statistics, tensors[trained:]):
+      for v, m in zip(components(self._strategy, variable), components(self._strategy, moment)):
+        with tf.device(v.device):
+          delta = share * (m - v.read_value())
+          tf.raw_ops.AssignAddVariableOp(resource=v.handle, value=delta)
     return self._increment(self._state.step)
 
   def _update(self, trained: state_lib.Trained, gradient, rate) -> None:
@@ -167,6 +193,18 @@ class TrainStep:
     for variable in components(self._strategy, counter):
       tf.raw_ops.AssignAddVariableOp(resource=variable.handle, value=one)
     return tf.identity(next(components(self._strategy, counter)).read_value())
+
+
+def _gradients(tape: tf.GradientTape, loss, variables: list[Any], fetched: list[Any]):
+  """By variable: what came through fetched values, and through layers that read for themselves."""
+  sources = [*variables, *fetched]
+  found = [None if g is None else tf.convert_to_tensor(g) for g in tape.gradient(loss, sources)]
+  direct, through = found[:len(variables)], found[len(variables):] or [None] * len(variables)
+  gradients = []
+  for variable, *both in zip(variables, direct, through):
+    terms = [g for g in both if g is not None]
+    gradients.append(tf.add_n(terms) if terms else tf.zeros(variable.shape, variable.dtype))
+  return gradients
 
 
 def _mean_over_replicas(values):

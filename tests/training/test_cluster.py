@@ -172,3 +172,20 @@ def test_two_mirrored_replicas_take_the_step_of_their_mean_gradient(tmp_path, ro
                              rtol=1e-4, atol=1e-6)
   np.testing.assert_allclose(new["norm/moving_mean"], 0.1 * np.mean(means, 0), rtol=1e-4, atol=1e-6)
   assert new["position"].tolist() == [[0, 0, 8]]
+
+
+def test_one_worker_on_servers_takes_the_steps_of_one_device(tmp_path):
+  """Packed reads, packed gradients and remote updates change nothing but the last bits."""
+  task = TinyTask(shards=3)
+  choice = options(30, optimizer=optimizers.RMSProp(), weight_decay=0.01, ema_decay=0.9,
+                   in_flight=1)
+  for name, where in (("here", {}), ("servers", {"cluster": cluster_lib.start_in_process(1, 2)})):
+    trainer.Trainer(task, run_directory.RunDirectory(tmp_path / name), choice, notes=task.notes,
+                    **where).train()
+  names = list(checkpoints.shapes(tmp_path / "here" / "ckpt-30"))
+  here, servers = (checkpoints.read(tmp_path / n / "ckpt-30", names) for n in ("here", "servers"))
+  for name in names:
+    if isinstance(here[name], bytes):
+      assert here[name] == servers[name]
+    else:
+      np.testing.assert_allclose(servers[name], here[name], rtol=2e-4, atol=1e-5, err_msg=name)

@@ -1,0 +1,89 @@
+"""Configurations: rows, overrides, the paper's numbers, and messages for what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from jft_reps.apps import compose, train
+from jft_reps.errors import ConfigError
+
+FIG3 = "experiments/fig3_pretraining.py"
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch, root):
+  monkeypatch.chdir(root)
+
+
+def config(row="random"):
+  return compose.read_config(f"{FIG3}:{row}")[0]
+
+
+def test_the_papers_numbers():
+  c = config()
+  assert (c.task.depth, c.task.classifier_shards, c.task.batch_size) == (101, 50, 32)
+  assert (c.task.resize, c.task.crop, c.train.weight_decay) == (340, 299, 1e-4)
+  assert (c.schedule.initial, c.schedule.rate, c.schedule.every) == (1e-3, 0.9, 3_000_000)
+  assert (c.train.steps, c.optimizer.name, c.optimizer.momentum) == (36_000_000, "rmsprop", 0.9)
+  assert list(c.train.keep_steps) == [12_000_000, 24_000_000, 36_000_000]
+
+
+def test_options_are_made_of_the_configuration():
+  options = compose.options(config("random,laptop"))
+  assert options.steps == config("random,laptop").train.steps
+  assert options.optimizer.momentum == 0.9 and options.schedule.steps == 50
+
+
+def test_values_are_overridden_by_key():
+  c = config()
+  compose.override(c, {"train.steps": "10", "schedule.initial": "4e-2", "task.records": "x/y",
+                       "task.eval_splits": "a,b", "train.in_flight": "3", "optimizer.rho": "1"})
+  assert (c.train.steps, c.schedule.initial, c.task.records) == (10, 0.04, "x/y")
+  assert tuple(c.task.eval_splits) == ("a", "b")
+  assert c.train.in_flight == 3 and c.optimizer.rho == 1.0
+
+
+@pytest.mark.parametrize("key,value,message", [
+    ("train.stepz", "1", "Did you mean --config.train.steps"), ("trian.steps", "1", "unknown key"),
+    ("train.steps", "ten", "expected int"), ("train.steps", "1.5", "expected int"),
+    ("schedule.initial", "NaN", "expected float"), ("schedule.staircase", "maybe", "bool")])
+def test_a_wrong_override_is_named(key, value, message):
+  with pytest.raises(ConfigError, match=message):
+    compose.override(config(), {key: value})
+
+
+@pytest.mark.parametrize("argument,message", [
+    ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random or imagenet"),
+    (f"{FIG3}:random,tiny", "random,tiny")])
+def test_a_wrong_configuration_is_named(argument, message):
+  with pytest.raises(ConfigError, match=message):
+    compose.read_config(argument)
+
+
+@pytest.mark.parametrize("key,value,message", [
+    ("train.steps", 0, "at least 1"), ("schedule.initial", -1.0, "positive"),
+    ("optimizer.name", "adam", "rmsprop or momentum"), ("train.log_every", -5, "at least 1")])
+def test_values_out_of_range_are_refused(key, value, message):
+  c = config()
+  c.update_from_flattened_dict({key: value})
+  with pytest.raises(ConfigError, match=message):
+    compose.options(c)
+
+
+def test_an_unknown_task_or_argument_is_named():
+  c = config()
+  c.task.name = "pretrian"
+  with pytest.raises(ConfigError, match="'pretrian'"):
+    compose.task(c)
+  c = config()
+  with c.unlocked():
+    c.task.depht = 50
+  with pytest.raises(ConfigError, match="depht"):
+    compose.task(c)
+
+
+def test_overrides_are_taken_out_of_the_arguments():
+  rest, found = train.split_overrides(["p", "--config=a.py", "--config.train.steps=3", "--x"])
+  assert rest == ["p", "--config=a.py", "--x"] and found == {"train.steps": "3"}
+  with pytest.raises(ConfigError, match="no value"):
+    train.split_overrides(["--config.train.steps", "3"])

@@ -1,0 +1,73 @@
+"""The programs as their users run them: errors in one line, exit codes, help, the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jft_reps.apps import command_line, doctor, train
+from jft_reps.training import doctor as checks
+
+
+def run(program, *arguments, root, **environment):
+  return subprocess.run(
+      [sys.executable, "-m", f"jft_reps.apps.{program}", *arguments], cwd=root, text=True,
+      capture_output=True, timeout=120, env={**os.environ, **environment}, check=False)
+
+
+@pytest.mark.parametrize("program", command_line.PROGRAMS)
+def test_help_fits_on_a_page_and_loads_no_tensorflow(program, root):
+  result = run(program, "--help", root=root)
+  assert result.returncode == 0 and f"jft_reps.apps.{program}" in result.stdout
+  assert len(result.stdout.splitlines()) < 60
+  assert "rebuild TensorFlow" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--workdir=x"], "--config: missing"), (["--config=no.py", "--workdir=x"], "no such file"),
+    (["--nonsense"], "nonsense"),
+    (["--config=experiments/fig3_pretraining.py:random", "--workdir={tmp}/run",
+      "--config.task.records={tmp}"], "manifest-train.json"),
+    (["--config=experiments/fig3_pretraining.py:random", "--workdir={tmp}/run",
+      "--local_cluster=workers=x"], "--local_cluster")])
+def test_train_says_what_is_wrong_in_one_line(arguments, message, root, tmp_path):
+  result = run("train", *[a.replace("{tmp}", str(tmp_path)) for a in arguments], root=root)
+  assert result.returncode in (1, 2)
+  line = result.stderr.strip().splitlines()[-1]
+  assert line.startswith("jft_reps: error[") and message in line, result.stderr
+  assert "Traceback" not in result.stderr
+
+
+def test_a_bad_tf_config_is_refused_before_any_server_starts(root):
+  result = run("train", "--config=experiments/fig3_pretraining.py:random", "--workdir=x",
+               root=root, TF_CONFIG='{"cluster": {}}')
+  assert result.returncode == 1 and "error[tf-config]: TF_CONFIG" in result.stderr
+
+
+def test_dry_run_prints_the_resolved_configuration(capsys, monkeypatch, root):
+  monkeypatch.chdir(root)
+  assert train.main(["train", "--config=experiments/fig3_pretraining.py:random,laptop",
+                     "--workdir=/w", "--dry_run", "--config.train.steps=7"]) == 0
+  config = json.loads(capsys.readouterr().out)
+  assert config["train"]["steps"] == 7 and config["task"]["records"] == "/w/records"
+
+
+def test_the_doctor_knows_the_bad_combinations(monkeypatch, tmp_path):
+  versions = {"setuptools": "82.0", "tensorflow": "2.21.0", "numpy": None}
+  monkeypatch.setattr(checks, "_version", lambda p: versions.get(p, "2.20.1"))
+  found = {f.what: f for f in checks.examine(str(tmp_path))}
+  assert found["setuptools"].mark == "FAIL" and "setuptools<82" in found["setuptools"].fix
+  assert found["tensorflow"].mark == "FAIL" and found["numpy"].found == "not installed"
+  assert found["tf_keras"].mark == "ok  "
+
+
+def test_the_doctor_tries_the_cluster(capsys, tmp_path, monkeypatch):
+  monkeypatch.setenv("TF_CONFIG", json.dumps({
+      "cluster": {"chief": ["localhost:1"], "worker": ["localhost:2"], "ps": ["localhost:3"]},
+      "task": {"type": "chief", "index": 0}}))
+  assert doctor.main(["doctor", f"--workdir={tmp_path}", "--timeout=0.2"]) == 1
+  assert "no answer from worker 0 (localhost:2)" in capsys.readouterr().out
