@@ -259,7 +259,8 @@ def main(argv: Sequence[str]) -> None:
         rates[name].append(rate(iterator, FLAGS.seconds))
       rates["pillow2"].append(pillow.measure(FLAGS.seconds))
     pillow.close()
-    processor = len(os.sched_getaffinity(0)) * expansion_seconds()
+    expansion = expansion_seconds()
+  cores = len(os.sched_getaffinity(0))
   ratio = lambda a, b: statistics.median(x / y for x, y in zip(rates[a], rates[b]))
   found = {
       "original/decode": ratio("original", "decode"),
@@ -267,8 +268,7 @@ def main(argv: Sequence[str]) -> None:
       "original/pillow2": ratio("original", "pillow2"),
       "stored/plain": ratio("stored", "plain"),
       "stored_crop_alone/plain": ratio("stored_crop_alone", "plain"),
-      "expansion_share": processor / len(os.sched_getaffinity(0)) * statistics.median(
-          rates["original"]) / len(os.sched_getaffinity(0)),
+      "expansion_share": expansion * statistics.median(rates["original"]) / cores,
   }
   mean_bytes = statistics.mean(map(len, pictures))
   print(json.dumps({

@@ -55,18 +55,10 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
     int64 `[m + 1, 4]`, the latest of those as (reason, epoch, shard, record) or -1s.
   """
   count = tf.size(chunk["serialized"], out_type=tf.int64)
+  parsed = parser.parse(chunk["serialized"])
+  encoded, problem = parsed.pop("encoded"), parsed.pop("problem")
   seeds = _augmentation_seeds(seed, chunk["position"][:, 0], chunk["source"])
-
-  def decode(index: tf.Tensor, serialized: tf.Tensor, record_seed: tf.Tensor) -> Tensors:
-    return {"index": index, **parser(serialized, record_seed)}
-
-  records = (tf.range(count), chunk["serialized"], seeds)
-  good = tf.data.Dataset.from_tensor_slices(records).map(_plain_python(decode)).ignore_errors()
-  spec = good.element_spec
-  good = good.batch(count)
-  empty = {k: tf.zeros([0, *s.shape], s.dtype) for k, s in spec.items()}
-  good = good.concatenate(tf.data.Dataset.from_tensors(empty)).take(1).get_single_element()
-  index = good.pop("index")
+  images, index = _pictures(parser.picture, encoded, parser.picture.draw(seeds), problem)
 
   def none() -> tuple[tf.Tensor, tf.Tensor]:
     return (
@@ -76,12 +68,32 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
 
   whole = tf.equal(tf.size(index, out_type=tf.int64), count)
   dropped, quarantined = tf.cond(whole, none, lambda: _left_out(parser, chunk, index))
+  parsed["position"] = chunk["position"]
+  good = tf.cond(whole, lambda: parsed, lambda: {k: tf.gather(v, index) for k, v in parsed.items()})
   return {
       **good,
-      "position": tf.gather(chunk["position"], index),
+      "image": images,
       "dropped": tf.ensure_shape(dropped, [None, reasons.COUNT]),
       "quarantined": tf.ensure_shape(quarantined, [None, 4]),
   }
+
+
+def _pictures(
+    picture: picture_records.Picture, encoded: tf.Tensor, drawn: tf.Tensor, problem: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """(pictures `[m, height, width, 3]`, their indices `[m]`) of those that decode."""
+  count = tf.size(encoded, out_type=tf.int64)
+
+  def decode(index: tf.Tensor, data: tf.Tensor, draw: tf.Tensor, code: tf.Tensor):
+    with tf.control_dependencies([tf.debugging.Assert(code < 0, [code])]):
+      data = tf.identity(data)
+    return picture.decode(data, draw), index
+
+  each = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded, drawn, problem))
+  good = each.map(_plain_python(decode)).ignore_errors()
+  empty = tuple(tf.zeros([0, *s.shape], s.dtype) for s in good.element_spec)
+  good = good.batch(count).concatenate(tf.data.Dataset.from_tensors(empty))
+  return good.take(1).get_single_element()
 
 
 def _left_out(

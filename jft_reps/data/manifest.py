@@ -195,6 +195,22 @@ def check(record_set: RecordSet, full: bool = False) -> None:
     _check_shard(path, shard, full)
 
 
+def diagnose(record_set: RecordSet) -> errors.DataError | None:
+  """Names file, record and byte after the reader failed: its own errors often do not.
+
+  Args:
+    record_set: the set that was being read.
+
+  Returns:
+    What a full check finds, or None.
+  """
+  try:
+    check(record_set, full=True)
+  except errors.DataError as error:
+    return error
+  return None
+
+
 def load(directory: str | os.PathLike, split: str, full: bool = False) -> RecordSet:
   """Opens a record set and checks it against its manifest.
 

@@ -6,6 +6,8 @@ out → count them → batches. Labels stay lists; ancestors are added on the ba
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 
 from jft_reps import errors
@@ -39,11 +41,14 @@ def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
 def _chunks(
     records: tf.data.Dataset, parser: picture_records.Parser, seed: int | tf.Tensor
 ) -> tf.data.Dataset:
+  # Fixed, because AUTOTUNE settles on too few on a busy machine (1,210 pictures/s where this
+  # gives 1,700); the private threads bound what really runs at once.
+  parallel = max(4, 2 * (os.cpu_count() or 1))
   seed = tf.cast(seed, tf.int64)
   decode = tf.autograph.experimental.do_not_convert(
       lambda chunk: guarded.decode_chunk(parser, chunk, seed)
   )
-  return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  return records.map(decode, num_parallel_calls=parallel, deterministic=True)
 
 
 def _check_arguments(record_set: manifest.RecordSet, batch_size: int, num_classes: int) -> None:

@@ -1,7 +1,7 @@
-"""One record to one training picture, and why a record cannot become one.
+"""Records to what a training picture is made of, and why a record cannot become one.
 
-`Parser` is the fast way, which fails on a bad record; `Parser.reason` is the slow way,
-taken only for records that failed, which says why.
+Records are parsed a chunk at a time, because a dozen small ops for each of them would cost
+a tenth of decoding its picture.
 """
 
 from __future__ import annotations
@@ -14,37 +14,38 @@ import tensorflow as tf
 from jft_reps.data import reasons, schema
 from jft_reps.ops import images
 
-_plain_python = tf.autograph.experimental.do_not_convert
 Picture = images.RandomCrop | images.CenterCrop
+Tensors = dict[str, tf.Tensor]
+_plain_python = tf.autograph.experimental.do_not_convert
 
 
-def _first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
-  """Code of the first true problem, or -1."""
-  flags = tf.stack([flag for flag, _ in problems])
-  codes = tf.constant([code for _, code in problems], tf.int64)
-  return tf.where(tf.reduce_any(flags), codes[tf.argmax(tf.cast(flags, tf.int32))], -1)
-
-
-def _attempt(value: tf.Tensor, function: Callable, otherwise: int) -> tf.Tensor:
-  """`function(value)`, or the code `otherwise` where it fails; needs no Python at run time."""
-  # Ignoring errors is safe here: all that lies upstream is one record in memory.
-  tried = tf.data.Dataset.from_tensors(value).map(_plain_python(function)).ignore_errors()
-  fallback = tf.data.Dataset.from_tensors(tf.constant(otherwise, tf.int64))
+def attempt(value: tf.Tensor, function: Callable, otherwise: Callable) -> Tensors:
+  """`function(value)`, or `otherwise(value)` where it fails; a try statement of graph ops."""
+  # Ignoring errors is safe here: all that lies upstream is in memory.
+  here = tf.data.Dataset.from_tensors(value)
+  tried = here.map(_plain_python(function)).ignore_errors()
+  fallback = here.map(_plain_python(otherwise))
   return tried.concatenate(fallback).take(1).get_single_element()
 
 
-def _padded(values: tf.Tensor, size: int, value: int | float) -> tf.Tensor:
-  values = values[:size]
-  values = tf.pad(values, [[0, size - tf.size(values)]], constant_values=value)
-  return tf.ensure_shape(values, [size])
+def _first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
+  """Code of the first true problem or -1, of flags of any one shape."""
+  flags = tf.stack([flag for flag, _ in problems], -1)
+  codes = tf.constant([code for _, code in problems], tf.int64)
+  first = tf.gather(codes, tf.argmax(tf.cast(flags, tf.int32), -1))
+  return tf.where(tf.reduce_any(flags, -1), first, -1)
+
+
+def _starts_with(values: tf.Tensor, magic: bytes) -> tf.Tensor:
+  return tf.equal(tf.strings.substr(values, 0, len(magic)), magic)
 
 
 @dataclasses.dataclass(frozen=True)
 class Parser:
-  """Turns a serialised example into tensors of fixed shapes.
+  """Reads chunks of serialised examples into tensors of fixed shapes.
 
   Attributes:
-    picture: the picture path, from bytes and a seed to uint8 `[height, width, 3]`.
+    picture: the picture path, from bytes and a draw to uint8 `[height, width, 3]`.
     num_classes: label ids must lie in [0, num_classes).
     max_labels: length k of the padded lists; a picture with more is left out.
     keep_empty: use pictures without labels as all-negative, instead of leaving them out.
@@ -55,68 +56,96 @@ class Parser:
   max_labels: int = 64
   keep_empty: bool = True
 
-  def __call__(self, serialized: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-    """`image`, `id`, `labels` and `unknown` padded with -1, `confidence` with 0.
+  def parse(self, serialized: tf.Tensor) -> Tensors:
+    """Parses n records, `[n]`; never fails.
 
-    Args:
-      serialized: scalar string.
-      seed: int64 `[2]` of the augmentation.
-
-    Raises:
-      tf.errors.OpError: when run, on a bad record of any kind.
+    Returns:
+      `problem` int64 `[n]`, a code of `reasons` or -1; `encoded` and `id` string `[n]`;
+      `labels`, `unknown` int64 `[n, k]` padded with -1; `confidence` float32 `[n, k]`.
     """
-    parsed = tf.io.parse_single_example(serialized, schema.picture_features())
-    problem = self._problem(parsed)
-    with tf.control_dependencies([tf.debugging.Assert(problem < 0, [problem])]):
-      encoded = tf.identity(parsed[schema.ENCODED][0])
-    labels, confidence = parsed[schema.LABEL], parsed[schema.CONFIDENCE]
-    confidence = tf.cond(tf.size(confidence) > 0, lambda: confidence, lambda: tf.ones_like(
-        labels, tf.float32))
-    return {
-        "image": self.picture(encoded, seed),
-        "id": tf.strings.reduce_join(parsed[schema.SOURCE_ID]),
-        "labels": _padded(labels, self.max_labels, -1),
-        "confidence": _padded(confidence, self.max_labels, 0.0),
-        "unknown": _padded(parsed[schema.UNKNOWN], self.max_labels, -1),
-    }
+    return attempt(serialized, self._parse, lambda s: self._parse(_without_malformed(s)))
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-
-    def content(record: tf.Tensor) -> tf.Tensor:
-      return self._problem(tf.io.parse_single_example(record, schema.picture_features()))
-
-    def header(record: tf.Tensor) -> tf.Tensor:
-      encoded = tf.io.parse_single_example(record, schema.picture_features())[schema.ENCODED][0]
-      many, small, aspect = self.picture.limits.problems(images.header_size(encoded))
-      return _first_problem([
-          (many, reasons.TOO_MANY_PIXELS),
-          (small, reasons.TOO_SMALL),
-          (aspect, reasons.BAD_ASPECT),
-      ])
-
-    first = _attempt(serialized, content, reasons.PARSE_ERROR)
-    second = _attempt(serialized, header, reasons.DECODE_ERROR)
+    code = lambda value: lambda _: tf.constant(value, tf.int64)
+    first = attempt(serialized, lambda s: self._parse(s[tf.newaxis])["problem"][0],
+                    code(reasons.PARSE_ERROR))
+    second = attempt(serialized, self._header_problem, code(reasons.DECODE_ERROR))
     last = tf.where(second >= 0, second, reasons.DECODE_ERROR)
     return tf.where(first >= 0, first, last)
 
-  def _problem(self, parsed: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Code of the first problem that needs no look into the picture, or -1."""
-    encoded, labels = parsed[schema.ENCODED], parsed[schema.LABEL]
-    pictures, count = tf.size(encoded), tf.size(labels)
-    confidences = tf.size(parsed[schema.CONFIDENCE])
-    first = tf.strings.reduce_join(encoded[:1])
-    every = tf.concat([labels, parsed[schema.UNKNOWN]], 0)
-    # Compared in int64, before any cast could wrap an id into range.
-    outside = tf.reduce_any((every < 0) | (every >= self.num_classes))
-    longest = tf.maximum(count, tf.size(parsed[schema.UNKNOWN]))
-    uneven = (confidences > 0) & tf.not_equal(confidences, count)
+  def _header_problem(self, serialized: tf.Tensor) -> tf.Tensor:
+    encoded = self._parse(serialized[tf.newaxis])["encoded"][0]
+    many, small, aspect = self.picture.limits.problems(images.header_size(encoded))
+    return _first_problem([
+        (many, reasons.TOO_MANY_PIXELS),
+        (small, reasons.TOO_SMALL),
+        (aspect, reasons.BAD_ASPECT),
+    ])
+
+  def _parse(self, serialized: tf.Tensor) -> Tensors:
+    """As `parse`, but fails as a whole if one record is malformed."""
+    parsed = tf.io.parse_example(serialized, schema.picture_features())
+    labels, unknown = parsed[schema.LABEL], parsed[schema.UNKNOWN]
+    confidence, count = parsed[schema.CONFIDENCE], parsed[schema.LABEL].row_lengths()
+    encoded = _first_of_each(parsed[schema.ENCODED])
+    shape = [None, self.max_labels]
+    ones = tf.sequence_mask(count, self.max_labels, tf.float32)
+    stated = confidence.to_tensor(0.0, shape=shape)
+    return {
+        "problem": self._problem(parsed, encoded),
+        "encoded": encoded,
+        "id": _first_of_each(parsed[schema.SOURCE_ID]),
+        "labels": labels.to_tensor(-1, shape=shape),
+        "unknown": unknown.to_tensor(-1, shape=shape),
+        "confidence": tf.where(confidence.row_lengths()[:, tf.newaxis] > 0, stated, ones),
+    }
+
+  def _problem(self, parsed: dict[str, tf.RaggedTensor], encoded: tf.Tensor) -> tf.Tensor:
+    """Code `[n]` of the first problem that needs no look into the picture, or -1."""
+    labels, unknown = parsed[schema.LABEL], parsed[schema.UNKNOWN]
+    pictures, count = parsed[schema.ENCODED].row_lengths(), labels.row_lengths()
+    stated = parsed[schema.CONFIDENCE].row_lengths()
+    longest = tf.maximum(count, unknown.row_lengths())
+    known = _starts_with(encoded, images.JPEG_MAGIC) | _starts_with(encoded, images.PNG_MAGIC)
+    empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(known)
     return _first_problem([
         (tf.equal(pictures, 0), reasons.MISSING_FEATURE),
-        ((pictures > 1) | uneven, reasons.PARSE_ERROR),
-        (tf.equal(tf.strings.length(first), 0), reasons.EMPTY_IMAGE),
-        (~(images.is_jpeg(first) | images.is_png(first)), reasons.UNSUPPORTED_FORMAT),
-        (outside, reasons.LABEL_OUT_OF_RANGE),
+        ((pictures > 1) | ((stated > 0) & tf.not_equal(stated, count)), reasons.PARSE_ERROR),
+        (tf.equal(tf.strings.length(encoded), 0), reasons.EMPTY_IMAGE),
+        (~known, reasons.UNSUPPORTED_FORMAT),
+        (self._outside(labels) | self._outside(unknown), reasons.LABEL_OUT_OF_RANGE),
         (longest > self.max_labels, reasons.TOO_MANY_LABELS),
-        (tf.equal(count, 0) & (not self.keep_empty), reasons.EMPTY_LABELS),
+        (empty, reasons.EMPTY_LABELS),
     ])
+
+  def _outside(self, ids: tf.RaggedTensor) -> tf.Tensor:
+    """Whether a record has an id that is no class; in int64, before a cast could wrap one."""
+    wrong = (ids.values < 0) | (ids.values >= self.num_classes)
+    rows = tf.math.unsorted_segment_sum(tf.cast(wrong, tf.int32), ids.value_rowids(), ids.nrows())
+    return rows > 0
+
+
+def _first_of_each(strings: tf.RaggedTensor) -> tf.Tensor:
+  """`[n]`: the first string of every row, or an empty one; copies only where it must."""
+  lengths, values = strings.row_lengths(), strings.values
+
+  def pick() -> tf.Tensor:
+    last = tf.size(values, out_type=tf.int64)
+    at = tf.where(lengths > 0, strings.row_starts(), last)
+    return tf.gather(tf.concat([values, [""]], 0), at)
+
+  return tf.cond(tf.reduce_all(tf.equal(lengths, 1)), lambda: values, pick)
+
+
+def _without_malformed(serialized: tf.Tensor) -> tf.Tensor:
+  """Records that do not parse replaced by empty ones, which parse and lack a picture."""
+
+  def test(record: tf.Tensor) -> tf.Tensor:
+    parsed = tf.io.parse_example(record[tf.newaxis], schema.picture_features())
+    return tf.size(parsed[schema.ENCODED].values) >= 0
+
+  each = tf.data.Dataset.from_tensor_slices(serialized).map(
+      _plain_python(lambda r: attempt(r, test, lambda _: tf.constant(False))))
+  fine = each.batch(tf.size(serialized, out_type=tf.int64)).get_single_element()
+  return tf.where(fine, serialized, "")

@@ -17,9 +17,11 @@ from typing import Any
 
 from jft_reps import errors
 from jft_reps.data import framing, manifest
-from jft_reps.data.manifest import RecordSet, Shard, check, load
+from jft_reps.data.manifest import RecordSet, Shard, check, diagnose, load
 
-__all__ = ["RecordSet", "Shard", "Writer", "check", "load", "shard_name", "unit_hash"]
+__all__ = [
+    "RecordSet", "Shard", "Writer", "check", "diagnose", "load", "shard_name", "unit_hash",
+]
 
 _SPILL = struct.Struct("<dQIQ")  # hash, number of the write, bytes of the id, bytes of the record
 _BUFFER = 64 << 20

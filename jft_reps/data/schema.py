@@ -138,12 +138,12 @@ def encode(
   return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
-def _list(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
-  return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+def _list(dtype: tf.DType) -> tf.io.RaggedFeature:
+  return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
 
 
-def picture_features() -> dict[str, tf.io.FixedLenSequenceFeature]:
-  """Parsing specification of what classification needs; every value is a list `[n]`.
+def picture_features() -> dict[str, tf.io.RaggedFeature]:
+  """Parsing specification of what classification needs; every value is a list.
 
   Lists for `image/encoded` and `image/source_id` too, so that a picture that is
   missing, present once or given twice can be told apart.
@@ -157,8 +157,8 @@ def picture_features() -> dict[str, tf.io.FixedLenSequenceFeature]:
   }
 
 
-def object_features() -> dict[str, tf.io.FixedLenSequenceFeature]:
-  """Parsing specification of boxes, masks and keypoints; every value is a list `[n]`."""
+def object_features() -> dict[str, tf.io.RaggedFeature]:
+  """Parsing specification of boxes, masks and keypoints; every value is a list."""
   y, x, visibility = KEYPOINT
   return {
       **{side: _list(tf.float32) for side in BOX},

@@ -37,10 +37,10 @@ class SizeLimits:
   max_aspect: int = 20
 
   def problems(self, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """(too many pixels, too small, bad aspect) of `size`, `[2]` height and width."""
-    height, width = tf.unstack(tf.cast(size, tf.int64))
-    short, long = tf.minimum(height, width), tf.maximum(height, width)
-    return height * width > self.max_pixels, short < self.min_side, long > self.max_aspect * short
+    """(too many pixels, too small, bad aspect) of `size`, int32 `[2]` height and width."""
+    size = tf.cast(size, tf.int64)
+    short, long = tf.reduce_min(size), tf.reduce_max(size)
+    return short * long > self.max_pixels, short < self.min_side, long > self.max_aspect * short
 
 
 def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -189,6 +189,25 @@ def resize_crop_mirror(
   return _mirrored(tf.ensure_shape(image, [crop, crop, 3]), mirror)
 
 
+def _random_words(seeds: tf.Tensor, count: int) -> tf.Tensor:
+  """int64 `[n, count]` of 31 random bits each, a function of int64 `seeds`, `[n, 2]`.
+
+  The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over a whole batch of seeds; one
+  call of TensorFlow's stateless ops for each picture would cost more than the mirroring.
+  """
+  first, second = tf.unstack(tf.bitcast(seeds, tf.uint64), axis=1)
+  word = lambda value: tf.constant(value, tf.uint64)
+
+  def mix(z: tf.Tensor) -> tf.Tensor:
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+      z = tf.bitwise.bitwise_xor(z, tf.bitwise.right_shift(z, word(shift))) * word(factor)
+    return tf.bitwise.bitwise_xor(z, tf.bitwise.right_shift(z, word(31)))
+
+  state = mix(mix(first + word(0x9E3779B97F4A7C15)) + second)[:, tf.newaxis]
+  steps = tf.constant([(k * 0x9E3779B97F4A7C15) % 2**64 for k in range(1, count + 1)], tf.uint64)
+  return tf.cast(tf.bitwise.right_shift(mix(state + steps), word(33)), tf.int64)
+
+
 @dataclasses.dataclass(frozen=True)
 class RandomCrop:
   """Resize, random crop, random mirror: the training picture of section 4.2.
@@ -207,15 +226,22 @@ class RandomCrop:
   dct_method: str = ""
   limits: SizeLimits = SizeLimits()
 
+  def draw(self, seeds: tf.Tensor) -> tf.Tensor:
+    """int32 `[n, 3]`: y and x of the crop and whether to mirror; of `seeds`, int64 `[n, 2]`."""
+    positions = self.resize - self.crop + 1
+    choices = [positions, positions, 2 if self.mirror else 1]
+    return tf.cast(tf.math.floormod(_random_words(seeds, 3), choices), tf.int32)
+
+  def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    """uint8 `[crop, crop, 3]` of a scalar string and one row of `draw`."""
+    mirror = drawn[2] > 0
+    return resize_crop_mirror(
+        encoded, drawn[:2], mirror, self.resize, self.crop, self.dct_method, self.limits
+    )
+
   def __call__(self, encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string; `seed`, int64 `[2]`, decides crop and mirror."""
-    positions = self.resize - self.crop + 1
-    draw = tf.random.stateless_uniform([3], seed, minval=None, maxval=None, dtype=tf.int32)
-    draw = tf.math.floormod(draw, [positions, positions, 2])
-    mirror = tf.equal(draw[2], 1) if self.mirror else tf.constant(False)
-    return resize_crop_mirror(
-        encoded, draw[:2], mirror, self.resize, self.crop, self.dct_method, self.limits
-    )
+    return self.decode(encoded, self.draw(seed[tf.newaxis])[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,13 +253,20 @@ class CenterCrop:
   dct_method: str = ""
   limits: SizeLimits = SizeLimits()
 
+  def draw(self, seeds: tf.Tensor) -> tf.Tensor:
+    """int32 `[n, 3]` as in `RandomCrop`, the same for all of `seeds`, `[n, 2]`."""
+    start = (self.resize - self.crop) // 2
+    return tf.tile([[start, start, 0]], [tf.shape(seeds)[0], 1])
+
+  def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    """uint8 `[crop, crop, 3]` of a scalar string and one row of `draw`."""
+    return resize_crop_mirror(
+        encoded, drawn[:2], drawn[2] > 0, self.resize, self.crop, self.dct_method, self.limits
+    )
+
   def __call__(self, encoded: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string; `seed` changes nothing."""
-    del seed
-    offset = tf.fill([2], (self.resize - self.crop) // 2)
-    return resize_crop_mirror(
-        encoded, offset, tf.constant(False), self.resize, self.crop, self.dct_method, self.limits
-    )
+    return self.decode(encoded, self.draw(tf.zeros([1, 2], tf.int64))[0])
 
 
 def scale(images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:

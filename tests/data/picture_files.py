@@ -29,7 +29,9 @@ def encoded(seed: int, height: int = 24, width: int = 32, mode: str = "RGB", for
   return out.getvalue()
 
 
-def png(height: int, width: int, bits: int, colour: int, rows: bytes, palette: bytes = b"") -> bytes:
+def png(
+    height: int, width: int, bits: int, colour: int, rows: bytes, palette: bytes = b""
+) -> bytes:
   """A PNG file from its raw filtered rows; lies about its size where asked to."""
 
   def chunk(kind: bytes, body: bytes) -> bytes:
