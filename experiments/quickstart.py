@@ -25,7 +25,7 @@ from jft_reps.errors import StorageError
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Where records, run and report go.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of pictures, labels, weights and order.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 4000, "Pushes of all workers together.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 4500, "Pushes of all workers together.", flag_values=FLAGS)
 flags.DEFINE_integer("pictures", 20_000, "Training pictures.", flag_values=FLAGS)
 flags.DEFINE_integer("workers", 2, "Workers.", flag_values=FLAGS)
 flags.DEFINE_integer("ps", 2, "Parameter servers.", flag_values=FLAGS)
@@ -40,7 +40,7 @@ def configure(workdir: pathlib.Path, seed: int, steps: int, pictures: int):
   config.task.records = str(workdir / "records")
   config.task.hierarchy = str(workdir / "records" / "hierarchy.csv")
   config.train.update({
-      "steps": steps, "seed": seed, "checkpoint_every": max(1, steps // 8), "keep": 20})
+      "steps": steps, "seed": seed, "checkpoint_every": max(1, steps // 6), "keep": 20})
   config.schedule.update({"steps": steps, "start": steps * 6 // 10})
   config.toy_world.seed = seed
   config.toy_world.splits = {"train": (pictures, 8), "fasteval": (1000, 1)}

@@ -16,7 +16,9 @@ import tensorflow as tf
 from jft_reps.data import reasons
 from jft_reps.ops import images
 
-_JPEG_QUALITY = 95
+# Changed pixels of full size are kept almost as they were; pictures stored at training size are
+# read millions of times, and decode a fifth faster than at 95.
+_JPEG_QUALITY, _STORED_QUALITY = 95, 90
 _LARGEST_FILE = 200 << 20
 _ORIENTATION = 0x0112
 
@@ -119,7 +121,7 @@ def encode_file(path: str, store_size: int = 0, limits: images.SizeLimits | None
 
   Returns:
     The file's own bytes where nothing has to change (bytes after the end marker of a JPEG
-    cut off), else the changed pixels as a JPEG of quality 95.
+    cut off), else the changed pixels as a JPEG of quality 95, or 90 at `store_size`.
   """
   try:
     if not os.path.isfile(path):
@@ -154,5 +156,6 @@ def encode(data: bytes, store_size: int = 0, limits: images.SizeLimits | None = 
     pixels = tf.image.resize(pixels, [store_size, store_size], "bilinear", antialias=False)
     pixels = tf.cast(tf.round(pixels), tf.uint8)
   height, width = pixels.shape[:2]
-  stored = tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY).numpy()
+  quality = _STORED_QUALITY if store_size else _JPEG_QUALITY
+  stored = tf.io.encode_jpeg(pixels, quality=quality).numpy()
   return Encoded(-1, stored, "jpeg", height, width)

@@ -118,7 +118,7 @@ def _whole(image: tf.Tensor, offset: tf.Tensor, resize: int, crop: int) -> tf.Te
   """Resize, crop and round a decoded picture, `[height, width, 3]`."""
   begin = tf.concat([[0], offset, [0]], 0)
   window = tf.slice(_resized(image, resize), begin, [1, crop, crop, 3])
-  return tf.cast(tf.round(tf.squeeze(window, 0)), tf.uint8)
+  return tf.cast(tf.squeeze(window, 0) + 0.5, tf.uint8)  # rounds, and much faster than tf.round
 
 
 def _window(

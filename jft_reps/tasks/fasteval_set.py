@@ -16,24 +16,21 @@ class FastEvalSet:
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
-    dataset: gives batches with `id`, `image` and `labels` (int64 `[batch, k]`, ancestors
-      included or implied by `expand`, padded with -1).
+    dataset: gives batches with `id`, `image` and `targets`, uint8 `[batch, num_classes]` with
+      ancestors.
     num_classes: of the model.
-    expand: turns `labels` into targets `[batch, num_classes]` with ancestors.
     metric: further arguments of `fasteval.FastEval`.
   """
 
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset], num_classes: int,
-               expand: Callable[[Any], Any], metric: Mapping[str, Any]):
-    self.name = name
-    self._dataset, self._expand = dataset, expand
+               metric: Mapping[str, Any]):
+    self.name, self._dataset = name, dataset
     self._metric = fasteval.FastEval(num_classes, **metric)
     self.last: fasteval.Result | None = None
 
   def dataset(self) -> tf.data.Dataset:
-    """Batches with `targets`, uint8 `[batch, num_classes]`."""
-    return self._dataset().map(
-        lambda batch: {**batch, "targets": self._expand(batch["labels"])}).prefetch(2)
+    """Batches with `id`, `image` and `targets`."""
+    return self._dataset()
 
   def predict(self, model: Any, batch: Mapping[str, Any]) -> tf.Tensor:
     """Float32 logits `[batch, num_classes]`."""

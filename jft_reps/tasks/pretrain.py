@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent import futures
@@ -71,6 +72,7 @@ class Pretrain:
       self._hierarchy = hierarchy_readers.read(hierarchy, hierarchy_format)
     self._train = None if train_split is None else manifest.load(records, train_split)
     self._eval = {split: manifest.load(records, split) for split in self._eval_splits}
+    self._eval_datasets: dict[str, tf.data.Dataset] = {}
     self.labels = self._vocabulary()
     closure = None if self._hierarchy is None else self._hierarchy.closure()
     self._expand = LabelExpansion(len(self.labels), closure, dtype=tf.uint8)
@@ -185,14 +187,19 @@ class Pretrain:
   def evaluators(self) -> list[FastEvalSet]:
     """FastEval on each evaluation split."""
     return [
-        FastEvalSet(
-            split,
-            lambda records=records: picture_batches.eval_batches(
-                records, self._eval_batch_size,
-                picture=image_ops.CenterCrop(self._resize, self._crop),
-                num_classes=len(self.labels), max_labels=256),
-            len(self.labels), self._expand, self._metric)
-        for split, records in self._eval.items()]
+        FastEvalSet(split, functools.partial(self._eval_dataset, split), len(self.labels),
+                    self._metric)
+        for split in self._eval_splits]
+
+  def _eval_dataset(self, split: str) -> tf.data.Dataset:
+    """Centre crops with their targets; built once, since tracing takes longer than a small set."""
+    if split not in self._eval_datasets:
+      batches = picture_batches.eval_batches(
+          self._eval[split], self._eval_batch_size,
+          picture=image_ops.CenterCrop(self._resize, self._crop),
+          num_classes=len(self.labels), max_labels=256)
+      self._eval_datasets[split] = batches.map(self._with_targets).prefetch(2)
+    return self._eval_datasets[split]
 
   def pictures(self, model, batch) -> dict[str, np.ndarray]:
     """Up to eight pictures with their labels left and the best predictions right."""

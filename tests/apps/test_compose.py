@@ -31,7 +31,7 @@ def test_the_papers_numbers():
 def test_options_are_made_of_the_configuration():
   options = compose.options(config("random,laptop"))
   assert options.steps == config("random,laptop").train.steps
-  assert options.optimizer.momentum == 0.9 and options.schedule.steps == 50
+  assert options.optimizer.momentum == 0.3 and options.schedule.steps == 50
 
 
 def test_values_are_overridden_by_key():
