@@ -14,9 +14,8 @@ def printable(text: object, longest: int = _LONGEST) -> str:
   """Text of unknown origin with control characters escaped, cut to `longest`."""
   if isinstance(text, bytes):
     text = text.decode("utf-8", "backslashreplace")
-  escaped = "".join(
-      c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[: longest + 1]
-  )
+  start = str(text)[: longest + 1]
+  escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in start)
   return escaped if len(escaped) <= longest else escaped[: longest - 1] + "…"
 
 

@@ -40,7 +40,7 @@ class Task(Protocol):
   def checkpoint_items(self, model: Any) -> dict[str, Any]:
     """Everything of the model to save, keyed by path: variables and `ShardedVariable`s."""
 
-  def evaluators(self) -> Sequence["Evaluator"]:
+  def evaluators(self) -> Sequence[Evaluator]:
     """How this task is judged."""
 
   def pictures(self, model: Any, batch: Batch) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from jft_reps.models import layers
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
 
 STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
-UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
+         152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
 _STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-
 _read = threading.local()
 
 

@@ -40,6 +40,6 @@ def _panel(image: np.ndarray, title: str, lines: Sequence[tuple[str, tuple]]) ->
   shown = list(lines[:_LINES]) if more <= 0 else [
       *lines[:_LINES - 1], (f"and {more + 1} more", _INK)]
   for row, (text, colour) in enumerate([(title, (120, 120, 120)), *shown]):
-    draw.text((6, _SIDE + 6 + row * _LINE), text[:34].encode("latin-1", "replace").decode("latin-1"),
-              fill=colour, font=font)
+    plain = text[:34].encode("latin-1", "replace").decode("latin-1")
+    draw.text((6, _SIDE + 6 + row * _LINE), plain, fill=colour, font=font)
   return np.asarray(canvas)

@@ -66,7 +66,8 @@ def committed(directory: pathlib.Path) -> list[int]:
   return sorted(int(m[1]) for m in map(_MARKER.match, os.listdir(directory)) if m)
 
 
-def save(directory: pathlib.Path, step: int, items: Mapping[str, Any], about: Mapping = {}) -> None:  # noqa: B006
+def save(directory: pathlib.Path, step: int, items: Mapping[str, Any],
+         about: Mapping[str, Any] | None = None) -> None:
   """Writes, reads back and commits a checkpoint; on failure nothing of it remains.
 
   Args:
@@ -97,7 +98,7 @@ def save(directory: pathlib.Path, step: int, items: Mapping[str, Any], about: Ma
     for name in files:
       _sync(temporary / name)
       os.replace(temporary / name, directory / name)
-    _write_marker(directory, step, {"step": step, "files": files, **about})
+    _write_marker(directory, step, {"step": step, "files": files, **(about or {})})
   except _IO_ERRORS as e:
     raise StorageError("checkpoint-not-written", prefix(directory, step), str(e)[:200],
                        "room to write", _room(directory)) from e
@@ -169,7 +170,8 @@ def read(path: pathlib.Path | str, names: Sequence[str]) -> dict[str, np.ndarray
     raise StorageError("checkpoint-damaged", path, str(e)[:200], "a readable checkpoint") from e
 
 
-def restore(path: pathlib.Path | str, items: Mapping[str, Any], only_in_checkpoint: str = "") -> None:
+def restore(path: pathlib.Path | str, items: Mapping[str, Any],
+            only_in_checkpoint: str = "") -> None:
   """Assigns every item from a checkpoint, after checking all names and shapes of both sides.
 
   Args:

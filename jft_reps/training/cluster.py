@@ -245,7 +245,8 @@ def connect(cluster: Cluster) -> tf.distribute.ParameterServerStrategy:
   return tf.distribute.ParameterServerStrategy(resolver)
 
 
-def serve(cluster: Cluster, chief_timeout: float = 600.0, environment: Mapping | None = None) -> int:
+def serve(cluster: Cluster, chief_timeout: float = 600.0,
+          environment: Mapping[str, str] | None = None) -> int:
   """Runs this process as a worker or parameter server until its chief has gone.
 
   Args:
@@ -260,7 +261,7 @@ def serve(cluster: Cluster, chief_timeout: float = 600.0, environment: Mapping |
   environment = os.environ if environment is None else environment
   parent = int(environment.get("JFT_REPS_PARENT", 0))
   _server = start_server(cluster, cluster.job, cluster.index)  # noqa: F841 - lives until we end
-  warn_exposed([getattr(cluster, {"worker": "workers", "ps": "servers"}[cluster.job])[cluster.index]])
+  warn_exposed([a for job, i, a in cluster.tasks() if (job, i) == (cluster.job, cluster.index)])
   last_seen = None
   while True:
     if parent and os.getppid() != parent:

@@ -121,9 +121,11 @@ class TrainState:
 def _same_labels(path, stored, wanted) -> None:
   if stored == wanted:
     return
-  differ = [i for i, (a, b) in enumerate(zip(stored, wanted)) if a != b][:1]
-  found = f"{len(stored)} labels" + (f", {stored[differ[0]]!r} as number {differ[0]}" if differ else "")
-  expected = f"{len(wanted)} labels" + (f", {wanted[differ[0]]!r}" if differ else "")
+  found, expected = f"{len(stored)} labels", f"{len(wanted)} labels"
+  first = next((i for i, (a, b) in enumerate(zip(stored, wanted)) if a != b), None)
+  if first is not None:
+    found += f", {stored[first]!r} as number {first}"
+    expected += f", {wanted[first]!r}"
   raise StorageError("labels-differ", path, found, expected, "Nothing was restored.")
 
 

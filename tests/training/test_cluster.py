@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import ClusterError, ConfigError
-from jft_reps.training import cluster as cluster_lib
 from jft_reps.training import checkpoints, optimizers, run_directory, schedules, trainer
+from jft_reps.training import cluster as cluster_lib
 from tests.training.tiny_task import TinyTask
 
 GOOD = {"cluster": {"chief": ["localhost:1"], "worker": ["localhost:2"], "ps": ["localhost:3"]},
@@ -56,7 +56,8 @@ def test_remote_addresses_need_an_explicit_yes():
 
 
 @pytest.mark.parametrize("text,expected", [
-    ("workers=2,ps=3", (2, 3, "inprocess")), ("ps=1,workers=4,mode=processes", (4, 1, "processes"))])
+    ("workers=2,ps=3", (2, 3, "inprocess")),
+    ("ps=1,workers=4,mode=processes", (4, 1, "processes"))])
 def test_local_clusters_are_described_in_a_line(text, expected):
   assert cluster_lib.parse_local(text) == expected
 
