@@ -28,6 +28,7 @@ import tensorflow as tf
 from jft_reps import errors
 from jft_reps.models import layers
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
+from jft_reps.ops import images as image_ops
 
 STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
@@ -148,12 +149,10 @@ class ResNet(layers.Layer):
     return getattr(self, stage)(x, batch_norm=batch_norm, stride=stride)
 
   def scale(self, images: tf.Tensor) -> tf.Tensor:
-    """Pixels 0 to 255 to [-1, 1] in the compute dtype (section 4 of the paper).
-
-    Subtracting first is exact for bytes in bfloat16, whose eight bits cannot hold most x / 127.5.
-    """
-    images = tf.cast(images, self.activation_dtype)
-    return (images - 127.5) / 127.5 if self.scale_inputs else images
+    """Pixels 0 to 255 to [-1, 1] in the compute dtype, unless the inputs are scaled already."""
+    if not self.scale_inputs:
+      return tf.cast(images, self.activation_dtype)
+    return image_ops.scale(images, self.activation_dtype)
 
 
 def _channels(channels: int, width: float) -> int:

@@ -270,5 +270,8 @@ class CenterCrop:
 
 
 def scale(images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-  """uint8 to `dtype` in [-1, 1]: the first op of a model."""
-  return tf.cast(images, dtype) * tf.cast(2.0 / 255.0, dtype) - tf.cast(1.0, dtype)
+  """Pixels 0 to 255 to `dtype` in [-1, 1] (section 4 of the paper): the first op of a model.
+
+  Subtracting first is exact for bytes in bfloat16, whose eight bits cannot hold most x / 127.5.
+  """
+  return (tf.cast(images, dtype) - 127.5) / 127.5
