@@ -141,10 +141,10 @@ def main(argv: Sequence[str]) -> int:
     raise flags.IllegalFlagValueError("--workdir is missing")
   workdir = pathlib.Path(FLAGS.workdir)
   command_line.log_tensorflow_to(workdir / "logs" / "tensorflow.log")
-  from jft_reps.apps.train import print_progress
+  from jft_reps.training import progress
 
   config = configure(workdir, FLAGS.seed, FLAGS.steps, FLAGS.pictures)
-  compose.generate(config, print_progress("pictures"))
+  compose.generate(config, progress.counter("generated pictures"))
   task, results = train(config, FLAGS.workers, FLAGS.ps)
   report(config, task, results, time.monotonic() - start)
   return 0

@@ -43,6 +43,9 @@ class Task(Protocol):
   def evaluators(self) -> Sequence[Evaluator]:
     """How this task is judged."""
 
+  def explain(self, error: BaseException) -> Exception | None:
+    """What an error of the input means in the user's words, or None where it says enough."""
+
   def pictures(self, model: Any, batch: Batch) -> dict[str, Any]:
     """Pictures for TensorBoard, uint8 `[n, height, width, 3]`, truth left, prediction right."""
 

@@ -71,6 +71,9 @@ class HeadTask:
 
   checkpoint_items = trainable
 
+  def explain(self, error):
+    return None
+
 
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__)

@@ -15,8 +15,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -45,45 +44,36 @@ flags.DEFINE_integer("processes", 2, "Processes that decode.", lower_bound=1, fl
 flags.DEFINE_boolean("overwrite", False, "Replace a set of the same split.", flag_values=FLAGS)
 
 
-class Progress:
-  """Pictures a second and time left on stderr: one changing line on a terminal, else a line
-  every ten seconds."""
-
-  def __init__(self, clock: Callable[[], float] = time.monotonic, stream=None):
-    self._clock, self._stream = clock, stream or sys.stderr
-    self._terminal = self._stream.isatty()
-    self._start, self._shown = None, clock()
-
-  def __call__(self, done: int, total: int) -> None:
-    now = self._clock()
-    if self._start is None:  # the processes have started now
-      self._start = self._shown = now
-      return
-    if now - self._shown < (0.2 if self._terminal else 10.0) and done < total:
-      return
-    self._shown = now
-    rate = max(done - 1, 1) / max(now - self._start, 1e-9)
-    left = (total - done) / rate
-    line = f"{done:,}/{total:,} pictures, {rate:,.0f}/s, {left:,.0f} s left"
-    end = "\n" if done >= total or not self._terminal else ""
-    self._stream.write((f"\r\x1b[K{line}" if self._terminal else line) + end)
-    self._stream.flush()
-
-
-def _labels() -> Sequence[str] | None:
-  if FLAGS.labels and FLAGS.hierarchy:
-    raise ConfigError("flags", "--labels", "given beside --hierarchy", "one of them")
-  if FLAGS.labels:
-    from jft_reps.data import label_map
-
-    return label_map.read(FLAGS.labels)
+def _hierarchy():
+  """The hierarchy of the flags, or None."""
   if not FLAGS.hierarchy:
     return None
   if not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
   from jft_reps.data import hierarchy_readers
 
-  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format).ids
+  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+
+
+def _labels(hierarchy) -> Sequence[str] | None:
+  if FLAGS.labels and FLAGS.hierarchy:
+    raise ConfigError("flags", "--labels", "given beside --hierarchy", "one of them")
+  if FLAGS.labels:
+    from jft_reps.data import label_map
+
+    return label_map.read(FLAGS.labels)
+  return None if hierarchy is None else hierarchy.ids
+
+
+def _expanded(summary, hierarchy) -> str:
+  """What the hierarchy makes of the labels."""
+  if hierarchy is None:
+    return ""
+  from jft_reps.data import class_counts, label_expansion
+
+  expand = label_expansion.LabelExpansion(summary.classes, hierarchy.closure())
+  counts, pictures = class_counts.class_counts(summary.record_set, expand, summary.pictures)
+  return f", {counts.sum() / pictures:.2f} with their ancestors"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,19 +84,22 @@ def main(argv: Sequence[str]) -> int:
   for name in ("input", "output"):
     if not FLAGS[name].value:
       raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
-  labels = _labels()
+  hierarchy = _hierarchy()
+  labels = _labels(hierarchy)
   from jft_reps.data import build
   from jft_reps.data.sources import folder, lists
+  from jft_reps.training import progress
 
   read = functools.partial(folder.read, FLAGS.input)
   if FLAGS.source == "csv":
     read = functools.partial(lists.read, FLAGS.input, FLAGS.root)
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size, FLAGS.processes,
-      FLAGS.overwrite, {"source": FLAGS.source}, Progress(),
+      FLAGS.overwrite, {"source": FLAGS.source}, progress.counter("pictures"),
   )
   print(f"{summary.pictures:,} pictures in {FLAGS.shards} shards of {FLAGS.output}")
-  print(f"{summary.labels / summary.pictures:.2f} labels a picture, {summary.classes:,} classes")
+  print(f"{summary.labels / summary.pictures:.2f} labels a picture"
+        f"{_expanded(summary, hierarchy)}, {summary.classes:,} classes")
   dropped = ", ".join(f"{name} {count}" for name, count in sorted(summary.dropped.items()))
   print(f"left out: {dropped or 'none'}")
   if summary.quarantine:

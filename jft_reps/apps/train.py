@@ -118,7 +118,7 @@ def train(config, cluster=None, mirrored: int = 0) -> int:
   strategy = None
   if mirrored:
     strategy = tf.distribute.MirroredStrategy(_devices(tf, mirrored))
-  compose.generate(config, print_progress("generating pictures"))
+  compose.generate(config, progress.counter("generated pictures"))
   task = compose.task(config)
   run = run_directory.RunDirectory(config.workdir)
   initialize = None
@@ -143,21 +143,6 @@ def _devices(tf, count: int) -> list[str]:
       tf.config.list_physical_devices("CPU")[0],
       [tf.config.LogicalDeviceConfiguration()] * count)
   return [f"/cpu:{i}" for i in range(count)]
-
-
-def print_progress(what: str):
-  """A callback (done, total) that shows how far something is."""
-  from jft_reps.training import progress
-
-  bars: dict[int, progress.Progress] = {}
-
-  def report(done: int, total: int) -> None:
-    bar = bars.setdefault(total, progress.Progress(total, what))
-    bar(done)
-    if done >= total:
-      bar.close()
-
-  return report
 
 
 if __name__ == "__main__":

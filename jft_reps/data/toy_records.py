@@ -56,10 +56,11 @@ def write_records(
 
   Raises:
     ConfigError: an argument is out of its range.
-    DataError: the split is there already, or a rendering process ended early.
+    DataError: the split is there already, one of the other label tree is (transfer splits need
+      a directory of their own), or a rendering process ended early.
     StorageError: a shard could not be written.
   """
-  from jft_reps.data import records, schema  # noqa: PLC0415, they load TensorFlow
+  from jft_reps.data import label_map, records, schema  # noqa: PLC0415, they load TensorFlow
   if split not in SPLITS or min(start, count - 1, processes - 1) < 0:
     raise errors.ConfigError(
         "bad-toy-records", "toy_records", f"{split!r} from {start}, {count} by {processes}",
@@ -67,8 +68,7 @@ def write_records(
   job = dict(
       world=world.arguments, split=split, start=start, stop=start + count, chunk=_CHUNK, step=1,
       quality=jpeg_quality, masks=masks, keypoints=keypoints)
-  about = {"source": "toy_world", "world": world.arguments, "start": start,
-           "labels": "transfer" if SPLITS[split][1] else "pretraining"}
+  about = {"source": "toy_world", "world": world.arguments, "start": start}
   writer = records.Writer(directory, split, shards, metadata=about, overwrite=overwrite)
   done = 0
   with writer, contextlib.closing(_rendered(job, processes)) as chunks:
@@ -78,6 +78,8 @@ def write_records(
       done += len(chunk)
       if progress is not None:
         progress(done, count)
+    labels = label_map.write(directory, world.vocabulary_of(split).ids)
+    writer.metadata.update(label_map.metadata(labels))
   return writer.record_set
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -24,6 +25,7 @@ from jft_reps.ops import losses
 from jft_reps.tasks import labelled_pictures
 from jft_reps.tasks.fasteval_set import FastEvalSet
 
+_TOO_MANY = re.compile(r"too many bad records: (.*?)(; expected (.*?))?['\"\]]*$", re.M)
 _BEST = 5  # predictions drawn beside a picture
 
 
@@ -168,6 +170,16 @@ class Pretrain:
 
   def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
     return {**batch, "targets": self._expand(batch["labels"])}
+
+  def explain(self, error: BaseException) -> DataError | None:
+    """Names the counts of bad records, or the damaged file, behind an error of the reader."""
+    too_many = _TOO_MANY.search(str(error))
+    if too_many:
+      return DataError("too-many-bad-records", f"{self._records}, split {self._train_split}",
+                       too_many[1], too_many[3] or "", "See quarantine.jsonl in the run directory.")
+    if self._train is None or isinstance(error, tf.errors.InvalidArgumentError):
+      return None
+    return manifest.diagnose(self._train)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Per-label logistic loss, summed over classes, mean over the batch (section 4.1)."""

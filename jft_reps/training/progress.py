@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 
@@ -51,3 +52,16 @@ class Progress:
       self._stream.write("\n")
       self._stream.flush()
       self._open = False
+
+
+def counter(what: str) -> Callable[[int, int], None]:
+  """A callback (done, total) for work whose size shows only once it runs, one bar per size."""
+  bars: dict[int, Progress] = {}
+
+  def report(done: int, total: int) -> None:
+    bar = bars.setdefault(total, Progress(total, what))
+    bar(done)
+    if done >= total:
+      bar.close()
+
+  return report

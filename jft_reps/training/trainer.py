@@ -26,6 +26,9 @@ _SERVER_LOST = (tf.errors.UnavailableError, tf.errors.NotFoundError,
                 tf.errors.FailedPreconditionError, tf.errors.AbortedError, ConnectionError)
 
 
+_INPUT_FAILED = (tf.errors.DataLossError, tf.errors.OutOfRangeError,
+                 tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+
 # Freeing a variable on a server waits for every worker, and a frozen one never answers: what a
 # stalled run leaves is kept until the process ends.
 _ABANDONED: list[Any] = []
@@ -161,14 +164,25 @@ class Trainer:
     except ClusterError as e:
       _ABANDONED.append((e, engine, state))
       raise
-    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as e:
-      raise DataError("input", self._run.path, printable(_first_line(e)), "readable records") from e
+    except _INPUT_FAILED as e:
+      explained = self._input_error(e)
+      if explained is None:
+        raise
+      raise explained from e
     finally:
       engine.stop()
     if self._signal is not None:
       raise SystemExit(128 + self._signal)
     self._run.finish(step)
     return step
+
+  def _input_error(self, error: BaseException) -> BaseException | None:
+    """The task's word for an error of its input; None for one of the computation or a server."""
+    explained = self._task.explain(error)
+    reader = isinstance(error, (tf.errors.DataLossError, tf.errors.OutOfRangeError))
+    if explained is None and reader:
+      return DataError("input", self._run.path, printable(_first_line(error)), "readable records")
+    return explained
 
   def _build(self):
     if self._cluster is None:

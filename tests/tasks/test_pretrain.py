@@ -136,8 +136,27 @@ def test_records_of_another_vocabulary_are_refused(records, tmp_path):
   other = tmp_path / "other.csv"
   lines = (records[0] / "hierarchy.csv").read_text().splitlines()
   other.write_text("\n".join([*lines, "extra,"]) + "\n")
-  stored = pretrain.picture_batches.labels_of(make(records)._train)
-  if stored is None:
-    pytest.skip("the toy records name no labels file")
   with pytest.raises(DataError, match="541"):
     pretrain.create(records[0], hierarchy=str(other), **NETWORK)
+
+
+def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(records, tmp_path):
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+
+  directory = tmp_path / "bad"
+  with records_lib.Writer(directory, "train", 1) as writer:
+    for i in range(300):
+      writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
+  hierarchy = str(records[0] / "hierarchy.csv")
+  task = pretrain.create(directory, hierarchy=hierarchy, eval_splits=(), batch_size=8, **NETWORK)
+  options = trainer.Options(steps=5, optimizer=optimizers.Momentum(),
+                            schedule=schedules.PiecewiseConstant((0.1,)))
+  run = lambda name: trainer.Trainer(  # noqa: E731
+      task, run_directory.RunDirectory(tmp_path / name), options, notes=task.notes,
+      reasons=task.reasons).train()
+  with pytest.raises(DataError, match="too-many-bad-records.*decode_error [0-9]+"):
+    run("too many")
+  (directory / "train-00000-of-00001.tfrecord").unlink()
+  with pytest.raises(DataError, match="train-00000-of-00001.tfrecord"):
+    run("vanished")

@@ -80,6 +80,9 @@ class TinyTask:
   def evaluators(self):
     return [TinyEvaluator(self)]
 
+  def explain(self, error):
+    return None
+
   def pictures(self, model, batch):
     return {}
 
