@@ -92,6 +92,7 @@ def train(config, workers: int, servers: int):
   watch = MonitorThread(monitor.Monitor(
       compose.task(config), run, say=lambda text: print(text, file=sys.stderr, flush=True),
       details=evaluate.class_results(task, run)))
+  run.reopen()  # a finished run of before must not send the monitor home
   watch.start()
   trainer.Trainer(task, run, options, cluster=cluster, notes=task.notes, reasons=task.reasons,
                   config=config.to_dict(), progress=bar).train()

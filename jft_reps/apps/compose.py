@@ -154,6 +154,12 @@ def generate(config: ml_collections.ConfigDict, progress=None) -> None:
   directory.mkdir(parents=True, exist_ok=True)
   world.write_hierarchy(directory / "hierarchy.csv")
   for split, (count, shards) in splits.items():
-    if not (directory / f"manifest-{split}.json").exists():
+    manifest = directory / f"manifest-{split}.json"
+    if manifest.exists():
+      stored = json.loads(manifest.read_text())["metadata"].get("world")
+      if stored != world.arguments:
+        raise ConfigError("toy-world", manifest, f"pictures of {stored}", str(world.arguments),
+                          "Choose another directory, or remove these records.")
+    else:
       toy_records.write_records(world, directory, split, 0, count, shards, processes=processes,
                                 progress=progress)

@@ -59,7 +59,7 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
     found = monitor.judge(evaluator, model, exclude_ids=_excluded(exclude_file))
     if getattr(evaluator, "last", None) is not None:
       print(f"{evaluator.name}: {evaluator.last.definition}", file=sys.stderr)
-    values |= found
+    values |= monitor.by_set(evaluator, found, first=not values)
   print(f"evaluated {path}", file=sys.stderr)
   return values
 

@@ -41,7 +41,7 @@ def plot_curve(path: pathlib.Path, curve: Mapping[int, float], ideal: float, yla
   axes.set(xlabel="global step (pushes of all workers)", ylabel=ylabel, title=title,
            ylim=(0, max(1.05 * ideal, 0.05)))
   axes.grid(alpha=0.3)
-  axes.legend(frameon=False, loc="center right")
+  axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.02, 0.93))
   axes.spines[["top", "right"]].set_visible(False)
   figure.savefig(path)
   plt.close(figure)

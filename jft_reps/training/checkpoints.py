@@ -68,7 +68,7 @@ def committed(directory: pathlib.Path) -> list[int]:
 
 def save(directory: pathlib.Path, step: int, items: Mapping[str, Any],
          about: Mapping[str, Any] | None = None) -> None:
-  """Writes, reads back and commits a checkpoint; on failure nothing of it remains.
+  """Writes, reads back and commits a checkpoint; on failure none of it counts.
 
   Args:
     directory: the run directory.
@@ -84,14 +84,16 @@ def save(directory: pathlib.Path, step: int, items: Mapping[str, Any],
     raise StorageError("checkpoint-exists", prefix(directory, step), "already committed",
                        "a new step", "Checkpoints are never overwritten.")
   temporary = directory / f".ckpt-{step}.tmp-{os.getpid()}"
+  stored = list(parts(items))
+  # Read first: a server that is gone is not a matter of storage.
+  tensors = [tf.convert_to_tensor(p.variable) for p in stored]
   try:
     temporary.mkdir(parents=True)
-    stored = list(parts(items))
     tf.raw_ops.SaveV2(
         prefix=str(temporary / f"ckpt-{step}"),
         tensor_names=[p.name for p in stored],
         shape_and_slices=[p.spec for p in stored],
-        tensors=[tf.convert_to_tensor(p.variable) for p in stored],
+        tensors=tensors,
     )
     _check_finite(temporary / f"ckpt-{step}")
     files = {f.name: f.stat().st_size for f in sorted(temporary.iterdir())}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import faulthandler
 import queue
@@ -59,7 +58,7 @@ class Coordinated:
     seed: of order and augmentation.
     in_flight: closures scheduled and not finished; default two per worker.
     inner_steps: pushes per closure.
-    startup_delay: pushes between the start of one worker and the next (slim's staggering).
+    startup_delay: pushes between the opening of one slot and the next, after slim's staggering.
     liveness_timeout: seconds without any push until the run counts as stalled.
   """
 
@@ -73,7 +72,7 @@ class Coordinated:
     self._tickets: queue.SimpleQueue = queue.SimpleQueue()
     self._results: queue.SimpleQueue = queue.SimpleQueue()
     self._threads: list[threading.Thread] = []
-    self._heard = collections.defaultdict(lambda: time.monotonic())
+    self._heard = dict.fromkeys(range(len(cluster.workers)), time.monotonic())
     self._pushed = 0
     workers = len(cluster.workers)
     index = tf.distribute.coordinator.experimental_get_current_worker_index
@@ -185,5 +184,8 @@ class Coordinated:
 
   def stop(self) -> None:
     """Ends the slots; a closure that never returns keeps its daemon thread."""
+    with contextlib.suppress(queue.Empty):
+      while True:
+        self._tickets.get_nowait()
     for _ in self._threads:
       self._tickets.put(False)

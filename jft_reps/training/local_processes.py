@@ -7,11 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 from absl import logging
 
-from jft_reps.errors import ClusterError
 from jft_reps.training import cluster as cluster_lib
 
 
@@ -68,7 +66,8 @@ class LocalProcesses:
             open(os.path.join(self._log_directory, f"{job}-{index}.log"), "ab"))
       self._processes[job, index] = subprocess.Popen(
           [sys.executable, "-m", "jft_reps.training.serve"], env=environment,
-          stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+          stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+          start_new_session=True)  # Ctrl-C is for the chief, which still wants to save
 
   def _watch(self) -> None:
     while not self._stopping.wait(0.2):
@@ -84,14 +83,3 @@ class LocalProcesses:
         logging.warning("%s %d (process %d) ended with %s, starting it again",
                         job, index, process.pid, process.returncode)
         self._start(job, index)
-
-  def check(self) -> None:
-    """Raises ClusterError once the cluster has used up its restarts."""
-    if self._restarts > self._max_restarts:
-      raise ClusterError("local-cluster", "local processes", f"{self._restarts} restarts",
-                         f"at most {self._max_restarts}", "See the tasks' logs.")
-
-  def wait_until_ready(self, timeout: float = 120.0) -> None:
-    """Waits until every task listens."""
-    deadline = time.monotonic() + timeout
-    cluster_lib.preflight(self.cluster, max(1.0, deadline - time.monotonic()))

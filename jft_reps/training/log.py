@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import json
 import time
 from collections.abc import Sequence
 
@@ -26,16 +25,18 @@ class PushLog:
     reasons: names of the reasons for dropped records.
     every: pushes per point.
     max_skipped: not-finite pushes in a row that are still borne.
+    images, dropped: pictures the run has seen, and records it has left out, before.
   """
 
-  def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int):
+  def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int,
+               images: int = 0, dropped: int = 0):
     self._run, self._reasons = run, reasons
     self._every, self._max_skipped = every, max_skipped
     self._events = Events(run.path / "train")
     self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
     self._in_a_row = 0
     self._listed: collections.Counter[int] = collections.Counter()
-    self._dropped = self._images = self._step = 0
+    self._step, self._images, self._dropped = 0, images, dropped
     self._clear()
 
   def _clear(self) -> None:
@@ -87,10 +88,8 @@ class PushLog:
       if self._listed[reason] > _LISTED_PER_REASON:
         continue
       name = self._reasons[reason] if 0 <= reason < len(self._reasons) else str(reason)
-      line = {"reason": name, "shard": shard, "record": record, "epoch": epoch,
-              "worker": push.worker, "step": push.step}
-      with open(self._run.path / "quarantine.jsonl", "a") as f:
-        f.write(json.dumps(line) + "\n")
+      self._run.append("quarantine.jsonl", reason=name, shard=shard, record=record, epoch=epoch,
+                       worker=push.worker, step=push.step)
 
   def flush(self) -> None:
     """Writes the point of the pushes since the last one."""
@@ -105,7 +104,7 @@ class PushLog:
         "async/staleness_max": self._max_staleness,
         "async/skipped": self._pushes - self._finite,
         "data/dropped": self._dropped,
-        "images_seen_by_this_process": self._images,
+        "images_seen": self._images,
     }
     self._events.scalars(self._step, values)
     self._run.append(event="train", step=self._step, time=time.time(), **values)

@@ -71,6 +71,11 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
   return values
 
 
+def by_set(evaluator: Evaluator, values: dict[str, float], first: bool) -> dict[str, float]:
+  """Numbers of the first evaluation set keep their names; others carry the name of their set."""
+  return values if first else {f"{evaluator.name}: {k}": v for k, v in values.items()}
+
+
 def _predictor(evaluator: Evaluator, model: Any) -> Callable:
   return tf.function(lambda batch: evaluator.predict(model, batch), reduce_retracing=True)
 
@@ -141,7 +146,8 @@ class Monitor:
     left = [s for s in steps if s not in evaluated and s not in self._skipped]
     if not left:
       return None
-    first = next((s for s in left if s in self._milestones or s == steps[0]), None)
+    always = {*self._milestones, 0, *([] if evaluated else left[:1])}
+    first = next((s for s in left if s in always), None)
     chosen = left[-1] if first is None else first
     if chosen == left[-1]:
       for step in left[:-1]:
@@ -179,6 +185,7 @@ class Monitor:
           lambda batch, events=events: events.pictures(  # noqa: B023
               step, self._task.pictures(self._model, batch)))
       events.scalars(step, found)
+      found = by_set(evaluator, found, first=not values)
       self._details(evaluator, step)
       values |= found
     self._keep_best(step, held, values)

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
+from absl import logging
+
 from jft_reps.errors import StorageError
 from jft_reps.training import checkpoints
 
@@ -35,6 +37,13 @@ def versions() -> dict[str, str]:
   for package in _PACKAGES:
     with contextlib.suppress(metadata.PackageNotFoundError):
       found[package] = metadata.version(package)
+  return found
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  found: dict[str, Any] = {}
+  for key, value in config.items():
+    found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
   return found
 
 
@@ -75,12 +84,24 @@ class RunDirectory:
 
   def describe(self, config: Mapping[str, Any], card: Mapping[str, Any]) -> None:
     """Writes `config.json` and `run_card.md`: what was run, with which versions."""
+    for key, (old, new) in self._changes(config).items():
+      logging.warning("%s: config.%s was %s, is now %s", self.path, key, old, new)
     self._write("config.json", json.dumps(config, indent=1, sort_keys=True, default=str))
     rows = {"run id": run_id(config), "command": " ".join(sys.argv), **card,
             **{f"{k} version": v for k, v in versions().items()}}
     lines = ["# Run card", "", "| | |", "|---|---|"]
     lines += [f"| {k} | {str(v).replace('|', '/')} |" for k, v in rows.items()]
     self._write("run_card.md", "\n".join(lines) + "\n")
+
+  def _changes(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Values that differ from the run's earlier configuration, by dotted key."""
+    try:
+      before = json.loads((self.path / "config.json").read_text())
+    except (OSError, ValueError):
+      return {}
+    old, new = _leaves(before), _leaves(json.loads(json.dumps(config, default=str)))
+    return {k: (old.get(k), new.get(k)) for k in sorted({*old, *new})
+            if old.get(k) != new.get(k) and k != "workdir"}
 
   def _write(self, name: str, text: str) -> None:
     temporary = self.path / f".{name}.tmp-{os.getpid()}"
@@ -102,15 +123,23 @@ class RunDirectory:
                          "a committed checkpoint", "Restore it or choose an empty workdir.")
     return None
 
-  def append(self, **values: Any) -> None:
-    """One line of `metrics.jsonl`; what is not finite becomes null."""
+  def append(self, name: str = "metrics.jsonl", **values: Any) -> None:
+    """One line of a JSON-lines file; what is not finite becomes null.
+
+    A full disk costs the line, never the run; a line that was cut short stays alone.
+    """
     plain = {k: v.item() if hasattr(v, "item") else v for k, v in values.items()}
     clean = {
         k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in plain.items()
     }
-    line = json.dumps(clean, allow_nan=False) + "\n"
-    with open(self.path / "metrics.jsonl", "a") as f:
-      f.write(line)
+    try:
+      with open(self.path / name, "ab+") as f:
+        f.seek(-min(1, f.tell()), os.SEEK_END)
+        whole = f.read(1) in (b"", b"\n")
+        line = json.dumps(clean, allow_nan=False) + "\n"
+        f.write((line if whole else f"\n{line}").encode())
+    except OSError as e:
+      logging.log_every_n_seconds(logging.WARNING, "%s: not written: %s", 3600, self.path / name, e)
 
   def metrics(self) -> Iterator[dict[str, Any]]:
     """Lines of `metrics.jsonl`; a last line that was cut off is left out."""

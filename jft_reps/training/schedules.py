@@ -1,7 +1,7 @@
 """Learning rates as functions of the global step.
 
 Steps are counted in int64 and divided before anything becomes a float: a float32 staircase
-drops a step early at 36 million (2.6 of `docs/architecture.md`).
+drops a step early at 36 million (float32 is exact up to 2^24).
 """
 
 from __future__ import annotations

@@ -104,8 +104,9 @@ class TrainState:
     """
     found = checkpoints.shapes(path)
     for name, value in notes.items():
-      if name in found and name == "labels":
-        _same_labels(path, json.loads(checkpoints.read(path, [name])[name]), value)
+      if name in found:
+        _same_note(path, name, json.loads(checkpoints.read(path, [name])[name]),
+                   json.loads(json.dumps(value)))
     items = self.items()
     same_workers = found.get("position") == tuple(self.position.shape)
     if not same_workers:
@@ -118,15 +119,17 @@ class TrainState:
       self.position.assign(tf.constant([[epoch, 0, 0]] * self.position.shape[0], tf.int64))
 
 
-def _same_labels(path, stored, wanted) -> None:
+def _same_note(path, name: str, stored: Any, wanted: Any) -> None:
   if stored == wanted:
     return
-  found, expected = f"{len(stored)} labels", f"{len(wanted)} labels"
-  first = next((i for i, (a, b) in enumerate(zip(stored, wanted)) if a != b), None)
-  if first is not None:
-    found += f", {stored[first]!r} as number {first}"
-    expected += f", {wanted[first]!r}"
-  raise StorageError("labels-differ", path, found, expected, "Nothing was restored.")
+  found, expected = str(stored)[:100], str(wanted)[:100]
+  if isinstance(stored, list):
+    found, expected = f"{len(stored)} {name}", f"{len(wanted)} {name}"
+    first = next((i for i, (a, b) in enumerate(zip(stored, wanted)) if a != b), None)
+    if first is not None:
+      found += f", {stored[first]!r} as number {first}"
+      expected += f", {wanted[first]!r}"
+  raise StorageError(f"{name}-differ", path, found, expected, "Nothing was restored.")
 
 
 def _counter(shape: tuple[int, ...], name: str) -> tf.Variable:

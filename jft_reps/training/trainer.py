@@ -149,7 +149,8 @@ class Trainer:
     engine, state = self._build()
     try:
       step = int(state.step.numpy())
-      log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped)
+      log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
+                    int(state.images.numpy()), int(state.dropped.numpy().sum()))
       while step < options.steps and self._signal is None:
         target = self._boundary(step)
         for push in engine.run(target - step):
@@ -234,7 +235,7 @@ class Trainer:
       state.save(self._run.path, self._about(), self._notes)
 
   def _save(self, state: TrainState) -> None:
-    """Commits a checkpoint; a full disk costs the checkpoint, three in a row the run."""
+    """Commits a checkpoint; a full disk costs it, and three in a row or the last one the run."""
     if int(state.step.numpy()) in committed(self._run.path):
       return
     try:
@@ -245,7 +246,8 @@ class Trainer:
         raise NumericError(e.slug, e.where, e.found, e.expected, e.fix) from e
       self._failed_saves += 1
       logging.error("%s", e)
-      if self._failed_saves >= 3:
+      last = self._signal is not None or int(state.step.numpy()) >= self._options.steps
+      if last or self._failed_saves >= 3:
         raise
     clean_up(self._run.path, self._options.keep, self._pinned())
 
@@ -266,10 +268,9 @@ class Trainer:
     return {"run": run_directory.run_id(self._config), "versions": run_directory.versions()}
 
   def _card(self) -> dict[str, Any]:
-    options = dataclasses.asdict(self._options)
     where = "one process" if self._cluster is None else (
         f"{len(self._cluster.workers)} workers, {len(self._cluster.servers)} parameter servers")
-    return {"cluster": where, **{k: v for k, v in options.items()}}
+    return {"cluster": where, **vars(self._options)}
 
   @contextlib.contextmanager
   def _signals(self):

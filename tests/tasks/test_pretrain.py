@@ -160,3 +160,25 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
   (directory / "train-00000-of-00001.tfrecord").unlink()
   with pytest.raises(DataError, match="train-00000-of-00001.tfrecord"):
     run("vanished")
+
+
+def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_path):
+  """Shuffle window, crops, mirrors and convolutions included; 300 pictures, 20 batches of 16."""
+  from jft_reps.training import checkpoints
+
+  def run(name, steps):
+    task = make(records)
+    options = trainer.Options(
+        steps=steps, optimizer=optimizers.RMSProp(), checkpoint_every=12, log_every=10,
+        schedule=schedules.PiecewiseConstant((0.01,)))
+    trainer.Trainer(task, run_directory.RunDirectory(tmp_path / name), options,
+                    notes=task.notes, reasons=task.reasons).train()
+
+  run("whole", 20)
+  run("parts", 12)
+  run("parts", 20)
+  names = list(checkpoints.shapes(tmp_path / "whole" / "ckpt-20"))
+  whole, parts = (checkpoints.read(tmp_path / n / "ckpt-20", names) for n in ("whole", "parts"))
+  assert whole["position"][0, 0] == 1
+  for name in names:
+    np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)

@@ -83,9 +83,9 @@ def test_preflight_names_who_does_not_answer(capfd):
 
 def options(steps, **values):
   return trainer.Options(
-      steps=steps, schedule=schedules.PiecewiseConstant((0.01,)),
-      **{"optimizer": optimizers.Momentum(), "checkpoint_every": 1000, "weight_decay": 0.0,
-         **values})
+      steps=steps,
+      **{"optimizer": optimizers.Momentum(), "schedule": schedules.PiecewiseConstant((0.01,)),
+         "checkpoint_every": 1000, "weight_decay": 0.0, **values})
 
 
 class CountingTask(TinyTask):
@@ -96,21 +96,29 @@ class CountingTask(TinyTask):
     return loss + 0.0 * tf.reduce_sum(model(batch["x"])), {}
 
 
-def test_300_concurrent_pushes_leave_exactly_what_300_updates_leave(tmp_path):
-  """Counter, accumulator and weights: order does not matter when all gradients are one."""
+@pytest.mark.parametrize("optimizer", [optimizers.Momentum(), optimizers.RMSProp()])
+def test_300_concurrent_pushes_leave_exactly_what_300_updates_leave(tmp_path, optimizer):
+  """Counter, slots and weights: order does not matter when all gradients are one."""
   task = CountingTask()
   cluster = cluster_lib.start_in_process(2, 2)
-  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options(300), cluster=cluster,
-                  notes=task.notes).train()
+  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options(300, optimizer=optimizer),
+                  cluster=cluster, notes=task.notes).train()
   found = checkpoints.read(tmp_path / "ckpt-300", [
       "step", "images_seen", "skipped", "head/bias", "slots/momentum/head/bias", "position"])
+  one, rate, keep = np.float32(1), np.float32(0.01), np.float32(0.9)
   weight = accumulator = np.float32(0)
+  square = one
   start = checkpoints.read(tmp_path / "ckpt-0", ["head/bias"])["head/bias"]
   for _ in range(300):
-    accumulator = np.float32(0.9) * accumulator + np.float32(1)
-    weight = weight - np.float32(0.01) * accumulator
+    if isinstance(optimizer, optimizers.RMSProp):
+      square = square + (one - square) * (one - keep)
+      accumulator = keep * accumulator + rate / np.sqrt(square + one)
+      weight = weight - accumulator
+    else:
+      accumulator = keep * accumulator + one
+      weight = weight - rate * accumulator
   assert found["step"] == 300 and found["images_seen"] == 1200 and found["skipped"] == 0
-  np.testing.assert_array_equal(found["slots/momentum/head/bias"], np.full(7, accumulator))
+  np.testing.assert_allclose(found["slots/momentum/head/bias"], np.full(7, accumulator), rtol=2e-6)
   np.testing.assert_allclose(found["head/bias"], start + weight, rtol=1e-5)
   read = found["position"][:, 0] * TinyTask.epoch_length + found["position"][:, 2]
   assert read.sum() == 1200 and (read > 0).all()
@@ -118,14 +126,22 @@ def test_300_concurrent_pushes_leave_exactly_what_300_updates_leave(tmp_path):
 
 def test_a_checkpoint_goes_from_one_server_to_three_to_two_and_to_one_process(tmp_path):
   task = TinyTask()
+  still = schedules.PiecewiseConstant((1e-30,))  # weights stay; what changes was not restored
   run = lambda steps, **where: trainer.Trainer(  # noqa: E731
-      task, run_directory.RunDirectory(tmp_path), options(steps), notes=task.notes, **where).train()
+      task, run_directory.RunDirectory(tmp_path), options(steps, schedule=still, ema_decay=1.0),
+      notes=task.notes, **where).train()
   run(10, cluster=cluster_lib.start_in_process(1, 1))
   run(20, cluster=cluster_lib.start_in_process(2, 3))
   run(30, cluster=cluster_lib.start_in_process(2, 2))
   run(40)
   values = checkpoints.read(tmp_path / "ckpt-40", ["step", "images_seen"])
   assert values["step"] == 40 and values["images_seen"] == 160
+  names = [n for n in checkpoints.shapes(tmp_path / "ckpt-10")
+           if n.startswith(("head/", "ema/", "norm/gamma", "norm/beta"))]
+  before, after = (checkpoints.read(tmp_path / f"ckpt-{s}", names) for s in (10, 40))
+  for name in names:
+    np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+  assert np.ptp(before["head/kernel"]) > 0
 
 
 def test_one_workers_nan_stays_out_of_everything_and_is_counted(tmp_path):

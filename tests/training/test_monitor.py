@@ -121,3 +121,19 @@ def test_pictures_can_be_left_out_by_id_without_a_second_run(tmp_path):
   np.testing.assert_allclose(
       monitor.judge(evaluator, model, exclude_ids=ids)["score (clean)"],
       results[20]["score (clean)"], rtol=1e-6)
+
+
+def test_a_slow_monitor_takes_the_newest_and_says_what_it_skips(tmp_path):
+  """The trainer sweeps while the monitor works: what is oldest now is not the first."""
+  said, run = [], run_directory.RunDirectory(tmp_path)
+  watch = monitor.Monitor(TinyTask(), run, best="score", say=said.append)
+  items = TinyTask().checkpoint_items(TinyTask().build())
+  evaluated = set()
+  for newest in (0, 3, 6):
+    for step in range(max(0, newest - 2), newest + 1):
+      if step not in checkpoints.committed(tmp_path):
+        checkpoints.save(tmp_path, step, items)
+    checkpoints.clean_up(tmp_path, keep=2)
+    assert watch._next(evaluated) == newest
+    evaluated.add(newest)
+  assert "skipping step 5: step 6 is newer" in said
