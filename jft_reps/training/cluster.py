@@ -213,7 +213,7 @@ def preflight(cluster: Cluster, timeout: float = 300.0, poll: float = 0.5) -> No
   start, said = time.monotonic(), 0.0
   missing = cluster.tasks()
   while missing:
-    missing = [t for t in missing if not _answers(t[2])]
+    missing = [t for t in missing if not answers(t[2])]
     waited = time.monotonic() - start
     if missing and waited >= timeout:
       names = ", ".join(f"{job} {i} ({address})" for job, i, address in missing[:5])
@@ -228,7 +228,8 @@ def preflight(cluster: Cluster, timeout: float = 300.0, poll: float = 0.5) -> No
       time.sleep(min(poll, max(0.0, timeout - waited)))
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+  """Whether something accepts connections at `host:port`."""
   host, _, port = address.rpartition(":")
   try:
     with socket.create_connection((host.strip("[]"), int(port)), timeout=1):
@@ -266,7 +267,7 @@ def serve(cluster: Cluster, chief_timeout: float = 600.0,
   while True:
     if parent and os.getppid() != parent:
       return 0
-    if _answers(cluster.chief):
+    if answers(cluster.chief):
       last_seen = time.monotonic()
     elif last_seen is not None and time.monotonic() - last_seen > chief_timeout:
       logging.error("%s %d: no chief for %.0f s, ending", cluster.job, cluster.index, chief_timeout)

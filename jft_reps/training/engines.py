@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
+from absl import logging
 
 from jft_reps.errors import ClusterError
 from jft_reps.task import Task
+from jft_reps.training import cluster as cluster_lib
 from jft_reps.training.cluster import Cluster
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import Push, TrainStep
@@ -37,6 +39,10 @@ class OneProcess:
     """Makes `pushes` pushes and yields what each reports."""
     for _ in range(pushes):
       yield self._step.decode(self._run())
+
+  def survives(self, error: BaseException) -> bool:
+    """No server to lose here."""
+    return False
 
   def stop(self) -> None:
     """Nothing is in flight between pushes."""
@@ -153,12 +159,13 @@ class Coordinated:
       thread.start()
 
   def _slot(self) -> None:
-    while self._tickets.get():
+    tickets, results = self._tickets, self._results
+    while tickets.get():
       try:
         value = self._coordinator.schedule(self._push, args=(self._iterator,))
-        self._results.put(value.fetch())
+        results.put(value.fetch())
       except BaseException as e:  # noqa: B036 - handed to the trainer's thread
-        self._results.put(e)
+        results.put(e)
         return
 
   def _first_error(self, error: BaseException) -> BaseException:
@@ -181,6 +188,22 @@ class Coordinated:
     names = ", ".join(f"worker {w} ({self._cluster.workers[w]})" for w in worst)
     raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress",
                        f"Longest silent: {names}; a server may be frozen too.")
+
+  def survives(self, error: BaseException) -> bool:
+    """Whether the servers are all there after an error that says they are not.
+
+    A worker that dies in the middle of a transfer can look like a dead server. If so, forgets
+    what was in flight, so that `run` can be called again.
+    """
+    if not all(cluster_lib.answers(address) for address in self._cluster.servers):
+      return False
+    logging.warning("a worker was lost in the middle of a push: %s", str(error)[:120])
+    self.stop()
+    with contextlib.suppress(Exception):
+      self._coordinator.join()  # hands out what is left of the error
+    self._threads = []
+    self._tickets, self._results = queue.SimpleQueue(), queue.SimpleQueue()
+    return True
 
   def stop(self) -> None:
     """Ends the slots; a closure that never returns keeps its daemon thread."""

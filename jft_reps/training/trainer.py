@@ -148,16 +148,21 @@ class Trainer:
     tf.random.set_seed(options.seed)
     engine, state = self._build()
     try:
-      step = int(state.step.numpy())
+      step, mistaken = int(state.step.numpy()), 0
       log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
                     int(state.images.numpy()), int(state.dropped.numpy().sum()))
       while step < options.steps and self._signal is None:
         target = self._boundary(step)
-        for push in engine.run(target - step):
-          log(push)
-          self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
-          if self._signal is not None:
-            break
+        try:
+          for push in engine.run(target - step):
+            log(push)
+            self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
+            if self._signal is not None:
+              break
+        except _SERVER_LOST as e:
+          mistaken += 1
+          if mistaken > self._options.max_restarts or not engine.survives(e):
+            raise
         step = int(state.step.numpy())
         if step >= target or self._signal is not None:
           self._save(state)
