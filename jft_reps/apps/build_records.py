@@ -34,6 +34,9 @@ flags.DEFINE_integer("shards", 16, "Number of files.", lower_bound=1, upper_boun
 flags.DEFINE_integer("store_size", 0, "Resize pictures to this side, 340 for the paper's "
                      "training; 0 keeps them.", lower_bound=0, upper_bound=8192,
                      flag_values=FLAGS)
+flags.DEFINE_integer("store_quality", 75, "JPEG quality of resized pictures; 95 takes twice the "
+                     "bytes and 1.3 times the time to read.", lower_bound=1, upper_bound=100,
+                     flag_values=FLAGS)
 flags.DEFINE_string("labels", None, "Label map, one id per line in class order.",
                     flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
@@ -94,8 +97,9 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.source == "csv":
     read = functools.partial(lists.read, FLAGS.input, FLAGS.root)
   summary = build.build(
-      read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size, FLAGS.processes,
-      FLAGS.overwrite, {"source": FLAGS.source}, progress.counter("pictures"),
+      read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
+      FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite, {"source": FLAGS.source},
+      progress.counter("pictures"),
   )
   print(f"{summary.pictures:,} pictures in {FLAGS.shards} shards of {FLAGS.output}")
   print(f"{summary.labels / summary.pictures:.2f} labels a picture"

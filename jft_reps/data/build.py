@@ -74,17 +74,17 @@ def _unknown_label(label: str, where: str, known: dict[str, int]) -> errors.Data
   )
 
 
-def _encode_chunk(paths: list[str], store_size: int) -> list[encoding.Encoded]:
-  return [encoding.encode_file(path, store_size) for path in paths]
+def _encode_chunk(paths: list[str], size: int, quality: int) -> list[encoding.Encoded]:
+  return [encoding.encode_file(path, size, quality) for path in paths]
 
 
 def _encoded(
-    sources: Iterable[folder.Source], store_size: int, processes: int
+    sources: Iterable[folder.Source], size: int, quality: int, processes: int
 ) -> Iterator[tuple[folder.Source, encoding.Encoded]]:
   """Every source with its encoded picture, in order; few chunks are in flight at once."""
   if processes <= 1:
     for source in sources:
-      yield source, encoding.encode_file(source.path, store_size)
+      yield source, encoding.encode_file(source.path, size, quality)
     return
   context = multiprocessing.get_context("spawn")
   remaining = iter(sources)
@@ -96,7 +96,7 @@ def _encoded(
           chunk = list(itertools.islice(remaining, _CHUNK))
           if not chunk:
             break
-          job = pool.submit(_encode_chunk, [s.path for s in chunk], store_size)
+          job = pool.submit(_encode_chunk, [s.path for s in chunk], size, quality)
           waiting.append((chunk, job))
         if not waiting:
           return
@@ -163,6 +163,7 @@ def build(
     shards: int = 16,
     labels: Sequence[str] | None = None,
     store_size: int = 0,
+    store_quality: int = 75,
     processes: int = 1,
     overwrite: bool = False,
     metadata: dict[str, Any] | None = None,
@@ -181,6 +182,7 @@ def build(
     labels: label ids in class order; by default the sorted labels that occur.
     store_size: side in pixels to which pictures are resized, 340 for the paper's training;
       0 keeps them.
+    store_quality: of the JPEGs of resized pictures.
     processes: that decode; 1 stays in this process.
     overwrite: replace a set of the same split.
     metadata: further entries of the manifest.
@@ -193,17 +195,19 @@ def build(
     errors.DataError: bad input, an unknown label, an id given twice, too many bad pictures.
     errors.StorageError: a shard could not be written.
   """
-  if store_size < 0 or processes < 1:
-    found = f"store_size {store_size}, processes {processes}"
-    raise errors.ConfigError("bad-build", "build", found, "0 or more, 1 or more")
+  if store_size < 0 or processes < 1 or not 1 <= store_quality <= 100:
+    found = f"store_size {store_size}, processes {processes}, store_quality {store_quality}"
+    raise errors.ConfigError("bad-build", "build", found, "0 or more, 1 or more, 1 to 100")
   classes, total = _class_indices(sources, labels)
   about = {"exif": "applied", "store_size": store_size, **(metadata or {})}
+  if store_size:
+    about["store_quality"] = store_quality
   output = os.fspath(output)
   quarantine = _Quarantine(os.path.join(output, f"quarantine-{split}.tsv"))
   written = label_count = 0
   with records.Writer(output, split, shards, about, overwrite) as writer:
     writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))
-    encoded = _encoded(sources(), store_size, processes)
+    encoded = _encoded(sources(), store_size, store_quality, processes)
     for done, (source, picture) in enumerate(encoded, 1):
       if picture.reason >= 0:
         quarantine.add(source, picture.reason)

@@ -46,7 +46,7 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
 
   Args:
     parser: of one record.
-    chunk: a batch of `reading.stream`, of n records.
+    chunk: an element of `reading.chunks`, of n records.
     seed: int64 scalar, of the augmentation.
 
   Returns:

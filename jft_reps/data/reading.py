@@ -31,8 +31,9 @@ def _worker_shards(
   return order[first::workers], part, parts
 
 
-def _raw(
+def _shard_chunks(
     record_set: manifest.RecordSet,
+    size: int,
     worker: int | tf.Tensor,
     workers: int | tf.Tensor,
     seed: int | tf.Tensor,
@@ -40,7 +41,10 @@ def _raw(
     shuffle: int,
     repeat: bool,
 ) -> tf.data.Dataset:
-  """((epoch, ordinal, shard), (ordinal of the record, (its index in the file, bytes)))."""
+  """Elements of `chunks`, whose last of each shard may be smaller.
+
+  Batched inside the shard, because every dataset a single record passes costs microseconds.
+  """
   filled = [i for i, shard in enumerate(record_set.shards) if shard.records]
   if not filled:
     raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
@@ -68,63 +72,23 @@ def _raw(
       if shuffle > 1:
         found = found.shuffle(shuffle, seed=order, reshuffle_each_iteration=False)
       skip = tf.where(resumed & tf.equal(ordinal, start[1]), start[2], 0)
-      # Repeated and zipped, since a function called per record costs more than reading it.
-      here = tf.data.Dataset.from_tensors(tf.stack([epoch, ordinal, indices[shard]])).repeat()
-      return tf.data.Dataset.zip((here, found.enumerate().skip(skip)))
+
+      def named(chunk: tf.Tensor, numbered: tuple[tf.Tensor, tf.Tensor]):
+        index, serialized = numbered
+        number = skip + chunk * size + tf.range(1, tf.size(index, out_type=tf.int64) + 1)
+        same = lambda value: tf.fill(tf.shape(index), value)
+        return {
+            "serialized": serialized,
+            "position": tf.stack([same(epoch), same(ordinal), number], 1),
+            "source": tf.stack([same(indices[shard]), index], 1),
+        }
+
+      return found.skip(skip).batch(size).enumerate().map(_plain_python(named))
 
     return ordinals.flat_map(_plain_python(shard_records))
 
   last = tf.constant(tf.int64.max) if repeat else start[0] + 1
   return tf.data.Dataset.range(start[0], last).flat_map(_plain_python(epoch_records))
-
-
-def _named(here: tf.Tensor, numbered: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]):
-  """The elements of `stream` or, batched, of `chunks`, from those of `_raw`."""
-  number, (index, serialized) = numbered
-  return {
-      "serialized": serialized,
-      "position": tf.stack([here[..., 0], here[..., 1], number + 1], -1),
-      "source": tf.stack([here[..., 2], index], -1),
-  }
-
-
-def stream(
-    record_set: manifest.RecordSet,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
-    repeat: bool = True,
-) -> tf.data.Dataset:
-  """Reads the share of one worker, each record once per epoch over all workers.
-
-  Every epoch permutes the shards and gives each worker every `workers`-th of them;
-  where workers outnumber shards, those of one shard divide its records. Inside a shard
-  encoded records are shuffled in a window. A `position` (epoch, ordinal of the shard in
-  this worker's epoch, ordinal of the record in its shuffled shard) is that of the next
-  record, so a run that resumes from the position of the last example it used goes on
-  with exactly the following one, and skips at most one shard, undecoded.
-
-  Args:
-    record_set: a checked set.
-    worker: index of this worker, may be an int64 tensor like the next three.
-    workers: number of workers.
-    seed: of the order.
-    position: where to start.
-    shuffle: records in the window; 0 or 1 keeps the order of the file.
-    repeat: go on with further epochs for ever, instead of ending after the first.
-
-  Returns:
-    A dataset of `serialized` (scalar string), `position` (int64 `[3]`, of the next
-    record) and `source` (int64 `[2]`: index of the shard, of the record in its file).
-
-  Raises:
-    errors.DataError: the set has no records. When run, TensorFlow's errors on files
-      that vanish or change, among them shards with fewer records than the manifest says.
-  """
-  raw = _raw(record_set, worker, workers, seed, position, shuffle, repeat)
-  return raw.map(_plain_python(_named))
 
 
 def chunks(
@@ -137,6 +101,32 @@ def chunks(
     shuffle: int = 2048,
     repeat: bool = True,
 ) -> tf.data.Dataset:
-  """`stream` in batches of `size` records (the last of a finite stream may be smaller)."""
-  raw = _raw(record_set, worker, workers, seed, position, shuffle, repeat)
-  return raw.batch(size).map(_plain_python(_named))
+  """Reads the share of one worker in batches, each record once per epoch over all workers.
+
+  Every epoch permutes the shards and gives each worker every `workers`-th of them;
+  where workers outnumber shards, those of one shard divide its records. Inside a shard
+  encoded records are shuffled in a window. A `position` (epoch, ordinal of the shard in
+  this worker's epoch, ordinal of the record in its shuffled shard) is that of the next
+  record, so a run that resumes from the position of the last example it used goes on
+  with exactly the following one, and skips at most one shard, undecoded.
+
+  Args:
+    record_set: a checked set.
+    size: records in a batch; the last of a finite dataset may be smaller.
+    worker: index of this worker, may be an int64 tensor like the next three.
+    workers: number of workers.
+    seed: of the order.
+    position: where to start.
+    shuffle: records in the window; 0 or 1 keeps the order of the file.
+    repeat: go on with further epochs for ever, instead of ending after the first.
+
+  Returns:
+    A dataset of `serialized` (string `[size]`), `position` (int64 `[size, 3]`, of the next
+    record) and `source` (int64 `[size, 2]`: index of the shard, of the record in its file).
+
+  Raises:
+    errors.DataError: the set has no records. When run, TensorFlow's errors on files
+      that vanish or change, among them shards with fewer records than the manifest says.
+  """
+  found = _shard_chunks(record_set, size, worker, workers, seed, position, shuffle, repeat)
+  return found.rebatch(size)

@@ -16,9 +16,14 @@ def record_set(tmp_path_factory):
   return writer.record_set
 
 
+def _stream(record_set, *arguments, **named):
+  """Single records, read in chunks of 7, which divides no shard."""
+  return reading.chunks(record_set, 7, *arguments, **named).unbatch()
+
+
 def _read(record_set, count=None, **arguments):
   arguments = {"shuffle": 4, **arguments}
-  dataset = reading.stream(record_set, **arguments)
+  dataset = _stream(record_set, **arguments)
   if count is not None:
     dataset = dataset.take(count)
   return [(e["serialized"], tuple(e["position"].tolist()), tuple(e["source"].tolist()))
@@ -32,7 +37,7 @@ def test_each_record_exactly_once_per_epoch_over_all_workers(record_set, workers
   @tf.function(input_signature=[scalar, scalar])
   def share(worker, epoch):
     position = tf.stack([epoch, 0, 0])
-    part = reading.stream(record_set, worker, workers, 0, position, shuffle=4, repeat=False)
+    part = _stream(record_set, worker, workers, 0, position, shuffle=4, repeat=False)
     # One record more than there are: a worker's share may be empty.
     part = part.map(lambda e: e["serialized"]).concatenate(tf.data.Dataset.from_tensors(""))
     return part.batch(1000).get_single_element()
@@ -56,7 +61,7 @@ def _reader(record_set, workers):
 
   @tf.function(input_signature=[scalar, scalar, triple, scalar])
   def read(worker, seed, position, count):
-    dataset = reading.stream(record_set, worker, workers, seed, position, shuffle=4)
+    dataset = _stream(record_set, worker, workers, seed, position, shuffle=4)
     return dataset.take(count).batch(1000).get_single_element()
 
   def rows(worker, seed, position, count):
@@ -85,9 +90,11 @@ def test_order_depends_on_seed_and_epoch_and_not_on_the_global_seed(record_set):
     assert [r[0] for r in other] != [r[0] for r in first]
 
 
-def test_chunks_are_the_stream(record_set):
-  chunks = reading.chunks(record_set, 7, shuffle=4, repeat=False)
-  rows = [(s, tuple(p.tolist()), tuple(o.tolist())) for c in chunks.as_numpy_iterator()
+@pytest.mark.parametrize("size", [1, 5, 30, 64])
+def test_chunks_are_full_across_shards_and_hold_the_same_records_at_every_size(record_set, size):
+  chunks = list(reading.chunks(record_set, size, shuffle=4, repeat=False).as_numpy_iterator())
+  assert [len(c["serialized"]) for c in chunks[:-1]] == [size] * (len(chunks) - 1)
+  rows = [(s, tuple(p.tolist()), tuple(o.tolist())) for c in chunks
           for s, p, o in zip(c["serialized"], c["position"], c["source"])]
   assert rows == _read(record_set, repeat=False)
 
@@ -101,7 +108,7 @@ def _own_set(tmp_path):
 
 def test_a_shard_that_vanishes_is_an_error_and_not_a_loop(tmp_path):
   record_set = _own_set(tmp_path)
-  iterator = iter(reading.stream(record_set, shuffle=0))
+  iterator = iter(_stream(record_set, shuffle=0))
   next(iterator)
   for path in record_set.paths:
     os.unlink(path)
@@ -124,4 +131,4 @@ def test_an_empty_set_is_refused(tmp_path):
   with records.Writer(tmp_path, "train", 2) as writer:
     pass
   with pytest.raises(errors.DataError, match="0 records"):
-    reading.stream(writer.record_set)
+    reading.chunks(writer.record_set, 4)
