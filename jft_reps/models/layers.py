@@ -1,9 +1,9 @@
 """Convolution and pooling whose padding does not depend on the picture's size.
 
 TensorFlow's SAME padding of a strided kernel puts the odd row at the end for even sizes and
-on both sides for odd ones, so the sampled positions move with the size and weights do not
-carry over between output strides. Here the padding of a strided kernel is always symmetric,
-and output `i` of stride `s` is centred on input `s * i`.
+on both sides for odd ones, so the sampled positions move with the size. Here the padding of a
+strided kernel is symmetric, and output `i` of stride `s` is centred on input `s * i`; only for
+weights that were trained with SAME padding there is that too.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Conv2D(Layer):
     kernel_size: odd side of the kernel.
     stride: default stride; output `[batch, ceil(height / stride), ceil(width / stride), out]`.
     rate: default atrous rate: distance of the kernel's taps in pixels.
+    same: pad strided kernels as TensorFlow's SAME does.
   """
 
   def __init__(
@@ -81,32 +82,45 @@ class Conv2D(Layer):
       kernel_size: int,
       stride: int = 1,
       rate: int = 1,
+      same: bool = False,
       name: str | None = None,
   ):
     super().__init__(name=name)
     if kernel_size % 2 != 1:
       raise ValueError(f"kernel_size is {kernel_size}; symmetric padding needs an odd one")
-    self.stride, self.rate = stride, rate
+    self.stride, self.rate, self.same = stride, rate, same
     self.kernel = self.add_weight(
         name="kernel",
         shape=[kernel_size, kernel_size, in_channels, out_channels],
         initializer=he_normal(kernel_size * kernel_size * in_channels),
     )
 
-  def call(self, x: tf.Tensor, stride: int | None = None, rate: int | None = None) -> tf.Tensor:
-    """`[batch, height, width, in]` to `[batch, height', width', out]`, in the dtype of `x`."""
+  def call(
+      self, x: tf.Tensor, stride: int | None = None, rate: int | None = None, lost: int = 1
+  ) -> tf.Tensor:
+    """`[batch, height, width, in]` to `[batch, height', width', out]`, in the dtype of `x`.
+
+    `lost` is the stride that an atrous network took away here: under SAME padding it still
+    decides where the kernel is centred.
+    """
     stride = self.stride if stride is None else stride
     rate = self.rate if rate is None else rate
     if stride > 1 and rate > 1:
       raise ValueError(f"stride {stride} and rate {rate}: one of the two must be 1")
     kernel = tf.cast(variables.value(self.kernel), x.dtype)
+    size = kernel.shape[0]
+    if lost > 1 and self.same and size > 1:
+      x = _pad_as_strided(x, size, lost, rate)
+      return tf.nn.convolution(x, kernel, strides=1, padding="VALID", dilations=rate)
     if stride == 1:
       # Symmetric for odd kernels. `convolution` (space to batch) and not `conv2d`, whose
       # gradient knows no dilation on CPUs without oneDNN.
       return tf.nn.convolution(x, kernel, strides=1, padding="SAME", dilations=rate)
+    if self.same:
+      return tf.nn.conv2d(x, kernel, strides=stride, padding="SAME")
     # Padding in an op of its own: with explicit padding inside the convolution bfloat16 falls
     # back to a kernel 15 times slower on CPUs.
-    return tf.nn.conv2d(_pad(x, kernel.shape[0]), kernel, strides=stride, padding="VALID")
+    return tf.nn.conv2d(_pad(x, size), kernel, strides=stride, padding="VALID")
 
 
 def max_pool(x: tf.Tensor, size: int = 3, stride: int = 2, padding: str = "symmetric") -> tf.Tensor:
@@ -127,3 +141,18 @@ def max_pool(x: tf.Tensor, size: int = 3, stride: int = 2, padding: str = "symme
 def _pad(x: tf.Tensor, size: int) -> tf.Tensor:
   reach = size // 2
   return tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]]) if reach else x
+
+
+def _pad_as_strided(x: tf.Tensor, size: int, stride: int, rate: int) -> tf.Tensor:
+  """Pads for a kernel without stride that is to be centred where SAME centres a strided one.
+
+  The strided network would read every `rate`-th position of `x`.
+  """
+  def sides(length: tf.Tensor) -> tf.Tensor:
+    grid = (length + rate - 1) // rate
+    total = tf.maximum(((grid + stride - 1) // stride - 1) * stride + size - grid, 0)
+    before = total // 2 * rate
+    return tf.stack([before, (size - 1) * rate - before])
+
+  shape, none = tf.shape(x), tf.constant([0, 0])
+  return tf.pad(x, tf.stack([none, sides(shape[1]), sides(shape[2]), none]))

@@ -19,10 +19,11 @@ STRIDE_PLACEMENTS = ("first_1x1", "first_3x3", "last_3x3")
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-  """How one unit samples: its stride, and the rate of its 3x3 convolution."""
+  """How one unit samples: its stride, the rate of its 3x3 convolution, a stride it has lost."""
 
   stride: int = 1
   rate: int = 1
+  lost: int = 1
 
 
 def stage_steps(
@@ -39,7 +40,9 @@ def stage_steps(
   """
   strided = units - 1 if placement == "last_3x3" else 0
   after = rate * stride if dilate else rate
-  at_stride = Step(1 if dilate else stride, after if placement == "first_1x1" else rate)
+  at_stride = Step(stride, rate)
+  if dilate:
+    at_stride = Step(1, after if placement == "first_1x1" else rate, stride)
   steps = [Step(rate=rate)] * strided + [at_stride]
   return tuple(steps + [Step(rate=after)] * (units - 1 - strided))
 
@@ -54,6 +57,10 @@ class Unit(layers.Layer):
       1x1 convolution, elsewhere the input itself.
     stride_on_1x1: the stride is taken by the first convolution and not by the second.
     norm: momentum and epsilon of `BatchNorm`, by name.
+    same: pad the strided 3x3 as TensorFlow's SAME does.
+    pre_activation: batch-norm and ReLU stand before each convolution, the projection's own
+      included, and none after the addition (He et al. 2016, arXiv:1603.05027, as in Tencent
+      ML-Images).
   """
 
   def __init__(
@@ -63,48 +70,60 @@ class Unit(layers.Layer):
       out_channels: int,
       stride_on_1x1: bool,
       norm: dict[str, float],
+      same: bool = False,
+      pre_activation: bool = False,
       name: str | None = None,
   ):
     super().__init__(name=name)
-    self.stride_on_1x1 = stride_on_1x1
+    self.stride_on_1x1, self.pre_activation = stride_on_1x1, pre_activation
     self.shortcut = self.shortcut_norm = None
     if in_channels != out_channels:
       self.shortcut = layers.Conv2D(in_channels, out_channels, 1, name="shortcut")
-      self.shortcut_norm = bn.BatchNorm(out_channels, **norm, name="shortcut_norm")
-    self.conv1 = layers.Conv2D(in_channels, base_channels, 1, name="conv1")
-    self.norm1 = bn.BatchNorm(base_channels, **norm, name="norm1")
-    self.conv2 = layers.Conv2D(base_channels, base_channels, 3, name="conv2")
-    self.norm2 = bn.BatchNorm(base_channels, **norm, name="norm2")
-    self.conv3 = layers.Conv2D(base_channels, out_channels, 1, name="conv3")
-    self.norm3 = bn.BatchNorm(out_channels, **norm, name="norm3")
+      channels = in_channels if pre_activation else out_channels
+      self.shortcut_norm = bn.BatchNorm(channels, **norm, name="shortcut_norm")
+    widths = (in_channels, base_channels, base_channels, out_channels)
+    for i, size in enumerate((1, 3, 1)):
+      conv = layers.Conv2D(widths[i], widths[i + 1], size, same=same, name=f"conv{i + 1}")
+      setattr(self, f"conv{i + 1}", conv)
+      channels = widths[i] if pre_activation else widths[i + 1]
+      setattr(self, f"norm{i + 1}", bn.BatchNorm(channels, **norm, name=f"norm{i + 1}"))
 
-  def call(
-      self, x: tf.Tensor, stride: int = 1, rate: int = 1, batch_norm: str = "train"
-  ) -> tf.Tensor:
+  def call(self, x: tf.Tensor, step: Step = Step(), batch_norm: str = "train") -> tf.Tensor:
     """`[batch, h, w, in]` to `[batch, ceil(h / stride), ceil(w / stride), out]`."""
-    stride1, stride2 = (stride, 1) if self.stride_on_1x1 else (1, stride)
+    stride1, stride2 = (step.stride, 1) if self.stride_on_1x1 else (1, step.stride)
     shortcut = x
     if self.shortcut is not None:
-      shortcut = self.shortcut_norm(self.shortcut(x, stride=stride), mode=batch_norm)
-    elif stride > 1:
-      shortcut = x[:, ::stride, ::stride, :]
-    y = tf.nn.relu(self.norm1(self.conv1(x, stride=stride1), mode=batch_norm))
-    y = tf.nn.relu(self.norm2(self.conv2(y, stride=stride2, rate=rate), mode=batch_norm))
-    y = self.norm3(self.conv3(y), mode=batch_norm)
-    return tf.nn.relu(shortcut + y)
+      shortcut = self._convolved(self.shortcut, self.shortcut_norm, x, batch_norm, False,
+                                 stride=step.stride)
+    elif step.stride > 1:
+      shortcut = x[:, :: step.stride, :: step.stride, :]
+    y = self._convolved(self.conv1, self.norm1, x, batch_norm, stride=stride1)
+    y = self._convolved(self.conv2, self.norm2, y, batch_norm, stride=stride2, rate=step.rate,
+                        lost=step.lost)
+    y = shortcut + self._convolved(self.conv3, self.norm3, y, batch_norm, False)
+    return y if self.pre_activation else tf.nn.relu(y)
+
+  def _convolved(self, conv, norm, x, batch_norm: str, active: bool = True, **sampling):
+    """A convolution with its batch-norm, and a ReLU: before it always, after it if `active`."""
+    if self.pre_activation:
+      return conv(tf.nn.relu(norm(x, mode=batch_norm)), **sampling)
+    y = norm(conv(x, **sampling), mode=batch_norm)
+    return tf.nn.relu(y) if active else y
 
 
 class Stem(layers.Layer):
-  """conv1: one strided convolution."""
+  """conv1: one strided convolution, in pre-activation networks without batch-norm and ReLU."""
 
-  def __init__(self, channels: int, kernel_size: int, stride: int, norm: dict[str, float], name):
+  def __init__(self, channels: int, kernel_size: int, stride: int, norm: dict[str, float],
+               same: bool = False, pre_activation: bool = False, name: str | None = None):
     super().__init__(name=name)
-    self.conv = layers.Conv2D(3, channels, kernel_size, stride=stride, name="conv")
-    self.norm = bn.BatchNorm(channels, **norm, name="norm")
+    self.conv = layers.Conv2D(3, channels, kernel_size, stride=stride, same=same, name="conv")
+    self.norm = None if pre_activation else bn.BatchNorm(channels, **norm, name="norm")
 
   def call(self, x: tf.Tensor, batch_norm: str = "train") -> tf.Tensor:
     """Pictures `[batch, height, width, 3]` to features."""
-    return tf.nn.relu(self.norm(self.conv(x), mode=batch_norm))
+    x = self.conv(x)
+    return x if self.norm is None else tf.nn.relu(self.norm(x, mode=batch_norm))
 
 
 class Stage(layers.Layer):
@@ -117,6 +136,8 @@ class Stage(layers.Layer):
     placement: one of `STRIDE_PLACEMENTS`.
     norm: momentum and epsilon of `BatchNorm`, by name.
     pool_padding: padding of a max pooling before the first unit; None: no pooling.
+    same, pre_activation: of the units.
+    ends: the last stage of a pre-activation network, closed by a batch-norm and ReLU.
   """
 
   def __init__(
@@ -127,14 +148,20 @@ class Stage(layers.Layer):
       placement: str,
       norm: dict[str, float],
       pool_padding: str | None = None,
+      same: bool = False,
+      pre_activation: bool = False,
+      ends: bool = False,
       name: str | None = None,
   ):
     super().__init__(name=name)
     self.steps, self.placement, self.pool_padding = tuple(steps), placement, pool_padding
     out_channels, on_1x1 = 4 * base_channels, placement == "first_1x1"
     for unit in (f"unit_{i + 1}" for i in range(len(self.steps))):
-      setattr(self, unit, Unit(in_channels, base_channels, out_channels, on_1x1, norm, unit))
+      setattr(self, unit, Unit(in_channels, base_channels, out_channels, on_1x1, norm, same,
+                               pre_activation, name=unit))
       in_channels = out_channels
+    closed = pre_activation and ends
+    self.norm = bn.BatchNorm(out_channels, **norm, name="norm") if closed else None
 
   def call(
       self, x: tf.Tensor, batch_norm: str = "train", stride: int | None = None
@@ -153,6 +180,5 @@ class Stage(layers.Layer):
     if self.pool_padding is not None:
       x = layers.max_pool(x, padding=self.pool_padding)
     for i, step in enumerate(steps):
-      unit = getattr(self, f"unit_{i + 1}")
-      x = unit(x, stride=step.stride, rate=step.rate, batch_norm=batch_norm)
-    return x
+      x = getattr(self, f"unit_{i + 1}")(x, step, batch_norm=batch_norm)
+    return x if self.norm is None else tf.nn.relu(self.norm(x, mode=batch_norm))

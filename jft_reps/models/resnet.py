@@ -16,24 +16,31 @@ arXiv:1606.00915). For the features to be the strided network's at the positions
 have, each 3x3 convolution needs the rate of the grid that it *reads* there: in the unit that
 lost its stride this is the previous rate where the 3x3 itself had the stride, but already the
 new rate where the 1x1 before it had it.
+
+`padding` is a matter of whose weights they are: "symmetric" (He et al., torchvision, Keras),
+"same_pool" (slim: conv1's pooling as TensorFlow's SAME) or "same" (Model Garden: everything,
+so that what a feature is centred on depends on the picture's size). `pre_activation` is the
+network of Tencent ML-Images.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.models import layers
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
-from jft_reps.ops import images as image_ops
+from jft_reps.ops import preprocessing as preprocessing_lib
 
 STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
          152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
+PADDINGS = ("symmetric", "same_pool", "same")
 _STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
 
 
@@ -52,8 +59,9 @@ class ResNet(layers.Layer):
     depth: 50, 101 or 152; 26 and 14 (two units per stage, or one) for laptops.
     width: factor on all channels, rounded to multiples of 8.
     output_stride: 8, 16 or 32; strides beyond it become atrous rates.
-    stride_placement: see the module; an imported checkpoint prescribes it. `last_3x3` follows
-      slim in the padding of the pooling too.
+    stride_placement: see the module; an imported checkpoint prescribes it.
+    padding: one of `PADDINGS`; None: slim's for `last_3x3`, else "symmetric".
+    pre_activation: batch-norm and ReLU before the convolutions, no pooling.
     batch_norm_momentum: 0.997 as slim; 0.9 for runs of a few hundred steps.
     batch_norm_epsilon: as slim and He et al.
     compute_dtype: "float32" or "bfloat16": of activations and convolutions. Variables, moving
@@ -61,7 +69,8 @@ class ResNet(layers.Layer):
     stem: "imagenet" (7x7, stride 2, then pooling), "small" (3x3, stride 2) or "small_stride_1"
       (3x3) without pooling, for pictures of 32 to 96 pixels. The small ones divide the
       strides of all later stages by 2 or 4.
-    scale_inputs: pictures hold 0 to 255 and are brought to [-1, 1]; otherwise taken as they are.
+    preprocessing: what is done to pixels from 0 to 255; by default they are brought to [-1, 1].
+      None: inputs are taken as they are.
 
   Attributes:
     conv1, conv2, conv3, conv4, conv5: the stages.
@@ -74,11 +83,13 @@ class ResNet(layers.Layer):
       width: float = 1.0,
       output_stride: int = 32,
       stride_placement: str = "first_1x1",
+      padding: str | None = None,
+      pre_activation: bool = False,
       batch_norm_momentum: float = 0.997,
       batch_norm_epsilon: float = 1e-5,
       compute_dtype: str = "float32",
       stem: str = "imagenet",
-      scale_inputs: bool = True,
+      preprocessing: preprocessing_lib.Preprocessing | None = preprocessing_lib.UNIT_RANGE,
       name: str | None = None,
   ):
     super().__init__(name=name)
@@ -87,22 +98,30 @@ class ResNet(layers.Layer):
     _check("stride_placement", stride_placement, STRIDE_PLACEMENTS)
     _check("compute_dtype", compute_dtype, ("float32", "bfloat16"))
     _check("stem", stem, _STEMS)
-    self.scale_inputs, self.activation_dtype = scale_inputs, tf.as_dtype(compute_dtype)
+    self.preprocessing, self.activation_dtype = preprocessing, tf.as_dtype(compute_dtype)
     norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
-    kernel_size, stride, pool = _STEMS[stem]
     slim = stride_placement == "last_3x3"
+    padding = padding or ("same_pool" if slim else "symmetric")
+    _check("padding", padding, PADDINGS)
+    kernel_size, stride, pool = _STEMS[stem]
+    pool = pool and not pre_activation
+    kind = {"same": padding == "same", "pre_activation": pre_activation}
     channels = _channels(64, width)
-    self.conv1 = Stem(channels, kernel_size, stride, norm, name="conv1")
+    self.conv1 = Stem(channels, kernel_size, stride, norm, **kind, name="conv1")
     info = {"conv1": Feature(channels, stride)}
     stride, rate = stride * (2 if pool else 1), 1
     for i, (stage, units) in enumerate(zip(STAGES[1:], UNITS[depth])):
-      own_stride = 1 if stage == ("conv5" if slim else "conv2") else 2
+      unstrided = "conv5" if slim else None if pre_activation else "conv2"
+      own_stride = 1 if stage == unstrided else 2
       dilate = stride * own_stride > output_stride
       steps = stage_steps(units, own_stride, stride_placement, rate, dilate)
       stride, rate = (stride, rate * own_stride) if dilate else (stride * own_stride, rate)
-      pooling = ("same" if slim else "symmetric") if pool and i == 0 else None
+      pooling = None
+      if pool and i == 0:
+        pooling = "symmetric" if padding == "symmetric" else "same"
       base = _channels(64 * 2**i, width)
-      layer = Stage(channels, base, steps, stride_placement, norm, pooling, name=stage)
+      layer = Stage(channels, base, steps, stride_placement, norm, pooling, **kind,
+                    ends=stage == "conv5", name=stage)
       setattr(self, stage, layer)
       channels = 4 * base
       info[stage] = Feature(channels, stride)
@@ -149,10 +168,28 @@ class ResNet(layers.Layer):
     return getattr(self, stage)(x, batch_norm=batch_norm, stride=stride)
 
   def scale(self, images: tf.Tensor) -> tf.Tensor:
-    """Pixels 0 to 255 to [-1, 1] in the compute dtype, unless the inputs are scaled already."""
-    if not self.scale_inputs:
+    """Pixels 0 to 255 to what the weights expect, in the compute dtype."""
+    if self.preprocessing is None:
       return tf.cast(images, self.activation_dtype)
-    return image_ops.scale(images, self.activation_dtype)
+    return self.preprocessing(images, self.activation_dtype)
+
+
+def prescription(
+    depth: int = 101, width: float = 1.0, stem: str = "imagenet",
+    stride_placement: str | None = None, padding: str | None = None,
+    pre_activation: bool | None = None, batch_norm_epsilon: float | None = None,
+) -> dict[str, Any]:
+  """What weights prescribe of a `ResNet`, every default spelled out: arguments by name.
+
+  Checkpoints carry it, so that whoever goes on with the weights computes what they were
+  trained for.
+  """
+  placement = stride_placement or "first_1x1"
+  return {
+      "depth": depth, "width": width, "stem": stem, "stride_placement": placement,
+      "padding": padding or ("same_pool" if placement == "last_3x3" else "symmetric"),
+      "pre_activation": bool(pre_activation),
+      "batch_norm_epsilon": 1e-5 if batch_norm_epsilon is None else batch_norm_epsilon}
 
 
 def _channels(channels: int, width: float) -> int:

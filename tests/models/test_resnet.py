@@ -202,7 +202,7 @@ def test_pixels_become_minus_one_to_one():
   np.testing.assert_allclose(tiny().scale(x), exact, atol=1e-6)
   rounded = tf.cast(tiny(compute_dtype="bfloat16").scale(x), tf.float64)
   np.testing.assert_allclose(rounded, exact, rtol=2**-8)
-  np.testing.assert_array_equal(tiny(scale_inputs=False).scale(x), x.astype(np.float32))
+  np.testing.assert_array_equal(tiny(preprocessing=None).scale(x), x.astype(np.float32))
 
 
 def test_bfloat16_computes_in_bfloat16_near_the_float32_network():

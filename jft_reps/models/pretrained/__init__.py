@@ -1,0 +1,1 @@
+"""Weights of others under our names: containers, naming conventions, and what they imply."""

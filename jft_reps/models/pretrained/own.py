@@ -1,0 +1,38 @@
+"""Checkpoints of this library: names are ours already, and notes tell the network."""
+
+from __future__ import annotations
+
+import json
+
+from jft_reps.errors import StorageError
+from jft_reps.models.pretrained.containers import Tensors
+from jft_reps.models.pretrained.source import Origin, Source
+from jft_reps.ops import preprocessing
+
+FORMAT = "jft_reps"
+_ROOT = "backbone/"
+
+
+def understand(tensors: Tensors) -> Source | None:
+  """The backbone of a checkpoint of ours, or None if this is none."""
+  if tensors.kind != "checkpoint" or f"{_ROOT}conv1/conv/kernel" not in tensors.shapes:
+    return None
+  origins = {name.removeprefix(_ROOT): Origin(name) for name in tensors.shapes
+             if name.startswith(_ROOT)}
+  network = _note(tensors, "network")
+  pixels = preprocessing.from_json(_note(tensors, "preprocessing"))
+  return Source(FORMAT, tensors, origins, network, pixels, ignored=(rf"^(?!{_ROOT})",))
+
+
+def _note(tensors: Tensors, name: str) -> dict:
+  """A JSON note of a checkpoint."""
+  if name not in tensors.shapes:
+    raise StorageError("checkpoint-notes", tensors.path, f"no {name} in it",
+                       "a checkpoint written by train")
+  try:
+    note = json.loads(bytes(tensors.read(name).item()))
+  except (ValueError, TypeError) as e:
+    raise StorageError("checkpoint-notes", f"{tensors.path}: {name}", str(e)[:200], "JSON") from e
+  if not isinstance(note, dict):
+    raise StorageError("checkpoint-notes", f"{tensors.path}: {name}", str(note)[:100], "an object")
+  return note

@@ -1,0 +1,146 @@
+"""A weight file understood: which network it is, and where each of our variables comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jft_reps.errors import StorageError
+from jft_reps.models.pretrained.containers import Tensors
+from jft_reps.models.resnet import UNITS
+from jft_reps.ops.preprocessing import Preprocessing
+
+# Names of a TensorFlow 1 training graph that belong to no backbone.
+NOT_BACKBONE = (r"(^|/)logits/", r"(^|/)global_step$", r"/(Momentum|RMSProp|Adam)(_\d+)?$",
+                r"/ExponentialMovingAverage$", r"(^|/)beta\d_power$", r"(^|/)learning_rate$")
+
+
+class ConvNorm(NamedTuple):
+  """A convolution and its batch-norm: part 0 of a unit is the shortcut; conv1 is stage 1."""
+
+  stage: int
+  unit: int
+  part: int
+
+  @property
+  def conv(self) -> str:
+    """Our path of the convolution."""
+    if self.stage == 1:
+      return "conv1/conv"
+    return f"conv{self.stage}/unit_{self.unit}/" + (f"conv{self.part}" if self.part else "shortcut")
+
+  @property
+  def norm(self) -> str:
+    """Our path of the batch-norm."""
+    if self.stage == 1:
+      return "conv1/norm"
+    name = f"norm{self.part}" if self.part else "shortcut_norm"
+    return f"conv{self.stage}/unit_{self.unit}/{name}"
+
+
+def conv_norms(depth: int) -> Iterator[ConvNorm]:
+  """Every convolution of a bottleneck ResNet, the shortcut of a unit before its other parts."""
+  yield ConvNorm(1, 0, 0)
+  for stage, units in enumerate(UNITS[depth], 2):
+    for unit in range(1, units + 1):
+      for part in range(0 if unit == 1 else 1, 4):
+        yield ConvNorm(stage, unit, part)
+
+
+class Origin(NamedTuple):
+  """Where one of our variables comes from.
+
+  Attributes:
+    name: of the tensor in the file.
+    oihw: it is a kernel with output channels first.
+    minus: name of a tensor to subtract: a convolution's bias is the same as a shift of the mean
+      its batch-norm subtracts.
+  """
+
+  name: str
+  oihw: bool = False
+  minus: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """The backbone in a weight file, under our names.
+
+  Attributes:
+    format: who wrote it, for people.
+    tensors: the file.
+    origins: our variable's path below `backbone/` to where it comes from; what the file lacks is
+      in here too.
+    network: arguments of `models.resnet.ResNet` that the weights prescribe.
+    assumed: those among them that the file does not tell, so that a configuration may differ.
+    preprocessing: what the weights expect of pixels.
+    ignored: regular expressions of names that belong to no backbone: heads, slots, counters.
+  """
+
+  format: str
+  tensors: Tensors
+  origins: Mapping[str, Origin]
+  network: Mapping[str, Any]
+  preprocessing: Preprocessing
+  assumed: Sequence[str] = ()
+  ignored: Sequence[str] = ()
+
+  def shape(self, name: str) -> tuple[int, ...] | None:
+    """The shape of one of our variables as the file has it, or None where it is absent."""
+    origin = self.origins.get(name)
+    if origin is None or origin.name not in self.tensors.shapes:
+      return None
+    shape = self.tensors.shapes[origin.name]
+    return (*shape[2:], shape[1], shape[0]) if origin.oihw and len(shape) == 4 else shape
+
+  def read(self, name: str) -> np.ndarray:
+    """One of our variables, float32, in our layout."""
+    origin = self.origins[name]
+    value = self.tensors.read(origin.name)
+    if origin.oihw:
+      value = value.transpose(2, 3, 1, 0)
+    if origin.minus:
+      value = value - self.tensors.read(origin.minus)
+    return np.asarray(value, np.float32)
+
+  def extra(self) -> list[str]:
+    """Tensors of the file that no variable of ours takes, and that are not `ignored`."""
+    used = {name for o in self.origins.values() for name in (o.name, o.minus)}
+    return [name for name in self.tensors.shapes if name not in used
+            and not any(re.search(pattern, name) for pattern in self.ignored)]
+
+
+def depth_of(path: Any, units: Mapping[int, int]) -> int:
+  """The depth whose stages have these numbers of units, by stage 2 to 5.
+
+  A unit may be missing or renamed: the depth is that of conv4, which tells them apart.
+
+  Raises:
+    StorageError: it is none of 50, 101 and 152.
+  """
+  for depth in (50, 101, 152):
+    if UNITS[depth][2] == units.get(4, 0):
+      return depth
+  found = ", ".join(f"conv{s}: {n}" for s, n in sorted(units.items())) or "no units"
+  raise StorageError("depth", path, f"units by stage {found}",
+                     "those of a bottleneck ResNet-50, 101 or 152",
+                     "Other depths, and networks of two convolutions per unit, are not supported.")
+
+
+def most(pattern: str, names: Sequence[str], stage_offset: int = 0) -> dict[int, int]:
+  """The largest second number of `pattern` by its first: units by stage, both from 1 on."""
+  found: dict[int, int] = {}
+  for match in filter(None, (re.search(pattern, name) for name in names)):
+    stage, unit = int(match[1]) + stage_offset, int(match[2])
+    found[stage] = max(found.get(stage, 0), unit)
+  return found
+
+
+def norm_origins(path: str, names: Mapping[str, str], bias: str = "") -> dict[str, Origin]:
+  """The four variables of our batch-norm at `path`, from the names of theirs by ours."""
+  return {f"{path}/{ours}": Origin(theirs, minus=bias if ours == "moving_mean" else "")
+          for ours, theirs in names.items()}
