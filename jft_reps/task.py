@@ -15,7 +15,8 @@ class Task(Protocol):
   A batch is a dict of tensors. It carries `id` (string, `[batch]`), so that results can be
   restricted later without a second run, `position` (int64 `[batch, 3]`: epoch, shard in this
   worker's order, record) and `dropped` (int64 `[batch, reasons]`, records skipped since the
-  previous example, by `data.reasons`), which the trainer counts.
+  previous example, by `data.reasons`), which the trainer counts. It may carry `quarantined` (int64
+  `[batch, 4]`: reason, epoch, shard and record of the last of those, or -1s), which it lists.
   """
 
   def build(self) -> Any:
@@ -45,6 +46,13 @@ class Task(Protocol):
 
   def explain(self, error: BaseException) -> Exception | None:
     """What an error of the input means in the user's words, or None where it says enough."""
+
+  def describe_dropped(self, rows: Any) -> Sequence[str]:
+    """Where dropped records lie, one text per row; a task that drops nothing may leave it out.
+
+    Args:
+      rows: of the batch's `quarantined`, int64 `[n, 4]`: reason, epoch, shard, record.
+    """
 
   def pictures(self, model: Any, batch: Batch) -> dict[str, Any]:
     """Pictures for TensorBoard, uint8 `[n, height, width, 3]`, truth left, prediction right."""

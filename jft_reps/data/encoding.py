@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.data import reasons
-from jft_reps.ops import images
+from jft_reps.ops import picture_headers
 
 _FULL_SIZE_QUALITY = 95  # a picture turned upright is kept almost as it was
 _LARGEST_FILE = 200 << 20
@@ -96,12 +96,12 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
   return np.ascontiguousarray(pixels)
 
 
-def _header_reason(data: bytes, limits: images.SizeLimits) -> int:
+def _header_reason(data: bytes, limits: picture_headers.SizeLimits) -> int:
   if not data:
     return reasons.EMPTY_IMAGE
-  if not data.startswith((images.JPEG_MAGIC, images.PNG_MAGIC)):
+  if not data.startswith((picture_headers.JPEG_MAGIC, picture_headers.PNG_MAGIC)):
     return reasons.UNSUPPORTED_FORMAT
-  many, small, aspect = limits.problems(images.header_size(tf.constant(data)))
+  many, small, aspect = limits.problems(picture_headers.header_size(tf.constant(data)))
   if many:
     return reasons.TOO_MANY_PIXELS
   if small:
@@ -113,7 +113,7 @@ def encode_file(
     path: str,
     store_size: int = 0,
     store_quality: int = 75,
-    limits: images.SizeLimits | None = None,
+    limits: picture_headers.SizeLimits | None = None,
 ) -> Encoded:
   """Reads and checks a picture by decoding it whole.
 
@@ -143,14 +143,14 @@ def encode(
     data: bytes,
     store_size: int = 0,
     store_quality: int = 75,
-    limits: images.SizeLimits | None = None,
+    limits: picture_headers.SizeLimits | None = None,
 ) -> Encoded:
   """As `encode_file`, of the bytes of a file."""
   try:
-    reason = _header_reason(data, limits or images.SizeLimits())
+    reason = _header_reason(data, limits or picture_headers.SizeLimits())
     if reason >= 0:
       return Encoded(reason)
-    jpeg = data.startswith(images.JPEG_MAGIC)
+    jpeg = data.startswith(picture_headers.JPEG_MAGIC)
     data = data[: jpeg_end(data)] if jpeg else data
     decode = tf.io.decode_jpeg if jpeg else tf.io.decode_png
     pixels = decode(data, channels=3)

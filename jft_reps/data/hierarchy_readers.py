@@ -11,27 +11,17 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jft_reps.data.hierarchy import Hierarchy
 from jft_reps.data.hierarchy_checks import Edge, Node
+from jft_reps.data.hierarchy_edges import read_edges
 from jft_reps.data.hierarchy_json import read_nested
-from jft_reps.data.hierarchy_text import (
-    SEPARATORS,
-    guess_separator,
-    read_labels,
-    read_names,
-    read_text,
-    rows,
-    wrong_columns,
-)
+from jft_reps.data.hierarchy_text import read_labels, read_names, read_text, rows, wrong_columns
 from jft_reps.errors import ConfigError, DataError, printable
-
-_COLUMNS = ("child", "parent", "name")
 
 
 class Listing(NamedTuple):
@@ -100,36 +90,8 @@ def edge_list(
     nodes: label map, `id` or `id,name` or `id<TAB>name` by line: the classes and their order.
       Edges to other nodes are errors, and nodes without edges are classes as well.
   """
-  if separator is not None and separator not in SEPARATORS:
-    raise ConfigError("bad-argument", "separator", printable(separator), " or ".join(SEPARATORS))
-  if roots not in ("auto", "declared", "implied"):
-    raise ConfigError("bad-argument", "roots", printable(roots), "auto, declared or implied")
-  text = read_text(path)
-  lines = ((n, c) for n, c in rows(path, text, separator or guess_separator(text)) if c)
-  columns, lines = _columns(path, lines, header, order)
-  seen: dict[str, Node] = {}
-  children: set[str] = set()
-  edges, again = [], []
-  for number, cells in lines:
-    if len(cells) != len(columns):
-      raise wrong_columns(path, number, cells, ", ".join(columns))
-    row = dict(zip(columns, cells))
-    child, parent = row["child"], row["parent"]
-    if not child:
-      raise DataError("empty-child", f"{printable(path)}:{number}", "no child", "an id")
-    if not parent and child in seen and seen[child].line:
-      again.append(Node(child, "", number))
-    for label in (row[c] for c in columns if c != "name" and row[c]):
-      seen.setdefault(label, Node(label))
-    if parent:
-      edges.append(Edge(child, parent, number))
-    else:
-      seen[child] = seen[child]._replace(line=seen[child].line or number)
-    children.add(child)
-    _add_name(seen, child, row.get("name", ""), path, number)
-  strict = roots == "declared" or roots == "auto" and any(n.line for n in seen.values())
-  found = [n for n in seen.values() if n.id in children or not strict]
-  return _named(Listing(found + again, edges, printable(path), []), names, nodes)
+  found, edges = read_edges(path, header, order, separator, roots)
+  return _named(Listing(found, edges, printable(path), []), names, nodes)
 
 
 def is_a(
@@ -208,41 +170,6 @@ def openimages(
   if by_name and names is not None:
     listing = _with_ids(listing, names)
   return _named(listing, names, nodes)
-
-
-def _columns(
-    path: str | os.PathLike, lines: Iterator[tuple[int, list[str]]], header: bool | None,
-    order: str | None,
-) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-  """The columns by name, and the lines below the header."""
-  columns = [c.strip() for c in (order or "child,parent").split(",")]
-  if not {"child", "parent"} <= set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
-    raise ConfigError(
-        "bad-argument", "order", printable(order), "child,parent or parent,child (,name)")
-  first = next(lines, None)
-  if first is None:
-    return columns, lines
-  words = [c.lower() for c in first[1]]
-  stated = {"child", "parent"} <= set(words) <= set(_COLUMNS) and len(set(words)) == len(words)
-  if header is False or (header is None and not stated):
-    return columns, itertools.chain([first], lines)
-  if stated and order and words != columns:
-    raise DataError(
-        "order", f"{printable(path)}:{first[0]}", f"the header says {','.join(words)}",
-        f"{order}, as stated", "Correct the order.")
-  return words if stated else columns, lines
-
-
-def _add_name(
-    nodes: dict[str, Node], label: str, name: str, path: str | os.PathLike, line: int) -> None:
-  before = nodes[label].name
-  if name and before not in ("", name):
-    raise DataError(
-        "two-names", f"{printable(path)}:{line}",
-        f"'{printable(label, 60)}' is named '{printable(name, 60)}' and '{printable(before, 60)}'",
-        "one name for each node")
-  if name:
-    nodes[label] = nodes[label]._replace(name=name)
 
 
 def _named(

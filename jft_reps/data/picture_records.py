@@ -12,7 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from jft_reps.data import reasons, schema
-from jft_reps.ops import images
+from jft_reps.ops import images, picture_headers
 
 Picture = images.RandomCrop | images.CenterCrop
 Tensors = dict[str, tf.Tensor]
@@ -76,7 +76,7 @@ class Parser:
 
   def _header_problem(self, serialized: tf.Tensor) -> tf.Tensor:
     encoded = self._parse(serialized[tf.newaxis])["encoded"][0]
-    many, small, aspect = self.picture.limits.problems(images.header_size(encoded))
+    many, small, aspect = self.picture.limits.problems(picture_headers.header_size(encoded))
     return _first_problem([
         (many, reasons.TOO_MANY_PIXELS),
         (small, reasons.TOO_SMALL),
@@ -107,7 +107,8 @@ class Parser:
     pictures, count = parsed[schema.ENCODED].row_lengths(), labels.row_lengths()
     stated = parsed[schema.CONFIDENCE].row_lengths()
     longest = tf.maximum(count, unknown.row_lengths())
-    known = _starts_with(encoded, images.JPEG_MAGIC) | _starts_with(encoded, images.PNG_MAGIC)
+    known = _starts_with(encoded, picture_headers.JPEG_MAGIC) | _starts_with(
+        encoded, picture_headers.PNG_MAGIC)
     empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(known)
     return _first_problem([
         (tf.equal(pictures, 0), reasons.MISSING_FEATURE),

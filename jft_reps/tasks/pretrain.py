@@ -22,11 +22,13 @@ from jft_reps.models import classifier, resnet
 from jft_reps.models.variables import Slices, named_variables
 from jft_reps.ops import images as image_ops
 from jft_reps.ops import losses
+from jft_reps.ops import preprocessing as preprocessing_lib
 from jft_reps.tasks import labelled_pictures
 from jft_reps.tasks.fasteval_set import FastEvalSet
 
 _TOO_MANY = re.compile(r"too many bad records: (.*?)(; expected (.*?))?['\"\]]*$", re.M)
 _BEST = 5  # predictions drawn beside a picture
+_DIAGNOSED = 2**34  # bytes of records up to which an error of the reader has all of them read
 
 
 class Pretrain:
@@ -39,7 +41,10 @@ class Pretrain:
     hierarchy: file of the label hierarchy, whose order is the class order; None: no hierarchy,
       the classes are those of `labels.txt` beside the records.
     hierarchy_format: `mlimages`, `openimages`, `edges` or `is_a`.
-    depth, width, stem, stride_placement, output_stride: see `models.resnet.ResNet`.
+    depth, width, stem, output_stride: see `models.resnet.ResNet`.
+    stride_placement, padding, pre_activation, batch_norm_epsilon: likewise; None: as the weights
+      it starts from prescribe, else the network's defaults.
+    preprocessing: of pixels, as `ops.preprocessing.Preprocessing.to_json`; None: likewise.
     classifier_shards: column shards of the last layer (50 in the paper).
     batch_norm_momentum: 0.997; 0.9 where runs are short.
     compute_dtype: `float32`, or `bfloat16` for activations.
@@ -60,7 +65,9 @@ class Pretrain:
       self, records: str | os.PathLike[str], train_split: str | None = "train",
       eval_splits: Sequence[str] = ("fasteval",), hierarchy: str | None = None,
       hierarchy_format: str = "edges", depth: int = 101, width: float = 1.0,
-      stem: str = "imagenet", stride_placement: str = "first_1x1", output_stride: int = 32,
+      stem: str = "imagenet", stride_placement: str | None = None, output_stride: int = 32,
+      padding: str | None = None, pre_activation: bool | None = None,
+      batch_norm_epsilon: float | None = None, preprocessing: Mapping[str, Any] | None = None,
       classifier_shards: int = 50, batch_norm_momentum: float = 0.997,
       compute_dtype: str = "float32", batch_size: int = 32, resize: int = 340, crop: int = 299,
       prior: float | str = "records", class_weights: str | None = None, k: int = 100,
@@ -78,10 +85,14 @@ class Pretrain:
     self.labels = self._vocabulary()
     closure = None if self._hierarchy is None else self._hierarchy.closure()
     self._expand = LabelExpansion(len(self.labels), closure, dtype=tf.uint8)
+    self._pixels = preprocessing_lib.from_json(
+        preprocessing or preprocessing_lib.UNIT_RANGE.to_json())
+    self._weights = resnet.prescription(
+        depth=depth, width=width, stem=stem, stride_placement=stride_placement, padding=padding,
+        pre_activation=pre_activation, batch_norm_epsilon=batch_norm_epsilon)
     self._network = dict(
-        depth=depth, width=width, stem=stem, stride_placement=stride_placement,
-        output_stride=output_stride, batch_norm_momentum=batch_norm_momentum,
-        compute_dtype=compute_dtype)
+        self._weights, output_stride=output_stride, batch_norm_momentum=batch_norm_momentum,
+        compute_dtype=compute_dtype, preprocessing=self._pixels)
     self._shards, self._prior, self._prior_sample = classifier_shards, prior, prior_sample
     self._batch_size, self._eval_batch_size = batch_size, eval_batch_size
     self._resize, self._crop = resize, crop
@@ -100,10 +111,9 @@ class Pretrain:
   def notes(self) -> dict[str, Any]:
     """What every checkpoint says of its pictures and labels."""
     return {
-        "preprocessing": {"range": [-1, 1], "channels": "RGB", "resize": self._resize,
-                          "crop": self._crop, "aspect": "not kept",
-                          **{k: self._network[k] for k in ("depth", "width", "stem",
-                                                           "stride_placement")}},
+        "preprocessing": {**self._pixels.to_json(), "resize": self._resize, "crop": self._crop,
+                          "aspect": "not kept"},
+        "network": dict(self._weights),
         "labels": list(self.labels),
     }
 
@@ -179,7 +189,18 @@ class Pretrain:
                        too_many[1], too_many[3] or "", "See quarantine.jsonl in the run directory.")
     if self._train is None or isinstance(error, tf.errors.InvalidArgumentError):
       return None
-    return manifest.diagnose(self._train)
+    if sum(shard.bytes for shard in self._train.shards) <= _DIAGNOSED:
+      return manifest.diagnose(self._train)
+    try:
+      manifest.check(self._train)
+    except DataError as quick:
+      return quick
+    return None
+
+  def describe_dropped(self, rows: np.ndarray) -> list[str]:
+    """Reason, file, record and epoch of each row of `quarantined`, `[n, 4]`."""
+    lines = picture_batches.quarantine_lines(self._train, rows)
+    return [line.replace("\t", ", ") for line in lines]
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Per-label logistic loss, summed over classes, mean over the batch (section 4.1)."""

@@ -15,7 +15,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -212,9 +212,14 @@ def _assign(path: pathlib.Path | str, part: Part) -> None:
   part.variable.assign(value)
 
 
-def clean_up(directory: pathlib.Path, keep: int, pinned: Sequence[int] = ()) -> list[int]:
+def milestones(steps: Sequence[int], wanted: Iterable[int]) -> set[int]:
+  """Of each wanted step the first committed one at or after it: workers may overshoot a little."""
+  return {min(s for s in steps if s >= m) for m in wanted if steps and m <= max(steps)}
+
+
+def clean_up(directory: pathlib.Path, keep: int, pinned: Collection[int] = ()) -> list[int]:
   """Deletes all but the newest `keep` and the pinned steps, markers first; returns them."""
-  gone = [s for s in committed(directory)[: -keep or None] if s not in set(pinned)]
+  gone = [s for s in committed(directory)[: -keep or None] if s not in pinned]
   for step in gone:
     (pathlib.Path(directory) / f"ckpt-{step}.ok").unlink(missing_ok=True)
     for path in pathlib.Path(directory).glob(f"ckpt-{step}.*"):

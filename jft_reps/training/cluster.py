@@ -1,4 +1,4 @@
-"""Who takes part in a run: one device, servers in this process, local processes, many machines.
+"""One device, servers in this process, local processes, many machines: how a cluster stands.
 
 TensorFlow's gRPC servers have no authentication and listen on every interface, whatever address
 is configured; each start says so, and addresses beyond this machine need an explicit yes.
@@ -6,150 +6,21 @@ is configured; each start says so, and addresses beyond this machine need an exp
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import ipaddress
-import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from absl import logging
 
-from jft_reps.errors import ClusterError, ConfigError
+from jft_reps.errors import ClusterError
+from jft_reps.training.addresses import Cluster, free_ports, from_tf_config, local, parse_local
 
-_JOBS = ("chief", "worker", "ps")
-
-
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-  """Addresses of every task, and which of them this process is.
-
-  Args:
-    workers: `host:port` of each worker.
-    servers: `host:port` of each parameter server.
-    chief: `host:port` of the chief, which coordinates and computes nothing.
-    job: `chief`, `worker`, `ps` or `evaluator`: the role of this process.
-    index: its number within the job.
-  """
-
-  workers: tuple[str, ...]
-  servers: tuple[str, ...]
-  chief: str
-  job: str = "chief"
-  index: int = 0
-
-  @property
-  def spec(self) -> tf.train.ClusterSpec:
-    return tf.train.ClusterSpec(
-        {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.servers)})
-
-  def tf_config(self, job: str, index: int) -> str:
-    """The value of `TF_CONFIG` for one task."""
-    return json.dumps({"cluster": self.spec.as_dict(), "task": {"type": job, "index": index}})
-
-  def tasks(self) -> list[tuple[str, int, str]]:
-    """(job, index, address) of every worker and parameter server."""
-    return [("worker", i, a) for i, a in enumerate(self.workers)] + [
-        ("ps", i, a) for i, a in enumerate(self.servers)]
-
-
-def from_tf_config(text: str, allow_remote: bool = False) -> Cluster:
-  """Reads and checks `TF_CONFIG` before any server starts.
-
-  Raises:
-    ConfigError: names the offending part.
-  """
-  def refuse(found: str, expected: str):
-    raise ConfigError("tf-config", "TF_CONFIG", found, expected,
-                      'Example: {"cluster": {"chief": ["h0:2222"], "worker": ["h1:2222"], '
-                      '"ps": ["h2:2222"]}, "task": {"type": "worker", "index": 0}}')
-
-  try:
-    config = json.loads(text)
-    jobs, task = config["cluster"], config["task"]
-    job, index = task["type"], task["index"]
-    jobs = {name: tuple(addresses) for name, addresses in jobs.items()}
-  except (ValueError, KeyError, TypeError, AttributeError) as e:
-    refuse(f"{type(e).__name__}: {e}", "JSON with cluster, task.type and task.index")
-  for name in jobs:
-    if name not in (*_JOBS, "evaluator"):
-      refuse(f"job {name!r}", f"the jobs {', '.join(_JOBS)}")
-  for name in _JOBS:
-    if not jobs.get(name):
-      refuse(f"no {name}", "at least one chief, worker and ps")
-  if len(jobs["chief"]) != 1:
-    refuse(f"{len(jobs['chief'])} chiefs", "one")
-  if job not in (*_JOBS, "evaluator"):
-    refuse(f"task type {job!r}", f"one of {', '.join(_JOBS)}, evaluator")
-  if not isinstance(index, int) or (job != "evaluator" and not 0 <= index < len(jobs[job])):
-    refuse(f"task index {index!r}", f"0 to {len(jobs.get(job, ())) - 1}")
-  addresses = [a for name in _JOBS for a in jobs[name]]
-  for address in addresses:
-    check_address(address, allow_remote)
-  if len(set(addresses)) != len(addresses):
-    twice = next(a for a in addresses if addresses.count(a) > 1)
-    refuse(f"address {twice} twice", "one address per task")
-  return Cluster(jobs["worker"], jobs["ps"], jobs["chief"][0], job, index)
-
-
-def check_address(address: str, allow_remote: bool) -> None:
-  """Raises ConfigError unless `host:port` is well formed and local, or remote ones are allowed."""
-  host, colon, port = str(address).rpartition(":")
-  if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-    raise ConfigError("tf-config", "TF_CONFIG", f"address {address!r}", "host:port")
-  local = host == "localhost"
-  with contextlib.suppress(ValueError):
-    local = local or ipaddress.ip_address(host.strip("[]")).is_loopback
-  if not local and not allow_remote:
-    raise ConfigError(
-        "remote-cluster", "TF_CONFIG", f"address {address} is not on this machine",
-        "loopback addresses, or --allow_remote_cluster",
-        "TensorFlow's servers run what anyone sends them: use a private network.")
-
-
-def parse_local(text: str) -> tuple[int, int, str]:
-  """(workers, servers, mode) of `workers=2,ps=2[,mode=inprocess|processes]`.
-
-  Raises:
-    ConfigError: names what is wrong.
-  """
-  values = {"mode": "inprocess"}
-  for part in text.split(","):
-    key, _, value = part.partition("=")
-    if key not in ("workers", "ps", "mode"):
-      raise ConfigError("local-cluster", "--local_cluster", f"{part!r}",
-                        "workers=N,ps=N[,mode=inprocess|processes]")
-    values[key] = value
-  for key in ("workers", "ps"):
-    if not values.get(key, "").isdigit() or int(values[key]) < 1:
-      raise ConfigError("local-cluster", "--local_cluster", f"{key}={values.get(key)}",
-                        "a positive number")
-  if values["mode"] not in ("inprocess", "processes"):
-    raise ConfigError("local-cluster", "--local_cluster", f"mode={values['mode']}",
-                      "inprocess or processes")
-  return int(values["workers"]), int(values["ps"]), values["mode"]
-
-
-@contextlib.contextmanager
-def free_ports(count: int) -> Iterator[list[int]]:
-  """Ports that were free a moment ago, all different."""
-  with contextlib.ExitStack() as stack:
-    sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-    for s in sockets:
-      s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-  yield ports
-
-
-def local(workers: int, servers: int) -> Cluster:
-  """A cluster of free loopback addresses on this machine."""
-  with free_ports(workers + servers + 1) as ports:
-    addresses = [f"127.0.0.1:{p}" for p in ports]
-  return Cluster(tuple(addresses[:workers]), tuple(addresses[workers:-1]), addresses[-1])
+__all__ = [
+    "Cluster", "answers", "connect", "free_ports", "from_tf_config", "local", "parse_local",
+    "preflight", "serve", "start_in_process", "start_server", "warn_exposed"]
 
 
 def start_server(cluster: Cluster, job: str, index: int, threads: int = 0) -> tf.distribute.Server:
@@ -246,30 +117,54 @@ def connect(cluster: Cluster) -> tf.distribute.ParameterServerStrategy:
   return tf.distribute.ParameterServerStrategy(resolver)
 
 
-def serve(cluster: Cluster, chief_timeout: float = 600.0,
+def serve(cluster: Cluster, finished: Callable[[], bool] = lambda: False,
+          first_timeout: float = 3600.0, chief_timeout: float = 600.0,
           environment: Mapping[str, str] | None = None) -> int:
-  """Runs this process as a worker or parameter server until its chief has gone.
+  """Runs this process as a worker or parameter server until its run is over.
+
+  A task with a parent process lives as long as that. Any other one lives until the run was
+  finished and its chief has gone, or until the chief was silent for too long.
 
   Args:
     cluster: with this process's job and index.
-    chief_timeout: seconds without the chief's port answering, after it was first seen, until
-      this task ends.
+    finished: whether the run is complete, e.g. `DONE` is in its directory; the `DONE` of an
+      earlier run counts only after one of the time-outs.
+    first_timeout: seconds until the chief's port has to answer for the first time.
+    chief_timeout: seconds without an answer thereafter.
     environment: `JFT_REPS_PARENT`, if there, is the process this task must not outlive.
 
   Returns:
-    The exit code.
+    0, the exit code.
+
+  Raises:
+    ClusterError: the chief was silent for too long.
   """
   environment = os.environ if environment is None else environment
   parent = int(environment.get("JFT_REPS_PARENT", 0))
   _server = start_server(cluster, cluster.job, cluster.index)  # noqa: F841 - lives until we end
   warn_exposed([a for job, i, a in cluster.tasks() if (job, i) == (cluster.job, cluster.index)])
-  last_seen = None
+  if parent:
+    while os.getppid() == parent:
+      time.sleep(1.0)
+    return 0
+  return _follow_chief(cluster, finished, first_timeout, chief_timeout)
+
+
+def _follow_chief(cluster: Cluster, finished: Callable[[], bool], first_timeout: float,
+                  chief_timeout: float) -> int:
+  last, limit, unfinished = time.monotonic(), first_timeout, False
   while True:
-    if parent and os.getppid() != parent:
+    now = time.monotonic()
+    there, over = answers(cluster.chief), finished()
+    if there:
+      last, limit = now, chief_timeout
+    unfinished = unfinished or not over
+    if over and unfinished and not there:
       return 0
-    if answers(cluster.chief):
-      last_seen = time.monotonic()
-    elif last_seen is not None and time.monotonic() - last_seen > chief_timeout:
-      logging.error("%s %d: no chief for %.0f s, ending", cluster.job, cluster.index, chief_timeout)
-      return ClusterError.exit_code
-    time.sleep(1.0 if parent else 5.0)
+    if now - last > limit:
+      if over:
+        return 0
+      raise ClusterError("no-chief", f"{cluster.job} {cluster.index}",
+                         f"no answer from the chief at {cluster.chief} for {limit:.0f} s",
+                         "a chief that coordinates this task", "Start the chief, then this task.")
+    time.sleep(min(2.0, limit / 10))

@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 from absl import logging
@@ -24,6 +24,8 @@ from jft_reps.training.step import Push, TrainStep
 class OneProcess:
   """Steps on this process's devices: one device or `MirroredStrategy`."""
 
+  idle = True  # nothing is in flight between pushes
+
   def __init__(self, task: Task, state: TrainState, step: TrainStep,
                strategy: tf.distribute.Strategy, seed: int):
     self._step = step
@@ -35,9 +37,11 @@ class OneProcess:
     self._iterator = iter(dataset)
     self._run = tf.function(lambda: step(self._iterator), autograph=False)
 
-  def run(self, pushes: int) -> Iterator[Push]:
-    """Makes `pushes` pushes and yields what each reports."""
+  def run(self, pushes: int, stopped: Callable[[], bool] = lambda: False) -> Iterator[Push]:
+    """Makes `pushes` pushes, fewer once `stopped`, and yields what each reports."""
     for _ in range(pushes):
+      if stopped():
+        return
       yield self._step.decode(self._run())
 
   def survives(self, error: BaseException) -> bool:
@@ -45,7 +49,7 @@ class OneProcess:
     return False
 
   def stop(self) -> None:
-    """Nothing is in flight between pushes."""
+    """Nothing to end."""
 
 
 class Coordinated:
@@ -79,7 +83,8 @@ class Coordinated:
     self._results: queue.SimpleQueue = queue.SimpleQueue()
     self._threads: list[threading.Thread] = []
     self._heard = dict.fromkeys(range(len(cluster.workers)), time.monotonic())
-    self._pushed = 0
+    self._pushed = self._left = 0
+    self._last = time.monotonic()
     workers = len(cluster.workers)
     index = tf.distribute.coordinator.experimental_get_current_worker_index
 
@@ -99,8 +104,11 @@ class Coordinated:
 
     self._push = push
 
-  def run(self, pushes: int) -> Iterator[Push]:
+  def run(self, pushes: int, stopped: Callable[[], bool] = lambda: False) -> Iterator[Push]:
     """Makes at least `pushes` pushes and yields what each reports, in order of arrival.
+
+    Once `stopped`, it schedules nothing more and waits a little for what is in flight; `idle`
+    tells whether all of that came.
 
     Raises:
       ClusterError: no push arrived for `liveness_timeout` seconds; names the silent workers.
@@ -111,15 +119,19 @@ class Coordinated:
       self._tickets.put(True)
     self._left = closures
     self._last = time.monotonic()
-    try:
-      while self._left:
+    with contextlib.suppress(GeneratorExit):
+      while self._left and not stopped():
         for row in self._next_result():
           push = self._step.decode(row)
           self._heard[push.worker] = self._last
           self._pushed += 1
           yield push
-    except GeneratorExit:
-      self._drain()
+    self._drain()
+
+  @property
+  def idle(self) -> bool:
+    """Whether nothing is in flight."""
+    return self._left <= 0
 
   def _next_result(self) -> Iterable:
     """Waits for a closure; one row per push."""
@@ -136,12 +148,12 @@ class Coordinated:
     return result
 
   def _drain(self, patience: float = 20.0) -> None:
-    """The run stops early: schedules nothing more and waits for what is in flight."""
+    """Schedules nothing more; waits for what is in flight, but not for what is stuck already."""
     with contextlib.suppress(queue.Empty):
       while True:
         self._tickets.get_nowait()
         self._left -= 1
-    deadline = time.monotonic() + patience
+    deadline = self._last + patience
     with contextlib.suppress(queue.Empty):
       while self._left > 0:
         self._results.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -201,7 +213,7 @@ class Coordinated:
     self.stop()
     with contextlib.suppress(Exception):
       self._coordinator.join()  # hands out what is left of the error
-    self._threads = []
+    self._threads, self._left = [], 0
     self._tickets, self._results = queue.SimpleQueue(), queue.SimpleQueue()
     return True
 

@@ -1,97 +1,234 @@
-"""Starting from another run's weights, with evidence that they were loaded."""
+"""Starting from weights, ours or others', with evidence that they were loaded."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jft_reps.errors import StorageError
+from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.models.pretrained import containers, recognise
+from jft_reps.models.pretrained.source import Source
 from jft_reps.training import checkpoints
-from jft_reps.training.state import TrainState, variables_of
+from jft_reps.training.state import TrainState
+
+BACKBONE = "backbone/"
 
 
 def find(source: str | pathlib.Path) -> pathlib.Path:
-  """The checkpoint that a path means: itself, or the newest committed one of a run directory.
+  """What a path means: itself, or the newest committed checkpoint of a run directory.
 
   Raises:
-    StorageError: there is none.
+    StorageError: there is none, or it is damaged.
   """
   source = pathlib.Path(source)
+  steps = checkpoints.committed(source)
+  if steps:
+    checkpoints.verify(source, steps[-1])
+    return checkpoints.prefix(source, steps[-1])
   if source.is_dir():
-    steps = checkpoints.committed(source)
-    if steps:
-      checkpoints.verify(source, steps[-1])
-      return checkpoints.prefix(source, steps[-1])
-  elif pathlib.Path(f"{source}.index").exists():
-    return source
-  raise StorageError("no-checkpoint", source, "no checkpoint of ours",
-                     "a run directory, or a checkpoint's path without ending")
+    raise StorageError("no-checkpoint", source, "no checkpoint of ours",
+                       "a run directory, a weight file, or a checkpoint's path without ending",
+                       containers.hint(source))
+  return source
 
 
-def from_checkpoint(
-    state: TrainState, source: str | pathlib.Path, prefix: str = "backbone/",
-    allow_missing: Sequence[str] = (), report: pathlib.Path | None = None) -> str:
-  """Loads the part of a model below `prefix` from a checkpoint of ours and says what happened.
+def open_source(path: str | pathlib.Path) -> Source:
+  """Understands a run directory, a checkpoint or a weight file of any known format.
+
+  Raises:
+    StorageError: it cannot be read or recognised.
+  """
+  return recognise.open_source(find(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+  """What became of one variable.
+
+  Attributes:
+    status: `loaded`, `absent` or `shape differs`.
+    origin: name of the tensor in the file.
+    shape: ours.
+    found: the file's, in our layout; None where it is absent.
+    before, after: norms of the variable.
+  """
+
+  status: str
+  origin: str
+  shape: tuple[int, ...]
+  found: tuple[int, ...] | None
+  before: float | None = None
+  after: float | None = None
+
+  @property
+  def parameters(self) -> int:
+    return math.prod(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What an initialisation did: `init_report.json`, and one screen of text."""
+
+  source: Source
+  sha256: str
+  variables: Mapping[str, Loaded]
+  new: Sequence[str]
+  extra: Sequence[str]
+
+  @property
+  def share(self) -> float:
+    """Of the backbone's parameters, how many were loaded."""
+    every = sum(v.parameters for v in self.variables.values())
+    return sum(v.parameters for v in self.variables.values() if v.status == "loaded") / every
+
+  def to_json(self) -> dict[str, Any]:
+    return {
+        "source": str(self.source.tensors.path), "format": self.source.format,
+        "sha256": self.sha256, "network": dict(self.source.network),
+        "preprocessing": self.source.preprocessing.to_json(), "share": self.share,
+        "variables": {n: dataclasses.asdict(v) for n, v in self.variables.items()},
+        "new": list(self.new), "extra": list(self.extra)}
+
+  def text(self) -> str:
+    """Where from, how much, and the norms of each stage before and after."""
+    source, loaded = self.source, [v for v in self.variables.values() if v.status == "loaded"]
+    network = ", ".join(f"{k} {v}" for k, v in source.network.items())
+    pixels = source.preprocessing
+    lines = [
+        f"initialised from {source.tensors.path}",
+        f"  format    {source.format}, sha256 {self.sha256[:16]}…",
+        f"  network   {network or 'as configured'}",
+        f"  pixels    {pixels.channels}, less {_numbers(pixels.mean)}, over {_numbers(pixels.std)}",
+        f"  loaded    {len(loaded)} of {len(self.variables)} variables, {self.share:.1%} of "
+        f"{sum(v.parameters for v in self.variables.values()):,} backbone parameters",
+        f"  {'stage':8}  {'parameters':>12}  {'norm before':>12}  {'after':>12}"]
+    for stage in sorted({_stage(name) for name in self.variables}):
+      inside = [v for n, v in self.variables.items()
+                if _stage(n) == stage and v.status == "loaded"]
+      before, after = (math.hypot(*(getattr(v, w) for v in inside), 0.0)
+                       for w in ("before", "after"))
+      lines.append(f"  {stage:8}  {sum(v.parameters for v in inside):12,}  {before:12.3f}  "
+                   f"{after:12.3f}")
+    lines += _listed("not loaded", [f"{n} ({v.status})" for n, v in self.variables.items()
+                                    if v.status != "loaded"])
+    lines += _listed("new", self.new) + _listed("only in the file", self.extra)
+    return "\n".join(lines)
+
+
+def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
+                report: pathlib.Path | None = None) -> Report:
+  """Loads the backbone of a fresh state; all of it, or nothing.
 
   Args:
-    state: a fresh state; its moving averages follow the loaded weights.
-    source: a run directory or checkpoint.
-    prefix: which variables to load.
-    allow_missing: regular expressions of names that need not be found.
+    state: its moving averages follow the loaded weights.
+    source: of `open_source`.
+    allow: regular expressions of names, ours or the file's, that may stay without a partner.
     report: where `init_report.json` goes.
-
-  Returns:
-    One sentence with the source and the share of parameters loaded.
 
   Raises:
     StorageError: lists both unmatched sides; nothing was loaded.
+    ConfigError: a pattern is no regular expression.
   """
-  path = find(source)
-  found = checkpoints.shapes(path)
-  wanted = {n: item for n, item in state.items().items() if n.startswith(prefix)}
-  shapes = {p.name: p.full_shape for p in checkpoints.parts(wanted)}
-  status = {n: "loaded" if found.get(n) == s else "absent" if n not in found else "shape differs"
-            for n, s in shapes.items()}
-  extra = sorted(n for n in found if n.startswith(prefix) and n not in shapes)
-  bad = [n for n, s in status.items()
-         if s != "loaded" and not any(re.fullmatch(p, n) for p in allow_missing)]
-  if bad or not shapes:
-    raise StorageError(
-        "partial-init", path, f"{len(bad)} of {len(shapes)} variables under {prefix!r} not loaded "
-        f"({', '.join(f'{n}: {status[n]}' for n in bad[:5])}); only in the checkpoint: "
-        f"{', '.join(extra[:5]) or 'none'}", "all of them", "Nothing was loaded.")
-  loaded = {n: item for n, item in wanted.items() if status[n] == "loaded"}
-  before = {n: _norm(item) for n, item in loaded.items()}
-  checkpoints.restore(path, loaded, only_in_checkpoint=".*")
+  allowed = _allowed(allow)
+  items = {n: item for n, item in state.items().items() if n.startswith(BACKBONE)}
+  variables = {n: _match(source, n, tuple(item.shape)) for n, item in items.items()}
+  extra = source.extra()
+  missing = [n for n, v in variables.items() if v.status != "loaded" and not allowed(n)]
+  unused = [n for n in extra if not allowed(n)]
+  if missing or unused or not items:
+    raise _unmatched(source, variables, missing, unused)
+  values = {n: source.read(n.removeprefix(BACKBONE))
+            for n, v in variables.items() if v.status == "loaded"}
+  _check_finite(source, values)
+  for name, value in values.items():
+    before = _norm(items[name])
+    items[name].assign(value)
+    variables[name] = dataclasses.replace(
+        variables[name], before=before, after=_norm(items[name]))
   for trained in state.trained:
     if trained.average is not None:
       trained.average.assign(trained.variable.read_value())
-  size = {n: math.prod(s) for n, s in shapes.items()}
-  share = sum(size[n] for n in loaded) / sum(size.values())
+  new = [n for n in state.of_model if not n.startswith(BACKBONE)]
+  found = Report(source, _checksum(source.tensors.path), variables, new, extra)
   if report is not None:
-    report.write_text(json.dumps({
-        "source": str(path), "sha256": _checksum(path), "share": share, "extra": extra,
-        "variables": {n: {"status": s, "norm_before": before.get(n),
-                          "norm_after": _norm(wanted[n])} for n, s in status.items()},
-    }, indent=1))
-  return f"initialised {len(loaded)} variables, {share:.1%} of {prefix!r}, from {path}"
+    report.write_text(json.dumps(found.to_json(), indent=1))
+  return found
 
 
-def _norm(item: Any) -> float:
-  return float(np.sqrt(sum(
-      np.square(np.asarray(v, np.float64)).sum() for v in variables_of(item))))
+def _allowed(patterns: Sequence[str]):
+  """Whether a name matches one of the patterns whole."""
+  try:
+    compiled = [re.compile(p) for p in patterns]
+  except re.error as e:
+    raise ConfigError("config-value", "config.init.allow", f"{e.pattern!r}: {e}",
+                      "regular expressions") from e
+  return lambda name: any(p.fullmatch(name) for p in compiled)
+
+
+def _match(source: Source, name: str, shape: tuple[int, ...]) -> Loaded:
+  ours = name.removeprefix(BACKBONE)
+  found = source.shape(ours)
+  origin = source.origins.get(ours)
+  status = "loaded" if found == shape else "absent" if found is None else "shape differs"
+  return Loaded(status, origin.name if origin else "", shape, found)
+
+
+def _unmatched(source, variables: Mapping[str, Loaded], missing, unused) -> StorageError:
+  def ours(name: str) -> str:
+    v = variables[name]
+    theirs = f" = {v.origin}" if v.origin else ""
+    return f"{name}{theirs} " + (f"{v.found} instead of {v.shape}" if v.found else "absent")
+
+  found = (f"{len(missing)} of {len(variables)} backbone variables without a partner "
+           f"({'; '.join(map(ours, missing[:5])) or 'none'}), {len(unused)} in the file only "
+           f"({', '.join(printable(n) for n in unused[:5]) or 'none'})")
+  return StorageError(
+      "partial-init", source.tensors.path, found, "all of the backbone",
+      "Nothing was loaded. Is it the network of the configuration? What may differ can be named in "
+      "config.init.allow.")
+
+
+def _check_finite(source: Source, values: Mapping[str, np.ndarray]) -> None:
+  for name, value in values.items():
+    if not np.isfinite(value).all():
+      raise StorageError("weights-not-finite",
+                         f"{source.tensors.path}: {source.origins[name[len(BACKBONE):]].name}",
+                         f"{int((~np.isfinite(value)).sum())} values are not finite", "numbers",
+                         "Nothing was loaded.")
+
+
+def _norm(variable: Any) -> float:
+  return float(np.linalg.norm(np.asarray(variable.read_value(), np.float64)))
+
+
+def _numbers(values: Sequence[float]) -> str:
+  return "/".join(f"{v:.4g}" for v in values)
+
+
+def _stage(name: str) -> str:
+  return name.removeprefix(BACKBONE).partition("/")[0]
+
+
+def _listed(what: str, names: Sequence[str], most: int = 5) -> list[str]:
+  if not names:
+    return []
+  more = f" and {len(names) - most} more" if len(names) > most else ""
+  return [f"  {what}: {', '.join(printable(n) for n in names[:most])}{more}"]
 
 
 def _checksum(path: pathlib.Path) -> str:
+  """Of the file, or of a checkpoint's data files in order."""
+  files = [path] if path.is_file() else sorted(path.parent.glob(f"{path.name}.data-*"))
   digest = hashlib.sha256()
-  for file in sorted(path.parent.glob(f"{path.name}.data-*")):
+  for file in files:
     with open(file, "rb") as f:
       while block := f.read(1 << 20):
         digest.update(block)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from absl import logging
 
 from jft_reps.errors import NumericError
@@ -26,11 +27,13 @@ class PushLog:
     every: pushes per point.
     max_skipped: not-finite pushes in a row that are still borne.
     images, dropped: pictures the run has seen, and records it has left out, before.
+    describe: a line of text for each row of `Push.quarantined`; it knows the files by name.
   """
 
   def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int,
-               images: int = 0, dropped: int = 0):
-    self._run, self._reasons = run, reasons
+               images: int = 0, dropped: int = 0,
+               describe: Callable[[np.ndarray], Sequence[str]] | None = None):
+    self._run, self._reasons, self._describe = run, reasons, describe
     self._every, self._max_skipped = every, max_skipped
     self._events = Events(run.path / "train")
     self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
@@ -83,13 +86,15 @@ class PushLog:
           f"Last at step {push.step} from worker {push.worker}; lower the rate or check the data.")
 
   def _list_quarantined(self, push: Push) -> None:
-    for reason, epoch, shard, record in push.quarantined.tolist():
+    for row in push.quarantined:
+      reason, epoch, shard, record = row.tolist()
       self._listed[reason] += 1
       if self._listed[reason] > _LISTED_PER_REASON:
         continue
       name = self._reasons[reason] if 0 <= reason < len(self._reasons) else str(reason)
+      text = {} if self._describe is None else {"text": self._describe(row[np.newaxis])[0]}
       self._run.append("quarantine.jsonl", reason=name, shard=shard, record=record, epoch=epoch,
-                       worker=push.worker, step=push.step)
+                       worker=push.worker, step=push.step, **text)
 
   def flush(self) -> None:
     """Writes the point of the pushes since the last one."""

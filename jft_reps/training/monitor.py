@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +14,7 @@ import tensorflow as tf
 from jft_reps.errors import StorageError
 from jft_reps.task import Evaluator, Task
 from jft_reps.training import checkpoints
+from jft_reps.training.best import held, keep_best, sweep
 from jft_reps.training.events import Events
 from jft_reps.training.run_directory import RunDirectory
 
@@ -84,7 +82,7 @@ class Monitor:
   """Follows a run directory: curves in `eval_<set>/`, lines in `metrics.jsonl`, `best/`.
 
   It takes the newest checkpoint, says which ones it skips because a newer one came, and always
-  evaluates milestones, the first and the last.
+  evaluates the first, the last, and of each milestone the first checkpoint at or after it.
 
   Args:
     task: builds the model and the evaluators.
@@ -103,7 +101,7 @@ class Monitor:
                details: Callable[[Any, int], None] = lambda evaluator, step: None,
                say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)):
     self._task, self._run = task, run
-    self._milestones, self._average, self._best_name = set(milestones), average, best
+    self._milestones, self._average, self._best_name = tuple(milestones), average, best
     self._exclude, self._details, self._say = tuple(exclude_ids), details, say
     self._model = None
     self._predict: dict[str, Any] = {}
@@ -116,6 +114,7 @@ class Monitor:
     Raises:
       StorageError: nothing new came for `timeout` seconds.
     """
+    sweep(self._run.path)
     results = self._known()
     heard = said = time.monotonic()
     while True:
@@ -146,7 +145,7 @@ class Monitor:
     left = [s for s in steps if s not in evaluated and s not in self._skipped]
     if not left:
       return None
-    always = {*self._milestones, 0, *([] if evaluated else left[:1])}
+    always = {*checkpoints.milestones(steps, self._milestones), 0, *([] if evaluated else left[:1])}
     first = next((s for s in left if s in always), None)
     chosen = left[-1] if first is None else first
     if chosen == left[-1]:
@@ -172,11 +171,21 @@ class Monitor:
 
   def evaluate(self, step: int) -> dict[str, float]:
     """Evaluates one committed checkpoint and writes its numbers; returns them by name."""
-    held = self._hold(step)
     start = time.monotonic()
     if self._model is None:
       self._model = self._task.build()
-    load_model(held / f"ckpt-{step}", self._task, self._model, self._average)
+    with held(self._run.path, step) as folder:
+      load_model(checkpoints.prefix(folder, step), self._task, self._model, self._average)
+      values = self._judge_all(step)
+      number = values.get(self._best_name)
+      keep_best(self._run.path, step, folder, self._best_name, number)
+    self._run.append(event="eval", step=step, time=time.time(), **values)
+    self._say(f"step {step}: {self._best_name} = {'n/a' if number is None else f'{number:.4f}'} "
+              f"({time.monotonic() - start:.1f} s)")
+    return values
+
+  def _judge_all(self, step: int) -> dict[str, float]:
+    """Every evaluator's numbers of the model as it is, written to the evaluators' curves."""
     values: dict[str, float] = {}
     for evaluator in self._task.evaluators():
       events = self._event(evaluator.name)
@@ -185,15 +194,8 @@ class Monitor:
           lambda batch, events=events: events.pictures(  # noqa: B023
               step, self._task.pictures(self._model, batch)))
       events.scalars(step, found)
-      found = by_set(evaluator, found, first=not values)
+      values |= by_set(evaluator, found, first=not values)
       self._details(evaluator, step)
-      values |= found
-    self._keep_best(step, held, values)
-    shutil.rmtree(held, ignore_errors=True)
-    self._run.append(event="eval", step=step, time=time.time(), **values)
-    number = values.get(self._best_name)
-    self._say(f"step {step}: {self._best_name} = {'n/a' if number is None else f'{number:.4f}'} "
-              f"({time.monotonic() - start:.1f} s)")
     return values
 
   def _predictor(self, evaluator) -> Callable:
@@ -205,52 +207,6 @@ class Monitor:
     if name not in self._events:
       self._events[name] = Events(self._run.path / f"eval_{name}")
     return self._events[name]
-
-  def _hold(self, step: int) -> pathlib.Path:
-    """Links a checkpoint's files where the trainer does not delete them."""
-    held = self._run.path / ".monitor" / f"{os.getpid()}-{step}"
-    shutil.rmtree(held, ignore_errors=True)
-    checkpoints.verify(self._run.path, step)
-    try:
-      held.mkdir(parents=True)
-      for path in self._run.path.glob(f"ckpt-{step}.*"):
-        _link(path, held / path.name)
-    except OSError as e:
-      raise StorageError("checkpoint-vanished", checkpoints.prefix(self._run.path, step),
-                         str(e)) from e
-    return held
-
-  def _keep_best(self, step: int, held: pathlib.Path, values: dict[str, float]) -> None:
-    """Replaces `best/` if this checkpoint's number is larger; a missing number never is."""
-    number = values.get(self._best_name)
-    best = self._run.path / "best"
-    if number is None or number != number:
-      return
-    if (best / "info.json").exists():
-      if json.loads((best / "info.json").read_text())["value"] >= number:
-        return
-    new = self._run.path / f".best.tmp-{os.getpid()}"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    for path in held.iterdir():
-      _link(path, new / path.name)
-    (new / "info.json").write_text(
-        json.dumps({"step": step, "name": self._best_name, "value": number}))
-    checkpoints.verify(new, step)
-    old = self._run.path / f".best.old-{os.getpid()}"
-    if best.exists():
-      os.replace(best, old)
-    os.replace(new, best)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _link(source: pathlib.Path, target: pathlib.Path) -> None:
-  try:
-    os.link(source, target)
-  except OSError as e:
-    if isinstance(e, FileNotFoundError):
-      raise
-    shutil.copyfile(source, target)
 
 
 def step_of(path: pathlib.Path | str) -> int:

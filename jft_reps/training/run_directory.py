@@ -156,8 +156,9 @@ class RunDirectory:
 
   def done(self) -> int | None:
     """The last step of a finished run, else None."""
-    path = self.path / "DONE"
-    return json.loads(path.read_text())["step"] if path.exists() else None
+    with contextlib.suppress(FileNotFoundError):
+      return json.loads((self.path / "DONE").read_text())["step"]
+    return None
 
   def reopen(self) -> None:
     """Takes `DONE` away: the run goes on to more steps."""

@@ -48,6 +48,9 @@ class TrainState:
     average: whether a moving average of the trained weights is kept.
     strategy: under whose scope to create; slots stand beside their variables.
     model: built already by `task.build()`, or None to build it now.
+
+  Attributes:
+    of_model: names of the items that are the model's own.
   """
 
   def __init__(self, task: Task, optimizer: Optimizer, workers: int, reasons: int,
@@ -61,6 +64,7 @@ class TrainState:
       self.position = _counter((workers, 3), "position")
     self.trained: list[Trained] = []
     self._items: dict[str, Any] = dict(task.checkpoint_items(self.model))
+    self.of_model = tuple(self._items)
     for path, item in task.trainable(self.model).items():
       trained = [
           self._train(path, v, optimizer, average, strategy) for v in variables_of(item)]

@@ -67,15 +67,16 @@ class TrainStep:
   def push(self, batch, worker: tf.Tensor | int = 0) -> tf.Tensor:
     """One push with a batch (of each replica); float64 vector for `decode`."""
     outcome = self._strategy.run(self._compute, args=(batch,))
+    each = {n: list(components(self._strategy, v)) for n, v in outcome["report"].items()}
     # What was reduced over replicas is the same on each: the first one's is everyone's.
-    report = tf.nest.map_structure(
-        lambda v: next(components(self._strategy, v)), outcome["report"])
+    report = {n: values[0] for n, values in each.items()}
+    report |= {n: tf.add_n(each[n]) for n in ("images", "dropped")}
+    report["quarantined"] = tf.concat(each["quarantined"], axis=0)
     finite = report["finite"] > 0
-    images = self._count(outcome, report, worker)
+    self._count(outcome, report["images"], worker)
     messages = self._send(outcome)
     step = tf.cond(finite, lambda: self._apply(outcome, messages), self._skip)
-    report = {**report, "step": tf.cast(step, tf.float64), "worker": tf.cast(worker, tf.float64),
-              "images": tf.cast(images, tf.float64)}
+    report = {**report, "step": tf.cast(step, tf.float64), "worker": tf.cast(worker, tf.float64)}
     self._names = (*_FIXED, *sorted(n for n in report if n not in (*_FIXED, "quarantined")))
     return tf.concat(
         [tf.stack([report[n] for n in self._names]), report["quarantined"]], axis=0)
@@ -128,15 +129,11 @@ class TrainStep:
     tape.watch(values)
     return values
 
-  def _count(self, outcome, report, worker) -> tf.Tensor:
-    """Counts data whether or not the push is applied; positions are each worker's own.
-
-    Returns the pictures of all replicas.
-    """
-    replicas = self._strategy.num_replicas_in_sync
+  def _count(self, outcome, images, worker) -> None:
+    """Counts data whether or not the push is applied; positions are each worker's own."""
     dropped = tf.add_n(list(components(self._strategy, outcome["dropped"])))
     position = list(components(self._strategy, outcome["position"]))[-1]
-    images = tf.cast(report["images"], tf.int64) * replicas
+    images = tf.cast(images, tf.int64)
     for variable in components(self._strategy, self._state.images):
       tf.raw_ops.AssignAddVariableOp(resource=variable.handle, value=images)
     for variable in components(self._strategy, self._state.dropped):
@@ -146,7 +143,6 @@ class TrainStep:
         tf.raw_ops.ResourceScatterUpdate(
             resource=variable.handle, indices=tf.reshape(tf.cast(worker, tf.int32), [1]),
             updates=tf.reshape(position, [1, 3]))
-    return images
 
   def _send(self, outcome) -> list[Any]:
     """Gradients and moments on their way to the variables, packed by server."""

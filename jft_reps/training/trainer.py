@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,65 +10,22 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from jft_reps.errors import ClusterError, DataError, NumericError, StorageError, printable
+from jft_reps.errors import ClusterError, NumericError, StorageError
 from jft_reps.task import Task
 from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import engines, placement, run_directory
-from jft_reps.training.checkpoints import clean_up, committed, prefix
+from jft_reps.training import engines, failures, placement, run_directory
+from jft_reps.training.checkpoints import clean_up, committed, milestones, prefix
 from jft_reps.training.log import PushLog
-from jft_reps.training.optimizers import Momentum, RMSProp
+from jft_reps.training.options import Options
+from jft_reps.training.signals import StopSignals
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import TrainStep
 
-_SERVER_LOST = (tf.errors.UnavailableError, tf.errors.NotFoundError,
-                tf.errors.FailedPreconditionError, tf.errors.AbortedError, ConnectionError)
-
-
-_INPUT_FAILED = (tf.errors.DataLossError, tf.errors.OutOfRangeError,
-                 tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+_STALLED_SAVE = 20.0  # seconds for a last checkpoint while workers are silent
 
 # Freeing a variable on a server waits for every worker, and a frozen one never answers: what a
 # stalled run leaves is kept until the process ends.
 _ABANDONED: list[Any] = []
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """How long and how a task is trained. Numbers of the paper are section 4.1's.
-
-  Args:
-    steps: pushes in all; the paper stopped at 36M of a 90M schedule.
-    optimizer: `RMSProp` or `Momentum`.
-    schedule: learning rate of the global step.
-    weight_decay: on convolution and dense kernels.
-    ema_decay: of the moving average of the weights, 0 for none.
-    checkpoint_every: pushes between checkpoints.
-    keep: newest checkpoints that stay.
-    keep_steps: milestones that stay for ever (12M, 24M and 36M for the schedule study).
-    log_every: pushes between points of the curves.
-    seed: of initial weights, order and augmentation.
-    in_flight, inner_steps, startup_delay, liveness_timeout: see `engines.Coordinated`.
-    max_restarts: unattended restarts after a lost server without a new checkpoint in between.
-    max_skipped: pushes in a row that may be dropped as not finite before the run stops; it also
-      stops when more than 1 % of the last 1,000 were dropped.
-  """
-
-  steps: int
-  optimizer: Momentum | RMSProp
-  schedule: Callable[[tf.Tensor], tf.Tensor]
-  weight_decay: float = 1e-4
-  ema_decay: float = 0.0
-  checkpoint_every: int = 10_000
-  keep: int = 5
-  keep_steps: Sequence[int] = ()
-  log_every: int = 100
-  seed: int = 0
-  in_flight: int | None = None
-  inner_steps: int = 1
-  startup_delay: int = 0
-  liveness_timeout: float = 600.0
-  max_restarts: int = 5
-  max_skipped: int = 10
 
 
 class Trainer:
@@ -103,7 +58,7 @@ class Trainer:
     self._initialize = initialize
     self._notes, self._reasons = dict(notes or {}), tuple(reasons)
     self._config, self._progress = dict(config or {}), progress
-    self._signal: int | None = None
+    self._signals = StopSignals()
     self._failed_saves = 0
     self.restarts = 0
 
@@ -112,35 +67,36 @@ class Trainer:
 
     A lost parameter server is survived by starting again from the last checkpoint, here, at most
     `max_restarts` times without a new one in between. SIGTERM and SIGINT write one last
-    checkpoint and end the process with 143 and 130.
+    checkpoint and end the process with 143 and 130; before the first push they only end it.
     """
     self._run.open()
     try:
-      with self._signals():
+      with self._signals.caught():
         self._run.describe(self._config, self._card())
         return self._train_with_restarts()
     finally:
       self._run.close()
 
   def _train_with_restarts(self) -> int:
-    failures, newest = 0, self._run.newest()
+    lost, newest = 0, self._run.newest()
     while True:
       try:
         return self._session()
-      except _SERVER_LOST as e:
+      except failures.SERVER_LOST as e:
         if self._cluster is None:
           raise
         steps = committed(self._run.path)
-        failures = 1 if steps and steps[-1] != newest else failures + 1
+        lost = 1 if steps and steps[-1] != newest else lost + 1
         newest = steps[-1] if steps else None
-        if failures > self._options.max_restarts:
+        if lost > self._options.max_restarts:
           raise ClusterError("server-lost", "cluster", str(e)[:200], "parameter servers that stay",
-                             f"{failures - 1} restarts brought no new checkpoint.") from e
+                             f"{lost - 1} restarts brought no new checkpoint.") from e
         self.restarts += 1
         logging.warning("a parameter server was lost (%s); starting again from step %s",
-                        _first_line(e)[:120], newest or 0)
+                        failures.first_line(e)[:120], newest or 0)
         self._run.append(event="restart", step=newest or 0, reason=str(e)[:200])
-        time.sleep(min(2.0 ** failures, 30.0) / 4)
+        with self._signals.at_once():
+          time.sleep(min(2.0 ** lost, 30.0) / 4)
 
   def _session(self) -> int:
     """From building the variables to the last step, with one set of servers."""
@@ -150,50 +106,60 @@ class Trainer:
     try:
       step, mistaken = int(state.step.numpy()), 0
       log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
-                    int(state.images.numpy()), int(state.dropped.numpy().sum()))
-      while step < options.steps and self._signal is None:
+                    int(state.images.numpy()), int(state.dropped.numpy().sum()),
+                    getattr(self._task, "describe_dropped", None))
+      while step < options.steps and not self._stopping():
         target = self._boundary(step)
         try:
-          for push in engine.run(target - step):
+          for push in engine.run(target - step, self._stopping):
             log(push)
             self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
-            if self._signal is not None:
-              break
-        except _SERVER_LOST as e:
+        except failures.SERVER_LOST as e:
           mistaken += 1
-          if mistaken > self._options.max_restarts or not engine.survives(e):
+          if failures.file_missing(e) or mistaken > options.max_restarts or not engine.survives(e):
             raise
+        if not engine.idle:
+          raise self._stopped_in_a_stall(state)
         step = int(state.step.numpy())
-        if step >= target or self._signal is not None:
+        if step >= target or self._stopping():
           self._save(state)
       log.flush()
     except ClusterError as e:
       _ABANDONED.append((e, engine, state))
       raise
-    except _INPUT_FAILED as e:
-      explained = self._input_error(e)
+    except tf.errors.OpError as e:
+      explained = failures.of_input(e, self._task, self._run.path)
       if explained is None:
         raise
       raise explained from e
     finally:
       engine.stop()
-    if self._signal is not None:
-      raise SystemExit(128 + self._signal)
+    if self._stopping():
+      raise self._signals.exit
     self._run.finish(step)
     return step
 
-  def _input_error(self, error: BaseException) -> BaseException | None:
-    """The task's word for an error of its input; None for one of the computation or a server."""
-    explained = self._task.explain(error)
-    reader = isinstance(error, (tf.errors.DataLossError, tf.errors.OutOfRangeError))
-    if explained is None and reader:
-      return DataError("input", self._run.path, printable(_first_line(error)), "readable records")
-    return explained
+  def _stopping(self) -> bool:
+    return self._signals.number is not None
+
+  def _stopped_in_a_stall(self, state: TrainState) -> ClusterError:
+    """The end after a signal while pushes are stuck: a frozen server would hold up the save too."""
+    saved = committed(self._run.path)
+    save = threading.Thread(target=self._save, args=(state,), name="last-save", daemon=True)
+    save.start()
+    save.join(_STALLED_SAVE)
+    new = committed(self._run.path)
+    what = f"step {new[-1]} was saved" if new != saved else "no last checkpoint could be written"
+    error = ClusterError("stopped", "cluster", f"signal {self._signals.number} while pushes "
+                         f"were stuck", "workers that answer", f"At the end {what}.")
+    error.exit_code = self._signals.exit.code
+    return error
 
   def _build(self):
     if self._cluster is None:
       return self._build_here()
-    cluster_lib.preflight(self._cluster)
+    with self._signals.at_once():
+      cluster_lib.preflight(self._cluster)
     strategy = cluster_lib.connect(self._cluster)
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with placement.by_bytes(strategy, self._task.build, len(self._cluster.servers)):
@@ -251,16 +217,11 @@ class Trainer:
         raise NumericError(e.slug, e.where, e.found, e.expected, e.fix) from e
       self._failed_saves += 1
       logging.error("%s", e)
-      last = self._signal is not None or int(state.step.numpy()) >= self._options.steps
+      last = self._stopping() or int(state.step.numpy()) >= self._options.steps
       if last or self._failed_saves >= 3:
         raise
-    clean_up(self._run.path, self._options.keep, self._pinned())
-
-  def _pinned(self) -> list[int]:
-    steps = committed(self._run.path)
-    milestones = [min((s for s in steps if s >= m), default=None)
-                  for m in self._options.keep_steps]
-    return [m for m in milestones if m is not None]
+    clean_up(self._run.path, self._options.keep,
+             milestones(committed(self._run.path), self._options.keep_steps))
 
   def _boundary(self, step: int) -> int:
     """The next step at which to stop and save."""
@@ -276,26 +237,3 @@ class Trainer:
     where = "one process" if self._cluster is None else (
         f"{len(self._cluster.workers)} workers, {len(self._cluster.servers)} parameter servers")
     return {"cluster": where, **vars(self._options)}
-
-  @contextlib.contextmanager
-  def _signals(self):
-    """SIGTERM and SIGINT end the run after one last checkpoint; a second one at once."""
-    def stop(number, frame):
-      if self._signal is not None:
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-      self._signal = number
-
-    previous = {}
-    with contextlib.suppress(ValueError):  # not the main thread
-      for number in (signal.SIGTERM, signal.SIGINT):
-        previous[number] = signal.signal(number, stop)
-    try:
-      yield
-    finally:
-      for number, handler in previous.items():
-        signal.signal(number, handler)
-
-
-def _first_line(error: BaseException) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from jft_reps.ops import images
+from jft_reps.ops import images, picture_headers
 from tests.data import picture_files as files
 
 _SCALAR = tf.TensorSpec([], tf.string)
@@ -123,7 +123,7 @@ def test_sizes_beyond_the_limits_are_refused_by_the_header(data):
 
 
 def test_limits_are_inclusive():
-  limits = images.SizeLimits(max_pixels=100, min_side=5, max_aspect=4)
+  limits = picture_headers.SizeLimits(max_pixels=100, min_side=5, max_aspect=4)
   for size, want in (((10, 10), (0, 0, 0)), ((10, 11), (1, 0, 0)), ((5, 20), (0, 0, 0)),
                      ((4, 16), (0, 1, 0)), ((21, 5), (1, 0, 1)), ((65535, 65535), (1, 0, 0))):
     assert tuple(int(p) for p in limits.problems(tf.constant(size))) == want

@@ -162,6 +162,37 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
     run("vanished")
 
 
+def test_the_quarantine_list_names_the_file_of_a_dropped_record(records, tmp_path):
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+
+  directory = tmp_path / "some bad"
+  good = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
+  with records_lib.Writer(directory, "train", 2) as writer:
+    for i in range(60):
+      encoded = b"\xff\xd8\xffno" if i % 20 == 5 else good
+      writer.write(f"p{i}", schema.encode(f"p{i}", encoded, "jpeg", 40, 40, [i % 5]))
+  task = pretrain.create(directory, hierarchy=str(records[0] / "hierarchy.csv"), eval_splits=(),
+                         batch_size=8, **NETWORK)
+  rows = np.concatenate([b["quarantined"] for b in task.train_dataset(0, 1, 0, (0, 0, 0)).take(8)])
+  rows = rows[rows[:, 0] >= 0]
+  assert len(rows) >= 3
+  for text, (_, epoch, shard, record) in zip(task.describe_dropped(rows), rows.tolist()):
+    file = directory / f"train-{shard:05}-of-00002.tfrecord"
+    stored = list(tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
+    assert b"\xff\xd8\xffno" in stored[record]
+    assert text == f"decode_error, {file.name}, record {record}, epoch {epoch}"
+
+
+def test_a_large_set_is_not_read_whole_to_explain_an_error(records, monkeypatch):
+  task = make(records)
+  error = tf.errors.DataLossError(None, None, "corrupted record at 7")
+  monkeypatch.setattr(pretrain.manifest, "diagnose", lambda record_set: DataError("d", "", ""))
+  assert task.explain(error).slug == "d"
+  monkeypatch.setattr(pretrain, "_DIAGNOSED", 1)
+  assert task.explain(error) is None
+
+
 def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_path):
   """Shuffle window, crops, mirrors and convolutions included; 300 pictures, 20 batches of 16."""
   from jft_reps.training import checkpoints

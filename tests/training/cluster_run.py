@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 from jft_reps.errors import JftError
@@ -36,20 +37,23 @@ def main(what: str, path: str, steps: int, liveness: float = 120.0) -> None:
       if what == "chief":
         os.kill(os.getpid(), signal.SIGKILL)
       job, number = {"worker": ("worker", signal.SIGKILL), "ps": ("ps", signal.SIGKILL),
-                     "freeze": ("worker", signal.SIGSTOP)}[what]
+                     "freeze": ("worker", signal.SIGSTOP),
+                     "stop": ("worker", signal.SIGSTOP)}[what]
+      if what == "stop":  # once nothing but the frozen worker's pushes is left
+        threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
       os.kill(cluster.pid(job, 1), number)
 
     start = time.monotonic()
     run = trainer.Trainer(task, run_directory.RunDirectory(path), options,
                           cluster=cluster.cluster, notes=task.notes, progress=progress)
     try:
-      step, error = run.train(), None
+      step, error, code = run.train(), None, 0
     except JftError as e:
-      step, error = -1, str(e)
+      step, error, code = -1, str(e), e.exit_code
     finally:
-      if what == "freeze":
+      if what in ("freeze", "stop"):
         os.kill(cluster.pid("worker", 1), signal.SIGCONT)
-    print(json.dumps({"step": step, "restarts": run.restarts, "error": error,
+    print(json.dumps({"step": step, "restarts": run.restarts, "error": error, "code": code,
                       "seconds": time.monotonic() - start}), flush=True)
 
 

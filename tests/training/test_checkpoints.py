@@ -117,6 +117,13 @@ def test_clean_up_keeps_the_newest_and_the_pinned(tmp_path):
   assert not list(tmp_path.glob("ckpt-4.*"))
 
 
+@pytest.mark.parametrize("steps,wanted,expected", [
+    ([10, 20, 31], [20, 30], {20, 31}), ([10, 20], [21], set()), ([], [0], set()),
+    ([0, 10], [0, 5, 7], {0, 10})])
+def test_a_milestone_is_the_first_commit_at_or_after_it(steps, wanted, expected):
+  assert checkpoints.milestones(steps, wanted) == expected
+
+
 def test_a_full_disk_leaves_the_older_checkpoint_and_a_clear_error(tmp_path):
   import resource
 

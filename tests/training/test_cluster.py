@@ -158,23 +158,55 @@ def test_one_workers_nan_stays_out_of_everything_and_is_counted(tmp_path):
   assert values["step"] == 200
 
 
+class DroppingTask(TinyTask):
+  """Before every fourth row a record was left out, itself numbered like the row."""
+
+  def row(self, worker, seed, epoch, record):
+    left_out = tf.equal(record % 4, 3)
+    line = tf.stack([tf.constant(0, tf.int64), epoch, tf.constant(0, tf.int64), record])
+    return {**super().row(worker, seed, epoch, record),
+            "dropped": tf.cast(left_out, tf.int64)[tf.newaxis],
+            "quarantined": tf.where(left_out, line, tf.constant([-1] * 4, tf.int64))}
+
+  def describe_dropped(self, rows):
+    return [f"row {record}" for _, _, _, record in rows.tolist()]
+
+
 _MIRRORED = """
 import sys
 import numpy as np
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.training.test_cluster import TinyTask, options, run_directory, trainer
-task = TinyTask()
+from tests.training.test_cluster import (
+    DroppingTask, TinyTask, options, run_directory, trainer)
+steps = int(sys.argv[2])
+task = TinyTask() if steps == 1 else DroppingTask()
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-trainer.Trainer(task, run_directory.RunDirectory(sys.argv[1]), options(1, checkpoint_every=1),
-                strategy=strategy, notes=task.notes).train()
+trainer.Trainer(task, run_directory.RunDirectory(sys.argv[1]), options(steps, checkpoint_every=1),
+                strategy=strategy, notes=task.notes, reasons=["cut"]).train()
 """
 
 
-def test_two_mirrored_replicas_take_the_step_of_their_mean_gradient(tmp_path, root):
-  subprocess.run([sys.executable, "-c", _MIRRORED, str(tmp_path)], cwd=root, check=True,
+def mirrored(root, path, steps):
+  subprocess.run([sys.executable, "-c", _MIRRORED, str(path), str(steps)], cwd=root, check=True,
                  timeout=120, env={**os.environ, "PYTHONPATH": str(root)})
+
+
+def test_what_every_mirrored_replica_left_out_is_counted_and_listed(root, tmp_path):
+  mirrored(root, tmp_path, 3)
+  lines = [json.loads(x) for x in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+  assert [x["record"] for x in lines] == [3, 7, 11, 15, 19, 23]
+  assert [x["step"] for x in lines] == [1, 1, 2, 2, 3, 3]
+  assert {x["reason"] for x in lines} == {"cut"} and lines[1]["text"] == "row 7"
+  (point,) = run_directory.RunDirectory(tmp_path).metrics()
+  assert point["data/dropped"] == 6 and point["images_seen"] == 24
+  values = checkpoints.read(tmp_path / "ckpt-3", ["dropped", "images_seen"])
+  assert values["dropped"].tolist() == [6] and values["images_seen"] == 24
+
+
+def test_two_mirrored_replicas_take_the_step_of_their_mean_gradient(tmp_path, root):
+  mirrored(root, tmp_path, 1)
   names = ["head/kernel", "head/bias", "norm/moving_mean", "position"]
   old, new = (checkpoints.read(tmp_path / f"ckpt-{s}", names) for s in (0, 1))
   batches = list(TinyTask().train_dataset(0, 1, 0, (0, 0, 0)).take(2))

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from jft_reps.training import checkpoints
+from jft_reps.training import checkpoints, run_directory
+from jft_reps.training import cluster as cluster_lib
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +82,47 @@ def test_a_frozen_worker_is_an_error_that_names_it_not_a_hang(root, tmp_path):
   result = finish(start(root, "freeze", tmp_path, 400, 12))
   assert "no push for" in result["error"] and "worker 1" in result["error"]
   assert result["seconds"] < 90
+
+
+def test_a_signal_during_a_stall_saves_and_ends_soon(root, tmp_path):
+  result = finish(start(root, "stop", tmp_path, 100, 600))
+  assert result["code"] == 143 and "signal 15 while pushes were stuck" in result["error"]
+  assert checkpoints.committed(tmp_path)[-1] > 80 and "was saved" in result["error"]
+  assert result["seconds"] < 90 and finite(tmp_path)
+
+
+_TASK = """
+import os, sys
+from jft_reps.training import cluster as cluster_lib
+from tests.training.test_cluster import TinyTask, options, run_directory, trainer
+cluster = cluster_lib.from_tf_config(os.environ["TF_CONFIG"])
+run = run_directory.RunDirectory(sys.argv[1])
+if cluster.job != "chief":
+  os._exit(cluster_lib.serve(cluster, lambda: run.done() is not None))
+task = TinyTask(wait=50)
+trainer.Trainer(task, run, options(int(sys.argv[2])), cluster=cluster, notes=task.notes).train()
+"""
+
+
+@pytest.mark.parametrize("before", [0, 40])  # a finished run may be there already
+def test_workers_and_servers_of_a_finished_run_end_with_0(root, tmp_path, before):
+  cluster = cluster_lib.local(2, 1)
+  environment = {k: v for k, v in os.environ.items() if k != "JFT_REPS_PARENT"}
+
+  def task(job, index, steps):
+    return subprocess.Popen(
+        [sys.executable, "-c", _TASK, str(tmp_path), str(steps)], cwd=root,
+        env={**environment, "TF_CONFIG": cluster.tf_config(job, index), "PYTHONPATH": str(root)})
+
+  for steps in [n for n in (before, 200) if n]:
+    processes = [task(job, index, steps) for job, index, _ in cluster.tasks()]
+    try:
+      assert task("chief", 0, steps).wait(timeout=120) == 0
+      assert [p.wait(timeout=20) for p in processes] == [0, 0, 0]
+    finally:
+      for process in processes:
+        process.kill()
+  assert run_directory.RunDirectory(tmp_path).done() >= 200
 
 
 def test_local_processes_that_never_come_are_named(root, tmp_path):

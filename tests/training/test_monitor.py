@@ -34,6 +34,13 @@ def test_it_takes_the_first_the_milestones_and_the_last_and_says_what_it_skips(t
   assert list((tmp_path / "eval_tiny").iterdir())
 
 
+def test_a_milestone_that_was_overshot_is_evaluated_all_the_same(tmp_path):
+  """The trainer keeps the first checkpoint at or after it: the monitor takes that one."""
+  train(tmp_path, 60, checkpoint_every=10, keep=20)
+  results, _ = follow(tmp_path, milestones=[25, 41, 1000])
+  assert sorted(results) == [0, 30, 50, 60]
+
+
 def test_its_number_is_that_of_the_checkpoints_weights(tmp_path):
   train(tmp_path, 20)
   task = TinyTask()

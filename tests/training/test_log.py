@@ -1,0 +1,29 @@
+"""What pushes say of dropped records reaches the quarantine list, with the file's name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from jft_reps.training import log, run_directory
+from jft_reps.training.step import Push
+
+
+def push(step, rows):
+  return Push(step, True, 1, 0, 4, len(rows), {"loss/total": 1.0},
+              np.array(rows, np.int64).reshape(-1, 4))
+
+
+def test_the_quarantine_list_has_the_tasks_words_and_at_most_20_of_a_reason(tmp_path):
+  files = ["train-0.tfrecord", "train-1.tfrecord"]
+  pushes = log.PushLog(run_directory.RunDirectory(tmp_path), ["cut", "dark"], 100, 10,
+                       describe=lambda rows: [f"{files[s]}, record {r}" for _, _, s, r in rows])
+  for i in range(30):
+    pushes(push(i + 1, [[0, 2, 1, i]]))
+  pushes(push(31, [[1, 0, 0, 7]]))
+  lines = [json.loads(x) for x in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+  assert len(lines) == 21
+  assert lines[3] == {"reason": "cut", "shard": 1, "record": 3, "epoch": 2, "worker": 1, "step": 4,
+                      "text": "train-1.tfrecord, record 3"}
+  assert lines[-1]["reason"] == "dark" and lines[-1]["text"] == "train-0.tfrecord, record 7"
