@@ -33,11 +33,13 @@ setup(
         "setuptools<82",  # TensorBoard 2.20 imports pkg_resources
         "pillow",
         "opencv-python-headless",
+        "h5py",
+        "scipy",
         "matplotlib",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6"],
+        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "scikit-learn"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
     classifiers=[

@@ -39,7 +39,11 @@ def paper() -> ml_collections.ConfigDict:
           "depth": 101,
           "width": 1.0,
           "stem": "imagenet",
-          "stride_placement": "first_1x1",
+          # What weights that are loaded prescribe, else the defaults of ResNet (He et al.).
+          "stride_placement": ml_collections.config_dict.placeholder(str),
+          "padding": ml_collections.config_dict.placeholder(str),
+          "pre_activation": ml_collections.config_dict.placeholder(bool),
+          "batch_norm_epsilon": ml_collections.config_dict.placeholder(float),
           "classifier_shards": 50,
           "batch_norm_momentum": 0.997,
           "compute_dtype": "float32",
@@ -70,7 +74,7 @@ def paper() -> ml_collections.ConfigDict:
           "max_restarts": 5,
           "max_skipped": 10,
       },
-      "init": {"checkpoint": ""},
+      "init": {"checkpoint": "", "allow": ()},
       "toy_world": {},
   })
 

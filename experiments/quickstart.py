@@ -25,10 +25,12 @@ from jft_reps.errors import StorageError
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Where records, run and report go.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of pictures, labels, weights and order.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 4500, "Pushes of all workers together.", flag_values=FLAGS)
-flags.DEFINE_integer("pictures", 20_000, "Training pictures.", flag_values=FLAGS)
-flags.DEFINE_integer("workers", 2, "Workers.", flag_values=FLAGS)
-flags.DEFINE_integer("ps", 2, "Parameter servers.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 4500, "Pushes of all workers together.", lower_bound=1,
+                     flag_values=FLAGS)
+flags.DEFINE_integer("pictures", 20_000, "Training pictures.", lower_bound=1,
+                     flag_values=FLAGS)
+flags.DEFINE_integer("workers", 2, "Workers.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("ps", 2, "Parameter servers.", lower_bound=1, flag_values=FLAGS)
 
 _MAP, _LEAVES = "fasteval/mAP@100", "fasteval/leaves"
 
@@ -137,9 +139,7 @@ def report(config, task, results, seconds: float) -> float:
 
 def main(argv: Sequence[str]) -> int:
   start = time.monotonic()
-  command_line.parse(FLAGS, argv, __doc__)
-  if not FLAGS.workdir:
-    raise flags.IllegalFlagValueError("--workdir is missing")
+  command_line.parse(FLAGS, argv, __doc__, required=("workdir",))
   workdir = pathlib.Path(FLAGS.workdir)
   command_line.log_tensorflow_to(workdir / "logs" / "tensorflow.log")
   from jft_reps.training import progress

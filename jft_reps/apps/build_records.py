@@ -81,12 +81,7 @@ def _expanded(summary, hierarchy) -> str:
 
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
-  rest = command_line.parse(FLAGS, argv, __doc__)
-  if rest:
-    raise ConfigError("flags", rest[0], "an argument that is no flag", fix="See --help.")
-  for name in ("input", "output"):
-    if not FLAGS[name].value:
-      raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
+  command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
   hierarchy = _hierarchy()
   labels = _labels(hierarchy)
   from jft_reps.data import build

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags, logging
 
-from jft_reps.errors import ClusterError, JftError
+from jft_reps.errors import ClusterError, ConfigError, JftError, StorageError, printable
 
 PROGRAMS = ("train", "evaluate", "build_records", "hierarchy", "doctor")
 
@@ -51,28 +51,49 @@ def log_tensorflow_to(path: str | os.PathLike[str]) -> None:
   """Sends what TensorFlow's C++ code prints to a file; Python's stderr stays where it is.
 
   In-process servers print a page each as they start and end, which nobody can switch off.
+
+  Raises:
+    StorageError: the file cannot be written.
   """
-  os.makedirs(os.path.dirname(path), exist_ok=True)
+  try:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+  except OSError as e:
+    raise StorageError("workdir", path, e.strerror, "a folder to write to",
+                       "Choose another --workdir, or make it writable.") from e
   sys.stderr.flush()
   terminal = os.dup(2)
-  file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
   os.dup2(file, 2)
   os.close(file)
   sys.stderr = os.fdopen(terminal, "w", buffering=1)
   logging.get_absl_handler().python_handler.stream = sys.stderr
 
 
-def parse(values: flags.FlagValues, argv: Sequence[str], description: str) -> list[str]:
+def parse(values: flags.FlagValues, argv: Sequence[str], description: str,
+          required: Sequence[str] = ()) -> None:
   """Parses a program's own flags; prints its help and ends where asked.
 
-  Returns:
-    The arguments that are not flags, without the program's name.
+  Args:
+    values: takes what is parsed.
+    argv: program name first.
+    description: stands above the flags in the help.
+    required: names of flags that must have a value.
+
+  Raises:
+    ConfigError: an argument that is no flag, or a required flag without a value.
   """
   if {"--help", "-h", "--helpshort", "-help"} & set(argv[1:]):
     print(f"{description.strip()}\n")
     print(values.main_module_help() or values.get_help())
     raise SystemExit(0)
-  return values(list(argv))[1:]
+  values.unparse_flags()  # of an earlier call in this process
+  stray = values(list(argv))[1:]
+  if stray:
+    raise ConfigError("flags", printable(stray[0]), "an argument that is no flag",
+                      fix="Write --flag=value; see --help.")
+  for name in required:
+    if not values[name].value:
+      raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
 
 
 def main() -> None:

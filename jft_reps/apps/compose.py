@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import inspect
 import json
 import pathlib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
 
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, StorageError
 
 _OPTIMIZERS = {"rmsprop": "RMSProp", "momentum": "Momentum"}
 _SCHEDULES = {"exponential": "ExponentialDecay", "polynomial": "Polynomial",
@@ -22,19 +24,28 @@ def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleT
   """The configuration of `experiments/<file>.py[:row,option…]`, and its module.
 
   Raises:
-    ConfigError: no such file, or the file refuses the row.
+    ConfigError: no such file, it is no configuration, or it refuses the row.
   """
   path, _, row = str(argument).partition(":")
   file = pathlib.Path(path)
-  if file.suffix != ".py" or not file.is_file():
-    raise ConfigError("config", path, "no such file", "experiments/<name>.py[:row,option…]")
+  if not file.is_file():
+    raise ConfigError("config", path, "no such file", "experiments/<name>.py[:row,option…]",
+                      f"Relative paths start at {pathlib.Path.cwd()}.")
+  if file.suffix != ".py":
+    raise ConfigError("config", path, "no Python file", "experiments/<name>.py[:row,option…]")
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
   module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  try:
+    spec.loader.exec_module(module)
+  except SyntaxError as e:
+    raise ConfigError("config", f"{e.filename}:{e.lineno}", e.msg, "Python") from e
+  if not hasattr(module, "get_config"):
+    raise ConfigError("config", path, "no get_config", "a function get_config(row)",
+                      "Take a file of experiments/ as a pattern.")
   try:
     return module.get_config(row), module
   except ValueError as e:
-    raise ConfigError("config", argument, str(e), "a row of this file", "See its docstring.") from e
+    raise ConfigError("config", path, str(e), fix="Rows and options follow a colon.") from e
 
 
 def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) -> None:
@@ -94,18 +105,55 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
-def task(config: ml_collections.ConfigDict) -> Any:
-  """The task that `config.task.name` names: a module of `jft_reps.tasks` with `create`."""
+def task(config: ml_collections.ConfigDict, source: Any = None) -> Any:
+  """The task that `config.task.name` names: a module of `jft_reps.tasks` with `create`.
+
+  Args:
+    config: whose `task` holds the arguments of `create`.
+    source: `models.pretrained.source.Source` of the weights it starts from or goes on with; what
+      they prescribe fills what the configuration leaves open (None).
+
+  Raises:
+    ConfigError: the configuration says otherwise than the weights.
+  """
   arguments = config.task.to_dict()
   name = arguments.pop("name")
+  if source is not None:
+    arguments |= _prescribed(arguments, source)
+  path, create = f"jft_reps.tasks.{name}", None
   try:
-    module = importlib.import_module(f"jft_reps.tasks.{name}")
+    create = getattr(importlib.import_module(path), "create", None)
   except ModuleNotFoundError as e:
-    raise ConfigError("task", "config.task.name", repr(name), "a module of jft_reps.tasks") from e
+    if not path.startswith(e.name):
+      raise  # the task is there, and what it imports is not
+  if create is None:
+    raise ConfigError("task", "config.task.name", repr(name), "a task of jft_reps.tasks")
+  return _call(create, arguments, f"config.task ({name})")
+
+
+def _prescribed(arguments: Mapping[str, Any], source: Any) -> dict[str, Any]:
+  """The network and the preprocessing of the weights, where the configuration leaves them open."""
+  wanted = {**source.network, "preprocessing": source.preprocessing.to_json()}
+  for key, value in wanted.items():
+    configured = arguments.get(key)
+    if configured is None or configured == value:
+      continue
+    if key not in source.assumed:
+      raise ConfigError("init-differs", f"config.task.{key}", str(configured)[:100],
+                        f"{value}, as the {source.format} weights in {source.tensors.path} have",
+                        "None takes what the weights prescribe.")
+    wanted[key] = configured
+  return wanted
+
+
+def _call(create: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
+  """`create(**arguments)`; what it does not take is the configuration's fault, the rest its own."""
   try:
-    return module.create(**arguments)
+    inspect.signature(create).bind(**arguments)
   except TypeError as e:
-    raise ConfigError("task", f"config.task ({name})", str(e), "arguments the task takes") from e
+    taken = ", ".join(inspect.signature(create).parameters)
+    raise ConfigError("config-key", where, str(e), f"arguments among {taken}") from e
+  return create(**arguments)
 
 
 def options(config: ml_collections.ConfigDict) -> Any:
@@ -125,7 +173,8 @@ def options(config: ml_collections.ConfigDict) -> Any:
   schedule = _named(ml_collections.ConfigDict(schedule_config), _SCHEDULES, schedules, "schedule")
   if warm_up:
     schedule = schedules.WarmUp(schedule, warm_up)
-  return trainer.Options(optimizer=optimizer, schedule=schedule, **train)
+  return _call(
+      trainer.Options, {"optimizer": optimizer, "schedule": schedule, **train}, "config.train")
 
 
 def _named(config, known: Mapping[str, str], module, what: str) -> Any:
@@ -133,10 +182,7 @@ def _named(config, known: Mapping[str, str], module, what: str) -> Any:
   name = arguments.pop("name")
   if name not in known:
     raise ConfigError("config-value", f"config.{what}.name", repr(name), " or ".join(known))
-  try:
-    return getattr(module, known[name])(**arguments)
-  except TypeError as e:
-    raise ConfigError("config-key", f"config.{what}", str(e), f"arguments of {known[name]}") from e
+  return _call(getattr(module, known[name]), arguments, f"config.{what} ({name})")
 
 
 def generate(config: ml_collections.ConfigDict, progress=None) -> None:
@@ -150,8 +196,12 @@ def generate(config: ml_collections.ConfigDict, progress=None) -> None:
   wanted = config.toy_world.to_dict()
   directory = pathlib.Path(config.task.records)
   splits, processes = wanted.pop("splits"), wanted.pop("processes", os.cpu_count() or 1)
-  world = toy_world.ToyWorld(**wanted)
-  directory.mkdir(parents=True, exist_ok=True)
+  world = _call(toy_world.ToyWorld, wanted, "config.toy_world")
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+  except OSError as e:
+    raise StorageError("records", directory, e.strerror, "a folder to write to",
+                       "Choose another --config.task.records.") from e
   world.write_hierarchy(directory / "hierarchy.csv")
   for split, (count, shards) in splits.items():
     manifest = directory / f"manifest-{split}.json"

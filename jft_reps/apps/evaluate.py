@@ -10,15 +10,17 @@ outside its tolerance). With --follow it is the monitor: curves in TensorBoard, 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
+import time
 from collections.abc import Sequence
 
 from absl import flags
 
 from jft_reps.apps import command_line, compose
 from jft_reps.apps.train import resolve
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, StorageError, printable
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
@@ -50,13 +52,15 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
   """Numbers of one checkpoint by TensorBoard name; definitions go to stderr."""
   from jft_reps.training import initialise, monitor
 
-  task = compose.task(config)
-  model = task.build()
+  excluded = _excluded(exclude_file)
   path = initialise.find(checkpoint or config.workdir)
+  task = compose.task(config, initialise.open_source(path))
+  same_notes(path, task)
+  model = task.build()
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
   for evaluator in task.evaluators():
-    found = monitor.judge(evaluator, model, exclude_ids=_excluded(exclude_file))
+    found = monitor.judge(evaluator, model, exclude_ids=excluded)
     if getattr(evaluator, "last", None) is not None:
       print(f"{evaluator.name}: {evaluator.last.definition}", file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
@@ -67,14 +71,60 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
 def follow(config, average: bool = False, exclude_file: str | None = None,
            timeout: float | None = None) -> int:
   """The monitor of a run directory, until its last checkpoint is evaluated."""
-  from jft_reps.training import monitor, run_directory
+  from jft_reps.training import initialise, monitor, run_directory
 
-  task = compose.task(config)
+  excluded = _excluded(exclude_file)
   run = run_directory.RunDirectory(config.workdir)
+  _wait_for_the_first(run, timeout)
+  task = compose.task(config, initialise.open_source(run.path))
+  same_notes(initialise.find(run.path), task)  # a run never changes them
   monitor.Monitor(
-      task, run, config.train.get("keep_steps", ()), average, exclude_ids=_excluded(exclude_file),
+      task, run, config.train.get("keep_steps", ()), average, exclude_ids=excluded,
       details=class_results(task, run)).follow(timeout=timeout)
   return 0
+
+
+def _wait_for_the_first(run, timeout: float | None, poll: float = 1.0) -> None:
+  """Waits for a run's first checkpoint: before it, the trainer may still be writing records."""
+  from jft_reps.training import checkpoints
+
+  start, said = time.monotonic(), False
+  while not checkpoints.committed(run.path):
+    if timeout is not None and time.monotonic() - start > timeout:
+      raise StorageError("no-checkpoint", run.path, f"none in {timeout:.0f} s",
+                         "a first checkpoint", "Is the trainer running, with this --workdir?")
+    if not said:
+      said = True
+      print(f"waiting for the first checkpoint in {run.path}", file=sys.stderr, flush=True)
+    time.sleep(poll)
+
+
+def same_notes(path: str | os.PathLike[str], task) -> None:
+  """Compares what a checkpoint says of its pictures and labels with what the task says.
+
+  Raises:
+    StorageError: names both sides of the first value that differs.
+  """
+  from jft_reps.training import checkpoints
+
+  notes = getattr(task, "notes", {})
+  stored = checkpoints.read(path, sorted(notes.keys() & checkpoints.shapes(path).keys()))
+  for name, text in stored.items():
+    found, wanted = _by_key(text), _by_key(json.dumps(notes[name]))
+    different = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
+    if different:
+      first = different[0]
+      raise StorageError(
+          f"{name}-differ", path,
+          f"{name} {first}: {printable(found.get(first, 'nothing'))}, of {len(found)}",
+          f"{printable(wanted.get(first, 'nothing'))}, of {len(wanted)}",
+          f"{len(different)} differ; evaluate with the configuration of the training.")
+
+
+def _by_key(text: str | bytes) -> dict:
+  """A stored note by key, a list by number."""
+  note = json.loads(text)
+  return dict(enumerate(note)) if isinstance(note, list) else note
 
 
 def class_results(task, run):

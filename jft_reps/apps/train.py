@@ -27,7 +27,7 @@ flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
 flags.DEFINE_string("local_cluster", None, "workers=N,ps=N[,mode=inprocess|processes].",
                     flag_values=FLAGS)
 flags.DEFINE_integer("mirrored", 0, "Replicas of MirroredStrategy on this machine's devices.",
-                     flag_values=FLAGS)
+                     lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_boolean("allow_remote_cluster", False,
                      "Accept addresses beyond this machine in TF_CONFIG.", flag_values=FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and end.",
@@ -51,12 +51,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def resolve(argv: Sequence[str], values: flags.FlagValues, description: str):
   """The configuration and its module that the flags name, overridden and locked."""
   argv, overrides = split_overrides(argv)
-  rest = command_line.parse(values, argv, description)
-  if rest:
-    raise ConfigError("flags", rest[0], "an argument that is no flag")
-  for name in ("config", "workdir"):
-    if not values[name].value:
-      raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
+  command_line.parse(values, argv, description, required=("config", "workdir"))
   config, module = compose.read_config(values.config)
   with config.unlocked():
     config.workdir = values.workdir
@@ -71,18 +66,19 @@ def resolve(argv: Sequence[str], values: flags.FlagValues, description: str):
 def main(argv: Sequence[str]) -> int:
   tf_config = os.environ.get("TF_CONFIG", "")
   config, _ = resolve(argv, FLAGS, __doc__)
+  _one_topology(tf_config)
   if FLAGS.dry_run:
     print(json.dumps(config.to_dict(), indent=1, default=str))
     return 0
   from jft_reps.training import cluster as cluster_lib
+  from jft_reps.training import run_directory
 
-  if tf_config and FLAGS.local_cluster:
-    raise ConfigError("flags", "--local_cluster", "given together with TF_CONFIG", "one of them")
   if tf_config:
     cluster = cluster_lib.from_tf_config(tf_config, FLAGS.allow_remote_cluster)
     if cluster.job in ("worker", "ps"):
       sys.stderr.flush()
-      os._exit(cluster_lib.serve(cluster))  # TensorFlow's server threads never end by themselves
+      done = lambda: run_directory.RunDirectory(config.workdir).done() is not None
+      os._exit(cluster_lib.serve(cluster, done))  # TensorFlow's server threads never end
     if cluster.job == "evaluator":
       from jft_reps.apps import evaluate
       return evaluate.follow(config)
@@ -93,6 +89,15 @@ def main(argv: Sequence[str]) -> int:
     if FLAGS.local_cluster:
       cluster = local_cluster(stack, FLAGS.local_cluster, config.workdir)
     return train(config, cluster, FLAGS.mirrored)
+
+
+def _one_topology(tf_config: str) -> None:
+  """Refuses two answers to where the run takes place."""
+  given = [name for name, value in (
+      ("TF_CONFIG", tf_config), ("--local_cluster", FLAGS.local_cluster),
+      ("--mirrored", FLAGS.mirrored)) if value]
+  if len(given) > 1:
+    raise ConfigError("flags", given[1], f"given together with {given[0]}", "one of them")
 
 
 def local_cluster(stack: contextlib.ExitStack, text: str, workdir: str):
@@ -119,12 +124,15 @@ def train(config, cluster=None, mirrored: int = 0) -> int:
   if mirrored:
     strategy = tf.distribute.MirroredStrategy(_devices(tf, mirrored))
   compose.generate(config, progress.counter("generated pictures"))
-  task = compose.task(config)
   run = run_directory.RunDirectory(config.workdir)
+  fresh = run.newest() is None
+  path = config.init.checkpoint if fresh else run.path
+  source = initialise.open_source(path) if path else None
+  task = compose.task(config, source)
   initialize = None
-  if config.init.checkpoint:
-    initialize = lambda state: initialise.from_checkpoint(
-        state, config.init.checkpoint, report=run.path / "init_report.json")
+  if fresh and source is not None:
+    initialize = lambda state: initialise.from_source(
+        state, source, config.init.get("allow", ()), run.path / "init_report.json").text()
   bar = progress.Progress(options.steps, "steps")
   last = trainer.Trainer(
       task, run, options, strategy, cluster, initialize, getattr(task, "notes", {}),

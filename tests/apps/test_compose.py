@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from jft_reps.apps import compose, train
@@ -54,10 +56,20 @@ def test_a_wrong_override_is_named(key, value, message):
 
 @pytest.mark.parametrize("argument,message", [
     ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random or imagenet"),
-    (f"{FIG3}:random,tiny", "random,tiny")])
+    (f"{FIG3}:random,tiny", "random,tiny"), ("experiments", "no such file"),
+    ("README.md:random", "no Python file")])
 def test_a_wrong_configuration_is_named(argument, message):
   with pytest.raises(ConfigError, match=message):
     compose.read_config(argument)
+
+
+def test_a_configuration_that_is_not_python_is_named_with_its_line(tmp_path):
+  (tmp_path / "mine.py").write_text("a = 1\nb = (\n")
+  with pytest.raises(ConfigError, match=r"mine.py:2: '\(' was never closed"):
+    compose.read_config(tmp_path / "mine.py")
+  (tmp_path / "mine.py").write_text("a = 1\n")
+  with pytest.raises(ConfigError, match="mine.py: no get_config"):
+    compose.read_config(tmp_path / "mine.py")
 
 
 @pytest.mark.parametrize("key,value,message", [
@@ -79,6 +91,43 @@ def test_an_unknown_task_or_argument_is_named():
   with c.unlocked():
     c.task.depht = 50
   with pytest.raises(ConfigError, match="depht"):
+    compose.task(c)
+
+
+def test_an_unknown_trainer_optimizer_or_schedule_argument_is_named():
+  for section, key in (("train", "stepz"), ("optimizer", "nesterov"), ("schedule", "rates")):
+    c = config()
+    with c.unlocked():
+      c[section][key] = 1
+    with pytest.raises(ConfigError, match=f"config.{section}.*{key}"):
+      compose.options(c)
+
+
+def test_a_fault_inside_a_task_or_an_optimizer_is_not_the_configurations(monkeypatch):
+  def broken(**arguments):
+    return len(arguments["depth"])
+
+  monkeypatch.setattr("jft_reps.tasks.pretrain.create", broken)
+  with pytest.raises(TypeError, match=r"object of type 'int' has no len\(\)"):
+    compose.task(config())
+  monkeypatch.setattr("jft_reps.training.optimizers.RMSProp",
+                      lambda rho, momentum, epsilon: rho + "")
+  with pytest.raises(TypeError, match="unsupported operand"):
+    compose.options(config())
+
+
+def test_a_package_that_a_task_lacks_is_not_an_unknown_task(monkeypatch):
+  monkeypatch.delitem(sys.modules, "jft_reps.tasks.pretrain", raising=False)
+  monkeypatch.setitem(sys.modules, "jft_reps.tasks.labelled_pictures", None)
+  monkeypatch.delattr("jft_reps.tasks.labelled_pictures", raising=False)
+  with pytest.raises(ModuleNotFoundError, match="labelled_pictures"):
+    compose.task(config())
+
+
+def test_a_module_that_is_no_task_is_named():
+  c = config()
+  c.task.name = "fasteval_set"
+  with pytest.raises(ConfigError, match="'fasteval_set'"):
     compose.task(c)
 
 

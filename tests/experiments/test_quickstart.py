@@ -1,4 +1,4 @@
-"""The quickstart end to end in small, as its user runs it."""
+"""The quickstart as its user runs it: end to end in small, and with wrong arguments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ import subprocess
 import sys
 
 import pytest
+
+from experiments import quickstart
+from jft_reps.apps import command_line
+
+
+@pytest.mark.parametrize("arguments,message", [
+    ([], "--workdir: missing"), (["--workdir=x", "y"], "y: an argument that is no flag"),
+    (["--workdir=x", "--steps=0"], "steps"), (["--workdir=x", "--setps=9"], "setps")])
+def test_wrong_arguments_are_one_line_and_exit_code_1(arguments, message, capsys):
+  assert command_line.run(quickstart.main, ["quickstart", *arguments]) == 1
+  said = capsys.readouterr().err
+  assert said.startswith("jft_reps: error[flags]: ") and message in said
+  assert said.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -1,0 +1,123 @@
+"""Evaluation of a run: its numbers, the verdict on them, and checkpoints of another task."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jft_reps.apps import command_line, compose, evaluate, train
+from jft_reps.errors import ConfigError, StorageError
+from jft_reps.training import checkpoints
+from tests.apps.tiny_run import arguments
+
+EXPECTED = [("random", "map", 0.5, 0.1, "table 1", "paper"),
+            ("other", "map", 9.0, 0.1, "table 1", "paper")]
+
+
+@pytest.mark.parametrize("values,code,said", [
+    ({"map": 0.59}, 0, "map: 0.5900, expected 0.5 ± 0.1 (table 1, paper): ok"),
+    ({"map": 0.41}, 0, "ok"), ({"map": 0.61}, 1, "OUTSIDE"), ({"map": 0.39}, 1, "OUTSIDE"),
+    ({"map": float("nan")}, 1, "OUTSIDE"), ({"loss": 0.5}, 1, "map: n/a")])
+def test_a_number_outside_its_tolerance_fails(values, code, said, capsys):
+  assert evaluate.verdict(values, "random", EXPECTED) == code
+  assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("expected", [
+    [], [("random", "map", None, 0.1, "figure 3", "not recovered")]])
+def test_without_an_expected_number_nothing_is_judged(expected, capsys):
+  assert evaluate.verdict({"map": 0.0}, "random", expected) == 0
+  assert capsys.readouterr().out == ""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, root):
+  """A directory after two pushes."""
+  workdir = tmp_path_factory.mktemp("run")
+  with pytest.MonkeyPatch.context() as patch:
+    patch.chdir(root)
+    patch.delenv("TF_CONFIG", raising=False)
+    patch.setattr(command_line, "log_tensorflow_to", lambda path: None)
+    assert train.main(arguments(workdir)) == 0
+  return workdir
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch, root):
+  monkeypatch.chdir(root)
+
+
+def resolved(workdir, *more):
+  return train.resolve(arguments(workdir, *more), evaluate.FLAGS, "")[0]
+
+
+def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
+  first = compose.task(resolved(run)).evaluators()[0].dataset()
+  ids = [i.decode() for batch in first for i in batch["id"].numpy()]
+  assert len(ids) == 24
+  excluded = tmp_path / "ids.txt"
+  excluded.write_text("\n".join(ids[:20]) + "\n")
+  assert evaluate.main(arguments(run, f"--exclude_ids={excluded}")) == 0
+  values = json.loads(capsys.readouterr().out)
+  clean = {k.removesuffix(" (clean)"): v for k, v in values.items() if k.endswith("(clean)")}
+  all_of_them = {k: v for k, v in values.items() if not k.endswith("(clean)")}
+  assert clean.keys() == all_of_them.keys()
+  assert clean["fasteval/mAP@100"] != pytest.approx(all_of_them["fasteval/mAP@100"])
+  excluded.write_text("no-picture-has-this-id\n")
+  values = evaluate.evaluate(resolved(run), exclude_file=excluded)
+  for name, value in all_of_them.items():
+    assert values[name] == pytest.approx(value, nan_ok=True)
+    assert values[f"{name} (clean)"] == pytest.approx(value, nan_ok=True)
+
+
+def test_a_missing_file_of_ids_is_named(run):
+  with pytest.raises(ConfigError, match="no/ids.txt.*a text file of ids"):
+    evaluate.evaluate(resolved(run), exclude_file="no/ids.txt")
+
+
+@pytest.mark.parametrize("change,message", [
+    ("--config.task.crop=12", r"preprocessing-differ.*ckpt-2: preprocessing crop: 16, of \d+; "
+     r"expected 12, of \d+\. 1 differ"),
+    ("--config.task.stride_placement=first_3x3",
+     r"config\.task\.stride_placement: first_3x3; expected first_1x1, as the jft_reps weights")])
+def test_a_checkpoint_of_another_preprocessing_or_network_is_refused(run, change, message):
+  with pytest.raises((ConfigError, StorageError), match=message):
+    evaluate.evaluate(resolved(run, change))
+
+
+def renamed(task):
+  """The task with another class in the second place."""
+  labels = list(task.labels)
+  labels[1] = "axolotl"
+  task.labels = tuple(labels)
+  return task
+
+
+def test_a_checkpoint_of_other_labels_is_refused(run, monkeypatch):
+  second = compose.task(resolved(run)).labels[1]
+  make = compose.task
+  monkeypatch.setattr(compose, "task", lambda *arguments: renamed(make(*arguments)))
+  message = f"labels-differ.*labels 1: {second}, of .*; expected axolotl, of "
+  with pytest.raises(StorageError, match=message):
+    evaluate.evaluate(resolved(run))
+  with pytest.raises(StorageError, match=message):
+    evaluate.follow(resolved(run), timeout=10)
+  assert not (run / "best").exists()
+
+
+def test_following_waits_for_a_first_checkpoint_before_it_reads_records(tmp_path, capsys):
+  with pytest.raises(StorageError, match="no-checkpoint.*a first checkpoint. Is the trainer"):
+    evaluate.follow(resolved(tmp_path), timeout=0.1)
+  assert capsys.readouterr().err == f"waiting for the first checkpoint in {tmp_path}\n"
+  with pytest.raises(StorageError, match="no checkpoint of ours"):
+    evaluate.evaluate(resolved(tmp_path))
+
+
+def test_following_evaluates_the_last_checkpoint_and_ends(run):
+  assert evaluate.follow(resolved(run), timeout=10) == 0
+  lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+  assert [m["step"] for m in lines if m["event"] == "eval"] == [0, 2]
+  assert json.loads((run / "best" / "info.json").read_text())["step"] in (0, 2)
+  assert checkpoints.committed(run) == [0, 2]
+  assert (run / "eval_fasteval" / "per_class_2.csv").exists()
