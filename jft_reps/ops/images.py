@@ -3,7 +3,7 @@
 Sun et al. 2017, section 4.2: resize to 340x340 (both sides, so the aspect changes),
 random 299x299 crop, mirror at random, [-1, 1]. Resizing is bilinear with pixel centres
 at +0.5 and without antialiasing. Pictures stay uint8 until the first op of the model,
-which is `scale`: touching a float batch costs more than decoding a JPEG.
+which is their `Preprocessing`: touching a float batch costs more than decoding a JPEG.
 
 EXIF orientation is not looked at and colour profiles are not applied; grey pictures get
 three equal channels, CMYK is converted, 16-bit PNG is cut to 8 bit, alpha is dropped.
@@ -220,11 +220,3 @@ class CenterCrop:
   def __call__(self, encoded: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string; `seed` changes nothing."""
     return self.decode(encoded, self.draw(tf.zeros([1, 2], tf.int64))[0])
-
-
-def scale(images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-  """Pixels 0 to 255 to `dtype` in [-1, 1] (section 4 of the paper): the first op of a model.
-
-  Subtracting first is exact for bytes in bfloat16, whose eight bits cannot hold most x / 127.5.
-  """
-  return (tf.cast(images, dtype) - 127.5) / 127.5

@@ -84,24 +84,24 @@ def test_a_cluster_of_local_processes_trains_to_the_end(root, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_chief_goes_on_beside_its_workers_and_the_monitor(root, tmp_path):
-  run, ports, steps = tmp_path / "run", free_ports(3), 600
-  words = arguments(run, steps=steps, checkpoint_every=100)
+  run, ports, steps = tmp_path / "run", free_ports(3), 300
+  words = arguments(run, steps=steps, checkpoint_every=50)
   with Programs(root, tmp_path) as programs:
     for job in ("worker", "ps"):
       programs.start(job, "train", words, tf_config(ports, job))
     monitor = programs.start("monitor", "evaluate", [*words, "--follow", "--timeout=60"])
     chief = programs.start("chief", "train", words, tf_config(ports, "chief"))
-    wait_for((run / "ckpt-200.ok").exists, 60, chief)
+    wait_for((run / "ckpt-100.ok").exists, 90, chief)
     chief.kill()
     chief.wait(timeout=10)
     assert not (run / "DONE").exists()
     again = programs.start("again", "train", words, tf_config(ports, "chief"))
-    assert again.wait(timeout=90) == 0, programs.said("again")
+    assert again.wait(timeout=120) == 0, programs.said("again")
     assert monitor.wait(timeout=60) == 0, programs.said("monitor")
   assert json.loads((run / "DONE").read_text())["step"] == steps
   assert (run / f"ckpt-{steps}.ok").exists() and f"step {steps}, {run}" in programs.said("again")
   resumed = int(programs.said("again").partition("at step ")[2].split()[0])
-  assert 200 <= resumed < steps
+  assert 100 <= resumed < steps
   evaluated = [line["step"] for line in events(run, "eval")]
   assert evaluated[0] == 0 and evaluated[-1] == steps and len(set(evaluated)) == len(evaluated)
   assert all("Traceback" not in programs.said(name) for name in ("again", "monitor"))

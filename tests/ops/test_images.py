@@ -149,9 +149,3 @@ def test_centre_crop_is_the_centre():
   data = files.encoded(3, 60, 80)
   centre = images.CenterCrop(340, 299)(tf.constant(data))
   assert _difference(centre, plain(data, [20, 20], False)) <= 1
-
-
-def test_scale_maps_bytes_to_minus_one_and_one():
-  values = images.scale(tf.constant([0, 51, 255], tf.uint8))
-  np.testing.assert_allclose(values, [-1, -0.6, 1], atol=1e-6)
-  assert images.scale(tf.constant([255], tf.uint8), tf.bfloat16).dtype == tf.bfloat16
