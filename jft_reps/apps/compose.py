@@ -161,9 +161,6 @@ def options(config: ml_collections.ConfigDict) -> Any:
   from jft_reps.training import optimizers, schedules, trainer
 
   train = config.train.to_dict()
-  for name in ("steps", "checkpoint_every", "log_every", "keep"):
-    if name in train and train[name] < 1:
-      raise ConfigError("config-value", f"config.train.{name}", str(train[name]), "at least 1")
   optimizer = _named(config.optimizer, _OPTIMIZERS, optimizers, "optimizer")
   schedule_config = config.schedule.to_dict()
   warm_up = schedule_config.pop("warm_up", 0)

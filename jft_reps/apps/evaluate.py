@@ -10,7 +10,6 @@ outside its tolerance). With --follow it is the monitor: curves in TensorBoard, 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import sys
 import time
@@ -20,7 +19,7 @@ from absl import flags
 
 from jft_reps.apps import command_line, compose
 from jft_reps.apps.train import resolve
-from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.errors import ConfigError, StorageError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
@@ -50,12 +49,12 @@ def main(argv: Sequence[str]) -> int:
 def evaluate(config, checkpoint: str | None = None, average: bool = False,
              exclude_file: str | None = None) -> dict[str, float]:
   """Numbers of one checkpoint by TensorBoard name; definitions go to stderr."""
-  from jft_reps.training import initialise, monitor
+  from jft_reps.training import initialise, monitor, notes
 
   excluded = _excluded(exclude_file)
-  path = initialise.find(checkpoint or config.workdir)
-  task = compose.task(config, initialise.open_source(path))
-  same_notes(path, task)
+  source = initialise.open_source(checkpoint or config.workdir)
+  task, path = compose.task(config, source), source.tensors.path
+  notes.check(path, getattr(task, "notes", {}))
   model = task.build()
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
@@ -71,13 +70,14 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
 def follow(config, average: bool = False, exclude_file: str | None = None,
            timeout: float | None = None) -> int:
   """The monitor of a run directory, until its last checkpoint is evaluated."""
-  from jft_reps.training import initialise, monitor, run_directory
+  from jft_reps.training import initialise, monitor, notes, run_directory
 
   excluded = _excluded(exclude_file)
   run = run_directory.RunDirectory(config.workdir)
   _wait_for_the_first(run, timeout)
-  task = compose.task(config, initialise.open_source(run.path))
-  same_notes(initialise.find(run.path), task)  # a run never changes them
+  source = initialise.open_source(run.path)
+  task = compose.task(config, source)
+  notes.check(source.tensors.path, getattr(task, "notes", {}))  # a run never changes them
   monitor.Monitor(
       task, run, config.train.get("keep_steps", ()), average, exclude_ids=excluded,
       details=class_results(task, run)).follow(timeout=timeout)
@@ -97,34 +97,6 @@ def _wait_for_the_first(run, timeout: float | None, poll: float = 1.0) -> None:
       said = True
       print(f"waiting for the first checkpoint in {run.path}", file=sys.stderr, flush=True)
     time.sleep(poll)
-
-
-def same_notes(path: str | os.PathLike[str], task) -> None:
-  """Compares what a checkpoint says of its pictures and labels with what the task says.
-
-  Raises:
-    StorageError: names both sides of the first value that differs.
-  """
-  from jft_reps.training import checkpoints
-
-  notes = getattr(task, "notes", {})
-  stored = checkpoints.read(path, sorted(notes.keys() & checkpoints.shapes(path).keys()))
-  for name, text in stored.items():
-    found, wanted = _by_key(text), _by_key(json.dumps(notes[name]))
-    different = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
-    if different:
-      first = different[0]
-      raise StorageError(
-          f"{name}-differ", path,
-          f"{name} {first}: {printable(found.get(first, 'nothing'))}, of {len(found)}",
-          f"{printable(wanted.get(first, 'nothing'))}, of {len(wanted)}",
-          f"{len(different)} differ; evaluate with the configuration of the training.")
-
-
-def _by_key(text: str | bytes) -> dict:
-  """A stored note by key, a list by number."""
-  note = json.loads(text)
-  return dict(enumerate(note)) if isinstance(note, list) else note
 
 
 def class_results(task, run):

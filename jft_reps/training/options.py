@@ -57,9 +57,9 @@ class Options:
 
   def __post_init__(self):
     for name in ("steps", "checkpoint_every", "keep", "log_every", "inner_steps"):
-      self._check(name, numbers.Integral, "a whole number from 1", 1)
+      self._check(name, numbers.Integral, "a whole number, at least 1", 1)
     if self.in_flight is not None:
-      self._check("in_flight", numbers.Integral, "a whole number from 1", 1)
+      self._check("in_flight", numbers.Integral, "a whole number, at least 1", 1)
     for name in ("startup_delay", "max_restarts", "max_skipped"):
       self._check(name, numbers.Integral, "a whole number from 0", 0)
     self._check("seed", numbers.Integral, "a whole number")
@@ -67,7 +67,7 @@ class Options:
     self._check("ema_decay", numbers.Real, "a number from 0 to 1", 0, 1)
     self._check("liveness_timeout", numbers.Real, "seconds, at least 1", 1)
     if not all(isinstance(m, numbers.Integral) and m >= 0 for m in self.keep_steps):
-      raise ConfigError("config-value", "train.keep_steps", repr(tuple(self.keep_steps)),
+      raise ConfigError("config-value", "config.train.keep_steps", repr(tuple(self.keep_steps)),
                         "whole numbers from 0")
 
   def _check(self, name: str, kind: type, expected: str, least: float = -math.inf,
@@ -75,4 +75,4 @@ class Options:
     value = getattr(self, name)
     fine = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
     if not (fine and least <= value <= most):
-      raise ConfigError("config-value", f"train.{name}", repr(value), expected)
+      raise ConfigError("config-value", f"config.train.{name}", repr(value), expected)

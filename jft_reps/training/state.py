@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from jft_reps.errors import StorageError
 from jft_reps.models.variables import Slices
 from jft_reps.task import Task
 from jft_reps.training import checkpoints, optimizers
+from jft_reps.training import notes as notes_lib
 
 Optimizer = optimizers.Momentum | optimizers.RMSProp
 
@@ -107,10 +107,7 @@ class TrainState:
       StorageError: lists what does not match, labels of other classes included.
     """
     found = checkpoints.shapes(path)
-    for name, value in notes.items():
-      if name in found:
-        _same_note(path, name, json.loads(checkpoints.read(path, [name])[name]),
-                   json.loads(json.dumps(value)))
+    notes_lib.check(path, notes)
     items = self.items()
     same_workers = found.get("position") == tuple(self.position.shape)
     if not same_workers:
@@ -121,19 +118,6 @@ class TrainState:
       # Other workers share the epoch out anew: go on with the epoch after the furthest one begun.
       epoch = int(checkpoints.read(path, ["position"])["position"][:, 0].max()) + 1
       self.position.assign(tf.constant([[epoch, 0, 0]] * self.position.shape[0], tf.int64))
-
-
-def _same_note(path, name: str, stored: Any, wanted: Any) -> None:
-  if stored == wanted:
-    return
-  found, expected = str(stored)[:100], str(wanted)[:100]
-  if isinstance(stored, list):
-    found, expected = f"{len(stored)} {name}", f"{len(wanted)} {name}"
-    first = next((i for i, (a, b) in enumerate(zip(stored, wanted)) if a != b), None)
-    if first is not None:
-      found += f", {stored[first]!r} as number {first}"
-      expected += f", {wanted[first]!r}"
-  raise StorageError(f"{name}-differ", path, found, expected, "Nothing was restored.")
 
 
 def _counter(shape: tuple[int, ...], name: str) -> tf.Variable:

@@ -156,7 +156,7 @@ def test_another_vocabulary_is_refused_before_anything_is_restored(tmp_path):
   train(tmp_path, 20)
   task = TinyTask()
   task.notes = {"labels": ["other", *TinyTask.notes["labels"][1:]]}
-  with pytest.raises(StorageError, match="'class 0' as number 0"):
+  with pytest.raises(StorageError, match="labels 0: class 0, of 7; expected other, of 7"):
     train(tmp_path, 40, task)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 
 import h5py
@@ -37,6 +38,11 @@ class Tensors:
   kind: str
   shapes: Mapping[str, tuple[int, ...]]
   reader: Callable[[str], np.ndarray]
+
+  def first(self, pattern: re.Pattern[str], kind: str) -> re.Match[str] | None:
+    """The match of the shortest name that starts like `pattern`, in a file of this kind."""
+    names = sorted(self.shapes, key=len) if self.kind == kind else ()
+    return next(filter(None, map(pattern.match, names)), None)
 
   def read(self, name: str) -> np.ndarray:
     """One tensor.

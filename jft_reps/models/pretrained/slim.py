@@ -23,11 +23,10 @@ FORMAT = "TF-slim resnet_v1"
 _ROOT = re.compile(r"(?:^|.*/)resnet_v1_(50|101|152)/")
 
 
-
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of a slim checkpoint, or None if this is none."""
-  root = next(filter(None, map(_ROOT.match, sorted(tensors.shapes, key=len))), None)
-  if tensors.kind != "checkpoint" or root is None:
+  root = tensors.first(_ROOT, "checkpoint")
+  if root is None:
     return None
   depth, origins = int(root[1]), {}
   for part in conv_norms(depth):

@@ -27,11 +27,10 @@ FORMAT = "Tencent ML-Images ResNet"
 _ROOT = re.compile(r"(.*?)stages_\d_block_\d+/")
 
 
-
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of an ML-Images checkpoint, or None if this is none."""
-  root = next(filter(None, map(_ROOT.match, tensors.shapes)), None)
-  if tensors.kind != "checkpoint" or root is None:
+  root = tensors.first(_ROOT, "checkpoint")
+  if root is None:
     return None
   units = most(r"stages_(\d)_block_(\d+)/conv1_b2/", list(tensors.shapes), 2)
   depth = depth_of(tensors.path, {stage: last + 1 for stage, last in units.items()})

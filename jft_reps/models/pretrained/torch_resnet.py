@@ -31,8 +31,8 @@ _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
 
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of a torchvision or timm state dict, or None if this is none."""
-  root = next(filter(None, map(_ROOT.match, tensors.shapes)), None)
-  if tensors.kind != "safetensors" or root is None:
+  root = tensors.first(_ROOT, "safetensors")
+  if root is None:
     return None
   units = most(r"layer(\d)\.(\d+)\.conv3\.weight$", list(tensors.shapes), 1)
   depth = depth_of(tensors.path, {stage: last + 1 for stage, last in units.items()})
