@@ -49,12 +49,11 @@ def main(argv: Sequence[str]) -> int:
 def evaluate(config, checkpoint: str | None = None, average: bool = False,
              exclude_file: str | None = None) -> dict[str, float]:
   """Numbers of one checkpoint by TensorBoard name; definitions go to stderr."""
-  from jft_reps.training import initialise, monitor, notes
+  from jft_reps.training import initialise, monitor
 
   excluded = _excluded(exclude_file)
   source = initialise.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
-  notes.check(path, getattr(task, "notes", {}))
   model = task.build()
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
@@ -68,29 +67,31 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
 
 
 def follow(config, average: bool = False, exclude_file: str | None = None,
-           timeout: float | None = None) -> int:
-  """The monitor of a run directory, until its last checkpoint is evaluated."""
-  from jft_reps.training import initialise, monitor, notes, run_directory
+           timeout: float = 3600.0) -> int:
+  """The monitor of a run directory, until its last checkpoint is evaluated.
+
+  Raises:
+    StorageError: no new checkpoint for `timeout` seconds, or one of another configuration.
+  """
+  from jft_reps.training import initialise, monitor, run_directory
 
   excluded = _excluded(exclude_file)
   run = run_directory.RunDirectory(config.workdir)
   _wait_for_the_first(run, timeout)
-  source = initialise.open_source(run.path)
-  task = compose.task(config, source)
-  notes.check(source.tensors.path, getattr(task, "notes", {}))  # a run never changes them
+  task = compose.task(config, initialise.open_source(run.path))
   monitor.Monitor(
       task, run, config.train.get("keep_steps", ()), average, exclude_ids=excluded,
       details=class_results(task, run)).follow(timeout=timeout)
   return 0
 
 
-def _wait_for_the_first(run, timeout: float | None, poll: float = 1.0) -> None:
+def _wait_for_the_first(run, timeout: float, poll: float = 1.0) -> None:
   """Waits for a run's first checkpoint: before it, the trainer may still be writing records."""
   from jft_reps.training import checkpoints
 
   start, said = time.monotonic(), False
   while not checkpoints.committed(run.path):
-    if timeout is not None and time.monotonic() - start > timeout:
+    if time.monotonic() - start > timeout:
       raise StorageError("no-checkpoint", run.path, f"none in {timeout:.0f} s",
                          "a first checkpoint", "Is the trainer running, with this --workdir?")
     if not said:

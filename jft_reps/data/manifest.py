@@ -144,7 +144,8 @@ def _no_manifest(directory: str, split: str) -> errors.DataError:
   splits = sorted(n[9:-5] for n in names if n.startswith("manifest-") and n.endswith(".json"))
   found = f"no manifest-{split}.json (looked in {directory}, {len(names)} files there"
   found += f", splits: {', '.join(splits[:5])})" if splits else ")"
-  fix = "Name an existing split." if splits else "Build records with the program build_records."
+  fix = "Name an existing split." if splits else (
+      "Build them with build_records; a configuration names them by --config.task.records=FOLDER.")
   return errors.DataError("no-manifest", directory, found, "a record set", fix)
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from jft_reps.errors import StorageError
 from jft_reps.task import Evaluator, Task
-from jft_reps.training import checkpoints
+from jft_reps.training import checkpoints, notes
 from jft_reps.training.best import held, keep_best, sweep
 from jft_reps.training.events import Events
 from jft_reps.training.run_directory import RunDirectory
@@ -24,6 +24,8 @@ _TRIES = 5
 def load_model(path: pathlib.Path | str, task: Task, model: Any, average: bool = False) -> None:
   """Assigns a model from a checkpoint, strictly: every variable must be there.
 
+  What the checkpoint says of its labels, network and pixels must be what the task says.
+
   Args:
     path: the checkpoint without ending.
     task: names the model's variables.
@@ -31,8 +33,9 @@ def load_model(path: pathlib.Path | str, task: Task, model: Any, average: bool =
     average: takes the moving average of each trained weight, where the checkpoint has one.
 
   Raises:
-    StorageError: lists what is missing or of another shape.
+    StorageError: lists what is missing, of another shape, or said otherwise.
   """
+  notes.check(path, getattr(task, "notes", {}))
   items = dict(task.checkpoint_items(model))
   if average:
     stored = checkpoints.shapes(path)

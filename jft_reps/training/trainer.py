@@ -72,7 +72,6 @@ class Trainer:
     self._run.open()
     try:
       with self._signals.caught():
-        self._run.describe(self._config, self._card())
         return self._train_with_restarts()
     finally:
       self._run.close()
@@ -202,6 +201,7 @@ class Trainer:
       said = "starting from random weights"
     logging.info(said)
     print(f"jft_reps: {said}", flush=True)
+    self._run.describe(self._config, self._card())  # what was refused has changed nothing
     if newest is None:
       state.save(self._run.path, self._about(), self._notes)
 

@@ -8,7 +8,7 @@ import pytest
 
 from jft_reps.apps import command_line, compose, evaluate, train
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.training import checkpoints
+from jft_reps.training import checkpoints, monitor
 from tests.apps.tiny_run import arguments
 
 EXPECTED = [("random", "map", 0.5, 0.1, "table 1", "paper"),
@@ -101,6 +101,7 @@ def test_a_checkpoint_of_other_labels_is_refused(run, monkeypatch):
   message = f"labels-differ.*labels 1: {second}, of .*; expected axolotl, of "
   with pytest.raises(StorageError, match=message):
     evaluate.evaluate(resolved(run))
+  monkeypatch.setattr(monitor, "_TRIES", 1)
   with pytest.raises(StorageError, match=message):
     evaluate.follow(resolved(run), timeout=10)
   assert not (run / "best").exists()
@@ -121,3 +122,14 @@ def test_following_evaluates_the_last_checkpoint_and_ends(run):
   assert json.loads((run / "best" / "info.json").read_text())["step"] in (0, 2)
   assert checkpoints.committed(run) == [0, 2]
   assert (run / "eval_fasteval" / "per_class_2.csv").exists()
+
+
+def test_the_evaluator_of_a_cluster_is_the_monitor(run, monkeypatch):
+  cluster = {"chief": ["127.0.0.1:21111"], "worker": ["127.0.0.1:21112"],
+             "ps": ["127.0.0.1:21113"], "evaluator": ["127.0.0.1:21114"]}
+  monkeypatch.setenv("TF_CONFIG", json.dumps(
+      {"cluster": cluster, "task": {"type": "evaluator", "index": 0}}))
+  followed = []
+  monkeypatch.setattr(evaluate, "follow", lambda config: followed.append(config.workdir) or 0)
+  assert train.main(arguments(run)) == 0
+  assert followed == [str(run)]

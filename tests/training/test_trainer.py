@@ -156,8 +156,12 @@ def test_another_vocabulary_is_refused_before_anything_is_restored(tmp_path):
   train(tmp_path, 20)
   task = TinyTask()
   task.notes = {"labels": ["other", *TinyTask.notes["labels"][1:]]}
+  before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
   with pytest.raises(StorageError, match="labels 0: class 0, of 7; expected other, of 7"):
     train(tmp_path, 40, task)
+  after = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+  assert after.keys() == before.keys()
+  assert {n for n in after if after[n] != before[n]} <= {".lock"}
 
 
 def test_run_id_ignores_the_workdir_only():

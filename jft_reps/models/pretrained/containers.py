@@ -91,7 +91,7 @@ def open_file(path: pathlib.Path | str) -> Tensors:
 def hint(path: pathlib.Path) -> str:
   """What to try instead of a path that is no weight file."""
   if not path.is_dir():
-    return "Check the path."
+    return "Check the path; a configuration has it in --config.init.checkpoint=PATH."
   inside = sorted(p.name for p in path.iterdir())
   found = [n.removesuffix(".index") if n.endswith(".index") else n for n in inside
            if n.endswith((".index", ".h5", ".safetensors", ".ckpt"))]
