@@ -36,17 +36,19 @@ def paper() -> ml_collections.ConfigDict:
           "eval_splits": ("fasteval",),
           "hierarchy": ml_collections.config_dict.placeholder(str),
           "hierarchy_format": "edges",
-          "depth": 101,
-          "width": 1.0,
-          "stem": "imagenet",
-          # What weights that are loaded prescribe, else the defaults of ResNet (He et al.).
-          "stride_placement": ml_collections.config_dict.placeholder(str),
-          "padding": ml_collections.config_dict.placeholder(str),
-          "pre_activation": ml_collections.config_dict.placeholder(bool),
-          "batch_norm_epsilon": ml_collections.config_dict.placeholder(float),
+          "backbone": {
+              "depth": 101,
+              "width": 1.0,
+              "stem": "imagenet",
+              # What weights that are loaded prescribe, else the defaults of ResNet (He et al.).
+              "stride_placement": ml_collections.config_dict.placeholder(str),
+              "padding": ml_collections.config_dict.placeholder(str),
+              "pre_activation": ml_collections.config_dict.placeholder(bool),
+              "batch_norm_epsilon": ml_collections.config_dict.placeholder(float),
+              "batch_norm_momentum": 0.997,
+              "compute_dtype": "float32",
+          },
           "classifier_shards": 50,
-          "batch_norm_momentum": 0.997,
-          "compute_dtype": "float32",
           "batch_size": 32,  # per worker: 90M × 32 / 300M is the paper's "about 10 epochs"
           "resize": 340,
           "crop": 299,
@@ -89,8 +91,9 @@ def laptop(config: ml_collections.ConfigDict) -> None:
   """
   config.task.update({
       "records": "{workdir}/records", "hierarchy": "{workdir}/records/hierarchy.csv",
-      "depth": 14, "width": 0.125, "stem": "small", "classifier_shards": 4,
-      "batch_norm_momentum": 0.9, "resize": 72, "crop": 64, "eval_batch_size": 250})
+      "classifier_shards": 4, "resize": 72, "crop": 64, "eval_batch_size": 250})
+  config.task.backbone.update({
+      "depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9})
   config.optimizer = {"name": "momentum", "momentum": 0.3}
   config.schedule = {"name": "polynomial", "initial": 0.5, "steps": 4500, "power": 1.0,
                      "start": 2700, "warm_up": 50}

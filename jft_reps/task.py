@@ -17,7 +17,15 @@ class Task(Protocol):
   worker's order, record) and `dropped` (int64 `[batch, reasons]`, records skipped since the
   previous example, by `data.reasons`), which the trainer counts. It may carry `quarantined` (int64
   `[batch, 4]`: reason, epoch, shard and record of the last of those, or -1s), which it lists.
+
+  It may have `prepare(model)`, called once with a fresh model after it was initialised and before
+  the first checkpoint, which returns a sentence that says what it did.
+
+  Attributes:
+    best: name of the number that says which checkpoint is the best.
   """
+
+  best: str
 
   def build(self) -> Any:
     """Creates the model with all of its variables."""

@@ -118,8 +118,12 @@ def task(config: ml_collections.ConfigDict, source: Any = None) -> Any:
   """
   arguments = config.task.to_dict()
   name = arguments.pop("name")
+  network = arguments.get("backbone", {})
   if source is not None:
-    arguments |= _prescribed(arguments, source)
+    network |= _prescribed(network, source)
+  from jft_reps.tasks.backbone import Backbone
+
+  arguments["backbone"] = _call(Backbone, network, "config.task.backbone")
   path, create = f"jft_reps.tasks.{name}", None
   try:
     create = getattr(importlib.import_module(path), "create", None)
@@ -139,7 +143,7 @@ def _prescribed(arguments: Mapping[str, Any], source: Any) -> dict[str, Any]:
     if configured is None or configured == value:
       continue
     if key not in source.assumed:
-      raise ConfigError("init-differs", f"config.task.{key}", str(configured)[:100],
+      raise ConfigError("init-differs", f"config.task.backbone.{key}", str(configured)[:100],
                         f"{value}, as the {source.format} weights in {source.tensors.path} have",
                         "None takes what the weights prescribe.")
     wanted[key] = configured

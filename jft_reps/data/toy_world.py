@@ -4,7 +4,8 @@ Pictures show one to four objects, each a shape with a texture and a colour, on 
 split `train` is labelled as the paper reports of JFT-300M (Sun et al. 2017, section 3: about 20 %
 of the labels are wrong, recall is unknown, classes have a long tail); all other splits have
 complete true labels and leaves drawn uniformly. The transfer splits show held-out shapes in
-held-out textures, under a label tree of their own.
+held-out textures, under a label tree of their own; those called `single` show one object a picture,
+for classification, and their classes are the leaves of that tree.
 
 A picture is a function of (seed, split, index) alone: any subset comes out the same in any order
 and in any process. Noise is laid over stored true labels, so pictures are the same at every noise
@@ -21,25 +22,14 @@ import os
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data.toy import backgrounds, figures, rendering, scenes, vocabulary
+from jft_reps.data.toy import backgrounds, figures, rendering, scenes, splits, vocabulary
 from jft_reps.data.toy.vocabulary import Vocabulary
 
 KEYPOINTS = figures.KEYPOINTS
 MIRROR_PAIRS = figures.MIRROR_PAIRS
 SKELETON = figures.SKELETON
+SPLITS = splits.SPLITS
 
-# Split: (random stream, shows held-out classes, shows only jointed figures).
-SPLITS = {
-    "train": (1, False, False),
-    "dev": (2, False, False),
-    "fasteval": (3, False, False),
-    "transfer_train": (4, True, False),
-    "transfer_dev": (5, True, False),
-    "transfer_test": (6, True, False),
-    "figures_train": (7, True, True),
-    "figures_dev": (8, True, True),
-    "figures_test": (9, True, True),
-}
 _NOISE_STREAM = 1 << 8
 _MAX_INDEX = 1 << 40
 
@@ -158,6 +148,7 @@ class ToyWorld:
     self.noise = {"wrong": wrong, "missing": missing, "coarse": coarse}
     self.vocabulary: Vocabulary = vocabulary.pretraining()
     self.transfer: Vocabulary = vocabulary.transfer()
+    self.leaves_alone: Vocabulary = vocabulary.transfer_leaves()
     count = len(self.vocabulary.leaves)
     ranks = np.argsort(scenes.generator(seed, 0, 0).random(count))
     chances = (ranks + 3.0) ** -zipf
@@ -176,7 +167,10 @@ class ToyWorld:
 
   def vocabulary_of(self, split: str) -> Vocabulary:
     """The label tree whose class indices a split uses."""
-    return self.transfer if _split(split)[1] else self.vocabulary
+    wanted = splits.named(split)
+    if wanted.single:
+      return self.leaves_alone
+    return self.transfer if wanted.held_out else self.vocabulary
 
   def picture(self, split: str, index: int) -> Picture:
     """A picture of a split.
@@ -188,18 +182,18 @@ class ToyWorld:
     Raises:
       ConfigError: no such split, or the index is out of range.
     """
-    stream, held_out, jointed = _split(split)
+    wanted, known = splits.named(split), self.vocabulary_of(split)
     _within("index", index, 0, _MAX_INDEX - 1)
-    known = self.transfer if held_out else self.vocabulary
     noisy = split == "train"
     cumulative = self._tail if noisy else self._flat
-    if held_out:
-      cumulative = self._figures if jointed else self._held_out
-    scene = scenes.compose(scenes.generator(self.seed, stream, index), cumulative)
+    if wanted.held_out:
+      cumulative = self._figures if wanted.jointed else self._held_out
+    rng = scenes.generator(self.seed, wanted.stream, index)
+    scene = scenes.compose(rng, cumulative, most=1 if wanted.single else 4)
     leaves = tuple(known.leaves[leaf] for leaf in scene.leaves)
     labels = true = known.expand(leaves)
     if noisy:
-      rng = scenes.generator(self.seed, stream | _NOISE_STREAM, index)
+      rng = scenes.generator(self.seed, wanted.stream | _NOISE_STREAM, index)
       labels = scenes.noisy_labels(rng, scene.leaves, known, cumulative, **self.noise)
     looks = tuple(known.looks[leaf] for leaf in scene.leaves)
     return Picture(f"{split}-{index:08d}", labels, true, leaves, scene, looks, self.size)
@@ -227,13 +221,6 @@ class ToyWorld:
     """
     from jft_reps.data.toy import sheet  # Pillow, needed here only.
     return sheet.contact_sheet(self, rows, columns)
-
-
-def _split(name: str) -> tuple[int, bool, bool]:
-  if name not in SPLITS:
-    raise errors.ConfigError(
-        "unknown-split", "toy_world", errors.printable(name), f"one of {', '.join(SPLITS)}")
-  return SPLITS[name]
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

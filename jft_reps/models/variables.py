@@ -86,3 +86,9 @@ def named_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
   if lost:
     raise ValueError(f"no public attribute leads to {len(lost)} variables: {lost[:5]}")
   return found
+
+
+def trainable_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
+  """Those of `named_variables` that a gradient step changes."""
+  return {path: item for path, item in named_variables(module).items()
+          if (item.parts[0] if isinstance(item, Slices) else item).trainable}

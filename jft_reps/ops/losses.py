@@ -53,3 +53,25 @@ def sigmoid_cross_entropy(
   return tf.math.divide_no_nan(
       tf.reduce_sum(losses), tf.reduce_sum(tf.cast(known, tf.float32))
   )
+
+
+def softmax_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+  """Cross entropy of one label per picture, averaged over the batch.
+
+  Args:
+    logits: `[batch, classes]`, any float type.
+    labels: int `[batch]`.
+    smoothing: share of the target spread evenly over all classes (Szegedy et al. 2016,
+      arXiv:1512.00567, section 7).
+
+  Returns:
+    A float32 scalar.
+  """
+  logits = tf.cast(logits, tf.float32)
+  loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+  if smoothing:
+    even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
+    loss = (1.0 - smoothing) * loss + smoothing * even
+  return tf.reduce_mean(loss)

@@ -92,19 +92,20 @@ class Monitor:
     run: the directory a trainer writes to.
     milestones: steps never to skip.
     average: evaluates the moving average of the weights.
-    best: name of the number whose best checkpoint is kept in `best/`.
+    best: name of the number whose best checkpoint is kept in `best/`; None: the task's.
     exclude_ids: pictures to leave out of a second set of numbers, marked `clean`.
     details: called with (evaluator, step) after each evaluation, e.g. to write per-class results.
     say: prints one line.
   """
 
   def __init__(self, task: Task, run: RunDirectory, milestones: Iterable[int] = (),
-               average: bool = False, best: str = "fasteval/mAP@100",
+               average: bool = False, best: str | None = None,
                exclude_ids: Sequence[str] = (),
                details: Callable[[Any, int], None] = lambda evaluator, step: None,
                say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)):
     self._task, self._run = task, run
-    self._milestones, self._average, self._best_name = tuple(milestones), average, best
+    self._milestones, self._average = tuple(milestones), average
+    self._best_name = task.best if best is None else best
     self._exclude, self._details, self._say = tuple(exclude_ids), details, say
     self._model = None
     self._predict: dict[str, Any] = {}

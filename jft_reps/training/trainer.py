@@ -199,6 +199,9 @@ class Trainer:
       said = self._initialize(state)
     else:
       said = "starting from random weights"
+    prepare = getattr(self._task, "prepare", None)
+    if newest is None and prepare is not None:
+      said += f"\n{prepare(state.model)}"
     logging.info(said)
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing

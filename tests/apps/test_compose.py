@@ -23,7 +23,7 @@ def config(row="random"):
 
 def test_the_papers_numbers():
   c = config()
-  assert (c.task.depth, c.task.classifier_shards, c.task.batch_size) == (101, 50, 32)
+  assert (c.task.backbone.depth, c.task.classifier_shards, c.task.batch_size) == (101, 50, 32)
   assert (c.task.resize, c.task.crop, c.train.weight_decay) == (340, 299, 1e-4)
   assert (c.schedule.initial, c.schedule.rate, c.schedule.every) == (1e-3, 0.9, 3_000_000)
   assert (c.train.steps, c.optimizer.name, c.optimizer.momentum) == (36_000_000, "rmsprop", 0.9)
@@ -105,7 +105,7 @@ def test_an_unknown_trainer_optimizer_or_schedule_argument_is_named():
 
 def test_a_fault_inside_a_task_or_an_optimizer_is_not_the_configurations(monkeypatch):
   def broken(**arguments):
-    return len(arguments["depth"])
+    return len(arguments["batch_size"])
 
   monkeypatch.setattr("jft_reps.tasks.pretrain.create", broken)
   with pytest.raises(TypeError, match=r"object of type 'int' has no len\(\)"):
@@ -126,8 +126,8 @@ def test_a_package_that_a_task_lacks_is_not_an_unknown_task(monkeypatch):
 
 def test_a_module_that_is_no_task_is_named():
   c = config()
-  c.task.name = "fasteval_set"
-  with pytest.raises(ConfigError, match="'fasteval_set'"):
+  c.task.name = "scored_sets"
+  with pytest.raises(ConfigError, match="'scored_sets'"):
     compose.task(c)
 
 

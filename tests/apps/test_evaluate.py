@@ -79,8 +79,9 @@ def test_a_missing_file_of_ids_is_named(run):
 @pytest.mark.parametrize("change,message", [
     ("--config.task.crop=12", r"preprocessing-differ.*ckpt-2: preprocessing crop: 16, of \d+; "
      r"expected 12, of \d+\. 1 differ"),
-    ("--config.task.stride_placement=first_3x3",
-     r"config\.task\.stride_placement: first_3x3; expected first_1x1, as the jft_reps weights")])
+    ("--config.task.backbone.stride_placement=first_3x3",
+     r"config\.task\.backbone\.stride_placement: first_3x3; expected first_1x1, as the jft_reps "
+     "weights")])
 def test_a_checkpoint_of_another_preprocessing_or_network_is_refused(run, change, message):
   with pytest.raises((ConfigError, StorageError), match=message):
     evaluate.evaluate(resolved(run, change))

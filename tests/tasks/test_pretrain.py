@@ -10,11 +10,12 @@ from jft_reps.data import hierarchy_readers, toy_records, toy_world
 from jft_reps.errors import DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
-from jft_reps.tasks import pretrain
+from jft_reps.tasks import picture_sets, pretrain
+from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
 
-NETWORK = {"depth": 14, "width": 0.125, "stem": "small", "classifier_shards": 3,
-           "batch_norm_momentum": 0.9, "resize": 36, "crop": 32}
+NETWORK = {"backbone": Backbone(depth=14, width=0.125, stem="small", batch_norm_momentum=0.9),
+           "classifier_shards": 3, "resize": 36, "crop": 32}
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +188,9 @@ def test_the_quarantine_list_names_the_file_of_a_dropped_record(records, tmp_pat
 def test_a_large_set_is_not_read_whole_to_explain_an_error(records, monkeypatch):
   task = make(records)
   error = tf.errors.DataLossError(None, None, "corrupted record at 7")
-  monkeypatch.setattr(pretrain.manifest, "diagnose", lambda record_set: DataError("d", "", ""))
+  monkeypatch.setattr(picture_sets.manifest, "diagnose", lambda record_set: DataError("d", "", ""))
   assert task.explain(error).slug == "d"
-  monkeypatch.setattr(pretrain, "_DIAGNOSED", 1)
+  monkeypatch.setattr(picture_sets, "_DIAGNOSED", 1)
   assert task.explain(error) is None
 
 

@@ -33,18 +33,19 @@ class Scene:
   background: np.ndarray
 
 
-def compose(rng: np.random.Generator, cumulative: np.ndarray) -> Scene:
+def compose(rng: np.random.Generator, cumulative: np.ndarray, most: int = 4) -> Scene:
   """Chooses places first and leaves after, so that no leaf is placed more often than another.
 
   Args:
     rng: this picture's numbers.
     cumulative: float64 `[leaves]`, running sum of the leaves' chances, ending at 1.
+    most: objects, at most.
 
   Returns:
     The scene; each object is `[_PER_OBJECT]` numbers: x, y, radius, then uniform draws.
   """
   count = int(np.searchsorted(_COUNTS, rng.random(), side="right"))
-  count = min(count, 3) + 1
+  count = min(count + 1, most, 4)
   ratio = _MAX_RADIUS[count - 1] / MIN_RADIUS
   radii = MIN_RADIUS * ratio ** rng.random(4)
   places = rng.random((4, _TRIES, 2))

@@ -1,0 +1,163 @@
+"""Image classification from scratch or from a representation: section 5.1, Table 1."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data import reasons
+from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.errors import ConfigError
+from jft_reps.models import batch_norm as batch_norm_lib
+from jft_reps.models import classifier
+from jft_reps.models.resnet import STAGES
+from jft_reps.models.variables import named_variables, trainable_variables
+from jft_reps.ops import losses
+from jft_reps.tasks import labelled_pictures
+from jft_reps.tasks.backbone import Backbone
+from jft_reps.tasks.picture_sets import PictureSets
+from jft_reps.tasks.scored_sets import MeanApSet, TopKSet
+
+_BEST = 5  # predictions drawn beside a picture
+
+
+class Classify:
+  """A ResNet with one dense layer over a flat vocabulary.
+
+  Args:
+    records: folder of the record sets; `labels.txt` beside them is the vocabulary.
+    backbone: the network.
+    train_split: name of the training split; None for evaluation only.
+    eval_splits: each judged by top-1 and top-5 accuracy, multi-label ones by mAP.
+    multi_label: pictures may have none or several labels; else exactly one, and a picture with
+      another number is left out and counted.
+    batch_norm: `train`: by the batch, moving statistics follow; `frozen`: by the statistics that
+      came with the weights; `recalibrate`: by the statistics of this task's own pictures, taken
+      once before the first step.
+    recalibration_batches: training batches whose statistics those are.
+    frozen_through: up to and with this stage nothing is trained; None: everything is.
+    label_smoothing: share of the target spread over all classes; the paper has none.
+    batch_size: per worker (32 in the paper).
+    resize, crop: pictures are resized to `resize` square and cropped to `crop` (340 and 299).
+    max_labels: of a multi-label picture; more is a reason to drop it.
+    shuffle: encoded pictures in the shuffle buffer.
+    eval_batch_size: pictures per evaluation batch.
+
+  Attributes:
+    labels: class ids in class order.
+    best: the number whose best checkpoint is kept.
+  """
+
+  reasons = reasons.NAMES
+
+  def __init__(
+      self, records: str | os.PathLike[str], backbone: Backbone,
+      train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
+      multi_label: bool = False, batch_norm: str = "train", recalibration_batches: int = 50,
+      frozen_through: str | None = None, label_smoothing: float = 0.0, batch_size: int = 32,
+      resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = 2048,
+      eval_batch_size: int = 64):
+    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
+                              ("frozen_through", frozen_through, (None, *STAGES))):
+      if value not in known:
+        raise ConfigError("config-value", f"config.task.{key}", repr(value),
+                          " or ".join(map(str, known)))
+    self._sets = PictureSets(
+        records, train_split, eval_splits, None, batch_size, eval_batch_size, resize, crop,
+        max_labels if multi_label else 1, max_labels if multi_label else 1,
+        keep_empty=multi_label, shuffle=shuffle)
+    self.labels = self._sets.labels
+    self.best = "classification/mAP" if multi_label else "classification/top1"
+    self._expand = LabelExpansion(len(self.labels), dtype=tf.uint8) if multi_label else None
+    self._backbone, self._smoothing = backbone, label_smoothing
+    self._batch_norm, self._batches = batch_norm, recalibration_batches
+    self._frozen_through = frozen_through
+    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+
+  @property
+  def notes(self) -> dict[str, Any]:
+    """What every checkpoint says of its pictures, network and labels."""
+    return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
+
+  def build(self) -> classifier.Classifier:
+    """The network with random weights."""
+    prior = None if self._expand is None else 1.0 / len(self.labels)
+    return classifier.Classifier(
+        self._backbone.build(), len(self.labels), shards=1, prior=prior)
+
+  def prepare(self, model: classifier.Classifier) -> str:
+    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
+    if self._batch_norm != "recalibrate":
+      return f"batch-norm: {self._batch_norm}"
+    batches = self.train_dataset(0, 1, 0, (0, 0, 0))
+    layers = batch_norm_lib.recalibrate(
+        lambda batch: model(batch["image"], batch_norm="recalibrate"), batches, self._batches)
+    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
+            f"{self._sets.train_split}, then frozen")
+
+  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+    """Endless batches with `image` (uint8) and `targets`: class indices int64 `[batch]`, or uint8
+    `[batch, classes]` where pictures have several."""
+    return self._sets.train_batches(worker, workers, seed, position, self._with_targets)
+
+  def eval_dataset(self, split: str) -> tf.data.Dataset:
+    """Every picture of a split once, the training split too: centre crops with `targets`."""
+    return self._sets.eval_batches(split, self._with_targets)
+
+  def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    labels = batch["labels"]
+    return {**batch, "targets": labels[:, 0] if self._expand is None else self._expand(labels)}
+
+  def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Softmax cross entropy; of several labels, the logistic loss summed over classes."""
+    mode = "train" if self._batch_norm == "train" else "frozen"
+    logits = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
+    targets = batch["targets"]
+    if self._expand is not None:
+      loss = losses.sigmoid_cross_entropy(logits, targets)
+      return loss, {"loss/classification": loss}
+    loss = losses.softmax_cross_entropy(logits, targets, self._smoothing)
+    right = tf.equal(tf.argmax(logits, 1), targets)
+    return loss, {"loss/classification": loss,
+                  "train/top1": tf.reduce_mean(tf.cast(right, tf.float32))}
+
+  def trainable(self, model) -> dict[str, Any]:
+    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
+    frozen = () if self._frozen_through is None else tuple(
+        f"backbone/{stage}/" for stage in STAGES[:STAGES.index(self._frozen_through) + 1])
+    return {path: item for path, item in trainable_variables(model).items()
+            if not path.startswith(frozen)}
+
+  def checkpoint_items(self, model) -> dict[str, Any]:
+    """`backbone/<stage>/…` and `head/…`, statistics of batch-norm included."""
+    return dict(named_variables(model))
+
+  def evaluators(self) -> list[TopKSet | MeanApSet]:
+    """Accuracy or mAP on each evaluation split."""
+    datasets = {s: functools.partial(self.eval_dataset, s) for s in self._sets.eval_splits}
+    if self._expand is not None:
+      return [MeanApSet(split, dataset, len(self.labels)) for split, dataset in datasets.items()]
+    return [TopKSet(split, dataset) for split, dataset in datasets.items()]
+
+  def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+    """How likely each class is, from logits `[batch, classes]`."""
+    return tf.nn.softmax(logits) if self._expand is None else tf.sigmoid(logits)
+
+  def pictures(self, model, batch) -> dict[str, np.ndarray]:
+    """Up to eight pictures with their labels left and the best predictions right."""
+    images, targets = np.asarray(batch["image"])[:8], np.asarray(batch["targets"])[:8]
+    logits = model(tf.constant(images), batch_norm="frozen")
+    probabilities = self.probabilities(logits).numpy()
+    present = targets[:, np.newaxis] if self._expand is None else map(np.flatnonzero, targets)
+    truth = [[self.labels[c] for c in classes] for classes in present]
+    best = [[(self.labels[c], float(row[c])) for c in np.argsort(-row, kind="stable")[:_BEST]]
+            for row in probabilities]
+    return {"labels": labelled_pictures.panels(images, truth, best)}
+
+
+create = Classify
