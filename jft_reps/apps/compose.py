@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import json
 import pathlib
+import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,10 +36,14 @@ def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleT
     raise ConfigError("config", path, "no Python file", "experiments/<name>.py[:row,option…]")
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
   module = importlib.util.module_from_spec(spec)
+  beside = str(file.resolve().parents[1])  # a configuration may build on another of its folder
+  sys.path.insert(0, beside)
   try:
     spec.loader.exec_module(module)
   except SyntaxError as e:
     raise ConfigError("config", f"{e.filename}:{e.lineno}", e.msg, "Python") from e
+  finally:
+    sys.path.remove(beside)
   if not hasattr(module, "get_config"):
     raise ConfigError("config", path, "no get_config", "a function get_config(row)",
                       "Take a file of experiments/ as a pattern.")
@@ -178,6 +183,13 @@ def options(config: ml_collections.ConfigDict) -> Any:
       trainer.Options, {"optimizer": optimizer, "schedule": schedule, **train}, "config.train")
 
 
+def probe_options(config: ml_collections.ConfigDict) -> Any:
+  """Options of a linear probe from `config.probe`."""
+  from jft_reps.tasks import frozen_features
+
+  return _call(frozen_features.Options, config.get("probe", {}), "config.probe")
+
+
 def _named(config, known: Mapping[str, str], module, what: str) -> Any:
   arguments = config.to_dict()
   name = arguments.pop("name")
@@ -203,7 +215,8 @@ def generate(config: ml_collections.ConfigDict, progress=None) -> None:
   except OSError as e:
     raise StorageError("records", directory, e.strerror, "a folder to write to",
                        "Choose another --config.task.records.") from e
-  world.write_hierarchy(directory / "hierarchy.csv")
+  if config.task.get("hierarchy"):
+    world.write_hierarchy(directory / "hierarchy.csv")
   for split, (count, shards) in splits.items():
     manifest = directory / f"manifest-{split}.json"
     if manifest.exists():

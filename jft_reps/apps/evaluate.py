@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
   values = evaluate(config, FLAGS.checkpoint, FLAGS.average, FLAGS.exclude_ids)
   print(json.dumps(values, indent=1, sort_keys=True))
   _, _, row = FLAGS.config.partition(":")
-  return verdict(values, row.split(",")[0], getattr(module, "EXPECTED", []))
+  return verdict(values, row, getattr(module, "EXPECTED", []))
 
 
 def evaluate(config, checkpoint: str | None = None, average: bool = False,
@@ -124,7 +124,10 @@ def _excluded(path: str | None) -> tuple[str, ...]:
 
 
 def verdict(values, row: str, expected) -> int:
-  """Compares with what the paper reports for a row; 1 if a number is outside its tolerance."""
+  """Compares with what the paper reports for a row; 1 if a number is outside its tolerance.
+
+  A row with options, such as `random,laptop`, is no row of the paper.
+  """
   failed = False
   for name, metric, value, tolerance, source, mark in expected:
     if name != row or value is None:

@@ -109,6 +109,14 @@ class Classify:
     """Every picture of a split once, the training split too: centre crops with `targets`."""
     return self._sets.eval_batches(split, self._with_targets)
 
+  def size(self, split: str) -> int:
+    """Records of a split."""
+    return self._sets.record_set(split).records
+
+  def record_fingerprint(self, split: str) -> str:
+    """Changes when the records of a split change."""
+    return self._sets.fingerprint(split)
+
   def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
     labels = batch["labels"]
     return {**batch, "targets": labels[:, 0] if self._expand is None else self._expand(labels)}

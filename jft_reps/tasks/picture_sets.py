@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -93,10 +94,21 @@ class PictureSets:
         keep_empty=self._keep_empty)
     return batches.map(targets, num_parallel_calls=1).prefetch(2)
 
+  def record_set(self, split: str) -> manifest.RecordSet:
+    """The records of any split, those not named at the start too."""
+    if split not in self._sets:
+      self._sets[split] = manifest.load(self.records, split)
+    return self._sets[split]
+
+  def fingerprint(self, split: str) -> str:
+    """Of the records of a split, from the checksums in their manifest."""
+    text = ",".join(shard.sha256 for shard in self.record_set(split).shards)
+    return hashlib.sha256(text.encode()).hexdigest()
+
   def eval_batches(self, split: str, targets: Callable[[Batch], Batch]) -> tf.data.Dataset:
     """Every picture of any split once, centre crops; built once, as tracing takes its time."""
     if split not in self._datasets:
-      record_set = self._sets.get(split) or manifest.load(self.records, split)
+      record_set = self.record_set(split)
       batches = picture_batches.eval_batches(
           record_set, self._eval_batch_size, num_classes=len(self.labels),
           picture=image_ops.CenterCrop(self._resize, self._crop),

@@ -1,0 +1,130 @@
+"""Frozen features of a classification task: a linear probe and few-shot accuracy on them.
+
+The backbone stays as it is; pooled conv5 features of every picture are computed once and kept
+(`data.feature_cache`), and a linear classifier is solved on them (`models.linear_probe`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data import feature_cache
+from jft_reps.errors import ConfigError
+from jft_reps.metrics import topk
+from jft_reps.models import classifier, linear_probe
+from jft_reps.models.variables import Slices, named_variables
+
+METHODS = {"ridge": linear_probe.ridge, "logistic": linear_probe.logistic}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How a probe is fitted.
+
+  Attributes:
+    method: `ridge` (closed form) or `logistic` (L-BFGS).
+    grid: of the L2 strength, chosen on a tenth of the training pictures; None: the method's.
+    shots: pictures per class of the few-shot probes (1, 5, 10, 25); empty: none.
+    seeds: draws of those pictures, 0 to `seeds` - 1.
+    few_shot_strength: L2 strength of the few-shot probes, too few pictures to hold some out.
+    seed: of the part held out.
+  """
+
+  method: str = "ridge"
+  grid: Sequence[float] | None = None
+  shots: Sequence[int] = (1, 5, 10, 25)
+  seeds: int = 3
+  few_shot_strength: float = 0.1
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.method not in METHODS:
+      raise ConfigError("config-value", "config.probe.method", repr(self.method),
+                        " or ".join(METHODS))
+    if min(self.shots, default=1) < 1 or self.seeds < 1:
+      raise ConfigError("config-value", "config.probe", f"shots {tuple(self.shots)}, seeds "
+                        f"{self.seeds}", "numbers from 1")
+
+
+def extract(task: Any, model: classifier.Classifier, split: str, folder: Any,
+            progress: Callable[[int], None] = lambda done: None) -> feature_cache.Features:
+  """Features of every picture of a split, from the cache where weights and pictures are the same.
+
+  Args:
+    task: a `tasks.classify.Classify`.
+    model: of `task.build()`, with its weights.
+    split: name of a record set, the training split too.
+    folder: of the cache.
+    progress: called with the number of pictures done.
+  """
+  key = {"weights": fingerprint(model.backbone), "records": task.record_fingerprint(split),
+         "preprocessing": task.notes["preprocessing"], "labels": len(task.labels)}
+  return feature_cache.cached(
+      folder, split, key, lambda: batches(model, task.eval_dataset(split)), progress)
+
+
+def batches(model: classifier.Classifier,
+            dataset: tf.data.Dataset) -> Iterator[feature_cache.Batch]:
+  """(ids, features, targets) of each batch, while the next one is being read."""
+  embed = tf.function(lambda images: model.embed(images, "frozen"), reduce_retracing=True)
+  for batch in dataset:
+    ids = [i.decode("utf-8", "backslashreplace") for i in batch["id"].numpy().tolist()]
+    yield ids, embed(batch["image"]).numpy(), batch["targets"].numpy()
+
+
+def fingerprint(module: tf.Module) -> str:
+  """SHA-256 of every variable of a module, in order of its path."""
+  digest = hashlib.sha256()
+  for path, item in sorted(named_variables(module).items()):
+    digest.update(path.encode())
+    for part in item.parts if isinstance(item, Slices) else (item,):
+      digest.update(np.ascontiguousarray(part.numpy()).tobytes())
+  return digest.hexdigest()
+
+
+def fit(features: feature_cache.Features, classes: int, options: Options) -> linear_probe.Probe:
+  """The linear classifier of some training features."""
+  grid = {} if options.grid is None else {"grid": tuple(options.grid)}
+  return METHODS[options.method](
+      features.values, features.targets, classes, seed=options.seed, **grid)
+
+
+def install(probe: linear_probe.Probe, model: classifier.Classifier) -> None:
+  """Makes a probe the model's classifier: logits are then its scores."""
+  for item, value in ((model.head.kernel, probe.kernel), (model.head.bias, probe.bias)):
+    start = 0
+    for part in item.parts:
+      size = part.shape[item.axis]
+      part.assign(np.take(value, range(start, start + size), item.axis))
+      start += size
+
+
+def few_shot(train: feature_cache.Features, test: feature_cache.Features, classes: int,
+             options: Options) -> dict[str, dict[str, Any]]:
+  """Top-1 of ridge probes on few pictures per class, by name: mean, deviation and every draw.
+
+  Args:
+    train: where the pictures are drawn from; targets are class indices.
+    test: where accuracy is counted.
+    classes: number of classes.
+    options: shots, seeds and strength.
+  """
+  labels, found = np.asarray(train.targets), {}
+  for shots in options.shots:
+    accuracies = []
+    for seed in range(options.seeds):
+      picked = linear_probe.shots(labels, shots, seed)
+      probe = linear_probe.ridge(
+          train.values[picked], labels[picked], classes, (options.few_shot_strength,))
+      accuracies.append(float(topk.hits(probe.scores(test.values), test.targets, 1).mean()))
+    spread = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
+    found[f"{shots}-shot top1"] = {
+        "mean": float(np.mean(accuracies)), "deviation": spread, "draws": accuracies,
+        "pictures": len(picked)}
+  return found
