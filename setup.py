@@ -25,6 +25,7 @@ setup(
         "tf_keras~=2.20.0",
         "tf-models-official~=2.20.0",
         "tensorflow-datasets",
+        "importlib_resources",  # tensorflow-datasets 4.9 needs it and does not say so
         "numpy",
         "absl-py",
         "pycocotools>=2.0.11",

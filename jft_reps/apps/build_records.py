@@ -1,32 +1,47 @@
 """Builds sharded TFRecord files with a manifest from pictures and labels.
 
   python -m jft_reps.apps.build_records --source=folder --input=PICTURES --output=DIR
+  python -m jft_reps.apps.build_records --source=tfds:cifar100 --input=DATA_DIR \\
+      --tfds_split=train[:90%] --output=DIR
   python -m jft_reps.apps.build_records --source=csv --input=LIST.csv --output=DIR \\
       --hierarchy=FILE --hierarchy_format=mlimages --store_size=340
 
-folder  label/picture.jpg: the first sub-folder names the label
-csv     lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas
+folder    label/picture.jpg: the first sub-folder names the label
+csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas
+imagenet  ILSVRC-2012 with its lists or devkit; --split is train or validation
+tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing is downloaded
 
-Classes are those of --labels (one id per line) or --hierarchy, else the labels that occur.
+Classes are those of --labels (one id per line) or --hierarchy, else those of the set in its own
+order (imagenet: sorted wnids), else the labels that occur.
 """
 
 from __future__ import annotations
 
 import functools
+import logging as stdlib_logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from jft_reps.apps import command_line
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, printable
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_enum("source", "folder", ["folder", "csv"], "Form of the input.", flag_values=FLAGS)
-flags.DEFINE_string("input", None, "Folder tree, or CSV or TSV file.", flag_values=FLAGS)
+flags.DEFINE_string("source", "folder", "folder, csv, imagenet or tfds:NAME[/config][:version].",
+                    flag_values=FLAGS)
+flags.DEFINE_string("input", None, "Folder tree, CSV or TSV file, or data directory of TFDS.",
+                    flag_values=FLAGS)
 flags.DEFINE_string("root", None, "csv: folder of the pictures (default: that of the list).",
                     flag_values=FLAGS)
+flags.DEFINE_string("tfds_split", "train", "Split or slice to read, as train[:90%].",
+                    flag_values=FLAGS)
+flags.DEFINE_string("tfds_label", None, "Feature with the classes, as objects/label.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("tfds_id", None, "Feature that names pictures, as file_name (default: the "
+                    "set's own record ids).", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "Directory of the records.", flag_values=FLAGS)
 flags.DEFINE_string("split", "train", "Name of the set.", flag_values=FLAGS)
 flags.DEFINE_integer("shards", 16, "Number of files.", lower_bound=1, upper_bound=99_999,
@@ -79,22 +94,53 @@ def _expanded(summary, hierarchy) -> str:
   return f", {counts.sum() / pictures:.2f} with their ancestors"
 
 
+def _input(labels: Sequence[str] | None) -> tuple[Callable, Sequence[str] | None, dict[str, Any]]:
+  """(pictures, labels, what else `build.build` is told) of --source."""
+  from jft_reps.data import imagenet
+  from jft_reps.data.sources import folder, lists
+
+  about = {"metadata": {"source": FLAGS.source}}
+  if FLAGS.source == "folder":
+    return functools.partial(folder.read, FLAGS.input), labels, about
+  if FLAGS.source == "csv":
+    return functools.partial(lists.read, FLAGS.input, FLAGS.root), labels, about
+  if FLAGS.source == "imagenet":
+    part = imagenet.open_part(FLAGS.input, FLAGS.split)
+    return part.read, labels or part.labels, about
+  if FLAGS.source.startswith("tfds:"):
+    return _tfds(FLAGS.source.removeprefix("tfds:"), labels)
+  raise ConfigError("flags", "--source", printable(FLAGS.source),
+                    "folder, csv, imagenet or tfds:NAME[/config][:version]")
+
+
+def _tfds(
+    name: str, labels: Sequence[str] | None
+) -> tuple[Callable, Sequence[str], dict[str, Any]]:
+  """As `_input`, of a set that TFDS has prepared."""
+  from jft_reps.data.sources import tfds_sets
+
+  logging.set_verbosity(logging.ERROR)  # TFDS and TensorFlow warn of their own deprecations
+  stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)
+  opened = tfds_sets.open_split(
+      name, FLAGS.input, FLAGS.tfds_split, FLAGS.tfds_label, FLAGS.tfds_id)
+  labels = labels or opened.labels
+  about = {"source": f"tfds:{opened.name}", "tfds_split": opened.split}
+  return opened.read, labels, {"metadata": about, **opened.first_pass(labels)}
+
+
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
   hierarchy = _hierarchy()
   labels = _labels(hierarchy)
   from jft_reps.data import build
-  from jft_reps.data.sources import folder, lists
   from jft_reps.training import progress
 
-  read = functools.partial(folder.read, FLAGS.input)
-  if FLAGS.source == "csv":
-    read = functools.partial(lists.read, FLAGS.input, FLAGS.root)
+  read, labels, about = _input(labels)
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
-      FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite, {"source": FLAGS.source},
-      progress.counter("pictures"),
+      FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite,
+      progress=progress.counter("pictures"), **about,
   )
   print(f"{summary.pictures:,} pictures in {FLAGS.shards} shards of {FLAGS.output}")
   print(f"{summary.labels / summary.pictures:.2f} labels a picture"

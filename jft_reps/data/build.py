@@ -1,4 +1,4 @@
-"""Builds a record set from pictures on disk; every picture is decoded once, here.
+"""Builds a record set from encoded pictures; every picture is decoded once, here.
 
 Two passes over the list of pictures: the first collects labels and finds those that no
 class has before any work is done, the second encodes in a pool of processes.
@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from jft_reps import errors
 from jft_reps.data import encoding, label_map, manifest, reasons, records, schema
-from jft_reps.data.sources import folder
+from jft_reps.data.sources import raw
 
 _CHUNK = 16
 _EARLY, _LATE = (100, 0.5), (10_000, 0.01)
@@ -46,7 +46,7 @@ class Summary:
 
 
 def _class_indices(
-    sources: Callable[[], Iterable[folder.Source]], labels: Sequence[str] | None
+    sources: Callable[[], Iterable[raw.Source]], labels: Sequence[str] | None
 ) -> tuple[dict[str, int], int]:
   """(class index of every label, number of pictures), after a pass over all pictures."""
   known = None if labels is None else {label: i for i, label in enumerate(labels)}
@@ -74,17 +74,19 @@ def _unknown_label(label: str, where: str, known: dict[str, int]) -> errors.Data
   )
 
 
-def _encode_chunk(paths: list[str], size: int, quality: int) -> list[encoding.Encoded]:
-  return [encoding.encode_file(path, size, quality) for path in paths]
+def _encode_chunk(
+    pictures: list[str | bytes], size: int, quality: int
+) -> list[encoding.Encoded]:
+  return [encoding.encode_picture(picture, size, quality) for picture in pictures]
 
 
 def _encoded(
-    sources: Iterable[folder.Source], size: int, quality: int, processes: int
-) -> Iterator[tuple[folder.Source, encoding.Encoded]]:
+    sources: Iterable[raw.Source], size: int, quality: int, processes: int
+) -> Iterator[tuple[raw.Source, encoding.Encoded]]:
   """Every source with its encoded picture, in order; few chunks are in flight at once."""
   if processes <= 1:
     for source in sources:
-      yield source, encoding.encode_file(source.path, size, quality)
+      yield source, encoding.encode_picture(source.picture, size, quality)
     return
   context = multiprocessing.get_context("spawn")
   remaining = iter(sources)
@@ -96,7 +98,7 @@ def _encoded(
           chunk = list(itertools.islice(remaining, _CHUNK))
           if not chunk:
             break
-          job = pool.submit(_encode_chunk, [s.path for s in chunk], size, quality)
+          job = pool.submit(_encode_chunk, [s.picture for s in chunk], size, quality)
           waiting.append((chunk, job))
         if not waiting:
           return
@@ -104,7 +106,7 @@ def _encoded(
         yield from zip(chunk, job.result(), strict=True)
     except concurrent.futures.process.BrokenProcessPool:
       raise errors.DataError(
-          "process-died", chunk[0].path, "a process that decodes pictures ended early",
+          "process-died", chunk[0].where, "a process that decodes pictures ended early",
           fix="Out of memory or killed? Try fewer --processes; it was in this or the next "
           f"{_CHUNK * 3 * processes} pictures.",
       ) from None
@@ -135,7 +137,7 @@ class _Quarantine:
     self.path, self._file = path, None
     self.counts: collections.Counter = collections.Counter()
 
-  def add(self, source: folder.Source, reason: int) -> None:
+  def add(self, source: raw.Source, reason: int) -> None:
     file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
     self._file = file
     self.counts[reasons.NAMES[reason]] += 1
@@ -157,7 +159,7 @@ class _Quarantine:
 
 
 def build(
-    sources: Callable[[], Iterable[folder.Source]],
+    sources: Callable[[], Iterable[raw.Source]],
     output: str | os.PathLike,
     split: str,
     shards: int = 16,
@@ -168,6 +170,8 @@ def build(
     overwrite: bool = False,
     metadata: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    listing: Callable[[], Iterable[raw.Source]] | None = None,
+    total: int | None = None,
 ) -> Summary:
   """Writes pictures with their labels as a record set.
 
@@ -176,6 +180,7 @@ def build(
 
   Args:
     sources: called twice, gives the pictures; `sources.folder.read` or `sources.lists.read`.
+      Those that carry bytes are held a few chunks at a time.
     output: directory of the set; `labels.txt` is shared by its splits.
     split: name of the set.
     shards: number of files.
@@ -187,6 +192,9 @@ def build(
     overwrite: replace a set of the same split.
     metadata: further entries of the manifest.
     progress: called as `progress(done, total)` after every picture.
+    listing: the same pictures for the first pass, where they are cheaper without their bytes.
+    total: number of pictures, where it is known and all they can have is in `labels`; there is
+      no first pass then.
 
   Returns:
     What was done.
@@ -198,7 +206,10 @@ def build(
   if store_size < 0 or processes < 1 or not 1 <= store_quality <= 100:
     found = f"store_size {store_size}, processes {processes}, store_quality {store_quality}"
     raise errors.ConfigError("bad-build", "build", found, "0 or more, 1 or more, 1 to 100")
-  classes, total = _class_indices(sources, labels)
+  if total is None or labels is None:
+    classes, total = _class_indices(listing or sources, labels)
+  else:
+    classes = {label: i for i, label in enumerate(labels)}
   about = {"exif": "applied", "store_size": store_size, **(metadata or {})}
   if store_size:
     about["store_quality"] = store_quality
@@ -227,8 +238,11 @@ def build(
   )
 
 
-def _example(source: folder.Source, picture: encoding.Encoded, classes: dict[str, int]) -> bytes:
+def _example(source: raw.Source, picture: encoding.Encoded, classes: dict[str, int]) -> bytes:
   confidences = None if all(c == 1.0 for c in source.confidences) else source.confidences
+  for label in source.labels:
+    if label not in classes:  # the second pass differs from the first, or there was none
+      raise _unknown_label(label, source.where, classes)
   return schema.encode(
       source.picture_id, picture.data, picture.image_format, picture.height, picture.width,
       [classes[label] for label in source.labels], confidences,

@@ -1,4 +1,4 @@
-"""One picture file to the bytes a record stores: checked, turned upright, maybe resized.
+"""One encoded picture to the bytes a record stores: checked, turned upright, maybe resized.
 
 Runs in worker processes, so it holds nothing and raises nothing: a picture that cannot
 be used comes back as a reason of `jft_reps.data.reasons`.
@@ -107,6 +107,12 @@ def _header_reason(data: bytes, limits: picture_headers.SizeLimits) -> int:
   if small:
     return reasons.TOO_SMALL
   return reasons.BAD_ASPECT if aspect else -1
+
+
+def encode_picture(picture: str | bytes, store_size: int = 0, store_quality: int = 75) -> Encoded:
+  """`encode_file` of a path, or `encode` of bytes."""
+  encoder = encode if isinstance(picture, bytes) else encode_file
+  return encoder(picture, store_size, store_quality)
 
 
 def encode_file(

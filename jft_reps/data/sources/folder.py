@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 
 from jft_reps import errors
+from jft_reps.data.sources import raw
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png")
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-  """One picture before it is a record.
-
-  Attributes:
-    picture_id: unique name.
-    path: of the file.
-    labels: names, not yet indices.
-    confidences: one per label, in [0, 1].
-    where: for the text of errors.
-  """
-
-  picture_id: str
-  path: str
-  labels: tuple[str, ...]
-  confidences: tuple[float, ...]
-  where: str
-
-
-def inside(root: str, name: str, where: str) -> str:
-  """Path of `name` under `root`; refuses one that leaves it, by `..`, links or a root slash."""
-  path = os.path.realpath(os.path.join(root, name))
-  base = os.path.realpath(root)
-  if os.path.commonpath([base, path]) != base:
-    found = f"path {errors.printable(name)!r} leaves the folder"
-    raise errors.DataError("path-outside", where, found, f"a file under {root}")
-  return path
-
-
-def read(root: str | os.PathLike) -> Iterator[Source]:
+def read(root: str | os.PathLike) -> Iterator[raw.Source]:
   """Walks the tree in sorted order.
 
   Args:
@@ -69,4 +40,4 @@ def read(root: str | os.PathLike) -> Iterator[Source]:
             "no-label", path, "a picture outside of every sub-folder", "label/picture.jpg",
             "Move it into a folder named after its label, or use a CSV list.",
         )
-      yield Source(name, inside(root, name, path), (label,), (1.0,), path)
+      yield raw.Source(name, raw.inside(root, name, path), (label,), (1.0,), path)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from jft_reps import errors
-from jft_reps.data.sources import folder
+from jft_reps.data.sources import raw
 
 _HEADERS = ("path", "file", "filename", "file_name", "image", "image_path", "picture")
 
@@ -27,7 +27,7 @@ def _label(text: str, where: str) -> tuple[str, float]:
   return name, confidence
 
 
-def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iterator[folder.Source]:
+def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iterator[raw.Source]:
   """Reads a list lazily.
 
   Columns are separated by tabs where the name ends in `.tsv`, else by commas; several labels
@@ -68,12 +68,12 @@ def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iter
     raise errors.DataError("bad-csv", where, errors.printable(error), "a CSV line") from None
 
 
-def _source(cells: list[str], root: str, where: str) -> folder.Source:
+def _source(cells: list[str], root: str, where: str) -> raw.Source:
   name = cells[0]
   if not name or "\0" in name:
     found = f"path {errors.printable(name)!r}"
     raise errors.DataError("bad-path", where, found, "path,label[:confidence],…")
-  picture = folder.inside(root, name, where)
+  picture = raw.inside(root, name, where)
   words = [w for cell in cells[1:] for w in cell.replace("|", " ").split()]
   pairs = dict(_label(word, where) for word in words)
-  return folder.Source(name, picture, tuple(pairs), tuple(pairs.values()), where)
+  return raw.Source(name, picture, tuple(pairs), tuple(pairs.values()), where)

@@ -1,0 +1,231 @@
+"""Pictures and class labels of a data set that TensorFlow Datasets (TFDS) has prepared.
+
+The set is read by its metadata alone (`tfds.builder_from_directory`): nothing is downloaded and
+no generating code is imported. Pictures stay the encoded bytes that the set stores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jft_reps import errors
+from jft_reps.data.sources import raw, tfds_folders
+
+_LABELS = ("label", "labels", "objects/label")
+_CONFIDENCE = "confidence"
+TFDS_ID = "tfds_id"
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsSet:
+  """One split of a prepared set.
+
+  Attributes:
+    name: `name[/config]:version`.
+    split: as TFDS writes it, such as `train[:90%]`.
+    labels: names of the classes in the set's own order; numbers where it names none.
+    count: number of pictures.
+  """
+
+  name: str
+  split: str
+  labels: tuple[str, ...]
+  count: int
+  _builder: Any = dataclasses.field(repr=False)
+  _picture: str = dataclasses.field(repr=False)
+  _label: tuple[str, ...] = dataclasses.field(repr=False)
+  _graded: bool = dataclasses.field(repr=False)
+  _id: str = dataclasses.field(repr=False)
+
+  def read(self) -> Iterator[raw.Source]:
+    """Every picture with its bytes, one shard after another; a few are in memory at once.
+
+    Yields:
+      A source whose labels are class names. Labels of an object with a feature `confidence`
+      have that (whole numbers are tenths, as in `open_images_v4`); those of confidence 0 are
+      verified as absent and left out.
+
+    Raises:
+      errors.DataError: a shard is missing or broken, or a label is no class.
+    """
+    return self._sources(pictures=True)
+
+  def listing(self) -> Iterator[raw.Source]:
+    """As `read` without the pictures, which are not copied out of the records."""
+    return self._sources(pictures=False)
+
+  def first_pass(self, labels: Sequence[str]) -> dict[str, Any]:
+    """What spares `build.build` the first pass: the count, where `labels` has every class.
+
+    Where it lacks one, whether that occurs takes a pass over the labels.
+    """
+    if set(self.labels) <= set(labels):
+      return {"total": self.count}
+    return {"listing": self.listing}
+
+  def _sources(self, pictures: bool) -> Iterator[raw.Source]:
+    with _reading(self.name, self.split):
+      for example in self._dataset(pictures).as_numpy_iterator():
+        record = errors.printable(example[TFDS_ID])
+        where = f"tfds:{self.name} {self.split} {record}"
+        graded = self._labels_of(example, where)
+        name = bytes(example[self._id]).decode("utf-8", "backslashreplace")
+        data = bytes(example[self._picture]) if pictures else None
+        yield raw.Source(name, "", tuple(graded), tuple(graded.values()), where, data)
+
+  def _dataset(self, pictures: bool) -> Any:
+    """The split as a dataset with no more features than needed."""
+    import tensorflow_datasets as tfds
+
+    wanted: dict[str, Any] = {self._label[0]: True}
+    if len(self._label) == 2:
+      fields = [self._label[1], *([_CONFIDENCE] if self._graded else [])]
+      wanted = {self._label[0]: dict.fromkeys(fields, True)}
+    if self._id != TFDS_ID:
+      wanted[self._id] = True
+    skip = {}
+    if pictures:
+      wanted[self._picture] = True
+      skip = {self._picture: tfds.decode.SkipDecoding()}
+    return self._builder.as_dataset(
+        split=self.split, shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(wanted, skip),
+        read_config=tfds.ReadConfig(
+            add_tfds_id=True, try_autocache=False, interleave_cycle_length=1),
+    )
+
+  def _labels_of(self, example: dict[str, Any], where: str) -> dict[str, float]:
+    """Highest confidence of every class that the picture shows."""
+    value = example[self._label[0]]
+    values = np.atleast_1d(value if len(self._label) == 1 else value[self._label[1]])
+    confidences = np.ones(len(values))
+    if self._graded:
+      confidences = np.atleast_1d(value[_CONFIDENCE])
+      scale = 10 if np.issubdtype(confidences.dtype, np.integer) else 1
+      confidences = confidences / scale
+    graded: dict[str, float] = {}
+    for index, confidence in zip(values.tolist(), confidences.tolist()):
+      if not 0 <= index < len(self.labels):
+        raise errors.DataError(
+            "no-label", where, f"label {index}", f"a class from 0 to {len(self.labels) - 1}",
+            "TFDS gives -1 where a split has no labels; choose another with --tfds_split.")
+      if not 0.0 <= confidence <= 1.0:
+        raise errors.DataError(
+            "bad-confidence", where, f"confidence {confidence}", "within 0 and 1")
+      if confidence:
+        label = self.labels[index]
+        graded[label] = max(confidence, graded.get(label, 0.0))
+    return graded
+
+
+@contextlib.contextmanager
+def _reading(name: str, split: str) -> Iterator[None]:
+  """Errors of TFDS and TensorFlow as ours; what a set's files make them raise is not bounded."""
+  try:
+    yield
+  except errors.JftError:
+    raise
+  except Exception as error:
+    raise errors.DataError(
+        "tfds-unreadable", f"tfds:{name} {split}", errors.printable(error, 400),
+        "a set as TFDS prepares it", "Prepare it again.") from error
+
+
+def open_split(
+    spec: str,
+    data_dir: str | os.PathLike,
+    split: str = "train",
+    label: str | None = None,
+    picture_id: str | None = None,
+) -> TfdsSet:
+  """Opens a split of a prepared classification set.
+
+  Args:
+    spec: `name[/config][:version]`.
+    data_dir: directory in which TFDS prepared it.
+    split: split or slice of TFDS, such as `train[:90%]`.
+    label: feature with the classes, `objects/label` for one inside of another; by default
+      `label`, `labels` or `objects/label`, or the only one there is.
+    picture_id: text feature that names pictures, such as `file_name`; by default the id TFDS
+      gives every record, because file names may repeat between classes (`caltech101`).
+
+  Raises:
+    errors.DataError: the set is not prepared or unreadable, no such split or feature.
+  """
+  import tensorflow_datasets as tfds
+
+  found = tfds_folders.find(spec, data_dir)
+  tfds_folders.check_features(found.path)
+  with _reading(str(found), split):
+    builder = tfds.builder_from_directory(found.path)
+    features = builder.info.features
+    try:
+      count = builder.info.splits[split].num_examples
+    except (KeyError, ValueError) as error:
+      raise errors.DataError(
+          "tfds-split", found.path, errors.printable(error),
+          f"--tfds_split of {', '.join(sorted(builder.info.splits))}, or a slice of one") from None
+    classes = _class_labels(features)
+    label = _chosen("label", label, list(classes), _LABELS, found.path)
+    images = [k for k, f in features.items() if type(f) is tfds.features.Image]
+    picture = _chosen("picture", None, images, ("image",), found.path)
+    texts = [k for k, f in features.items() if isinstance(f, tfds.features.Text)]
+    name = _chosen("id", picture_id or TFDS_ID, [TFDS_ID, *texts], (), found.path)
+    path = (label,) if label in features else tuple(label.rsplit("/", 1))
+    graded = len(path) == 2 and _CONFIDENCE in _inner(features[path[0]])
+    names = _names(classes[label], found.path, label)
+    return TfdsSet(str(found), split, names, count, builder, picture, path, graded, name)
+
+
+def _names(feature: Any, path: str, label: str) -> tuple[str, ...]:
+  """Names of the classes; TFDS passes over a names file that does not fit."""
+  names = tuple(feature.names)
+  if not names or len(names) != feature.num_classes or len(set(names)) != len(names):
+    raise errors.DataError(
+        "tfds-names", path, f"{len(set(names))} names for {feature.num_classes} classes",
+        f"a name for every class in {label.replace('/', '-')}.labels.txt", "Prepare it again.")
+  return names
+
+
+def _inner(feature: Any) -> Any:
+  """What a sequence is of; other features as they are."""
+  import tensorflow_datasets as tfds
+
+  return feature.feature if isinstance(feature, tfds.features.Sequence) else feature
+
+
+def _class_labels(features: Any) -> dict[str, Any]:
+  """Every feature with named classes, at the top or one level down, by its path."""
+  import tensorflow_datasets as tfds
+
+  found = {}
+  for key, feature in features.items():
+    inner = _inner(feature)
+    fields = {key: inner}
+    if isinstance(inner, tfds.features.FeaturesDict):
+      fields = {f"{key}/{name}": field for name, field in inner.items()}
+    found.update((path, field) for path, field in fields.items()
+                 if isinstance(field, tfds.features.ClassLabel))
+  return found
+
+
+def _chosen(
+    kind: str, asked: str | None, there: Sequence[str], usual: Sequence[str], path: str
+) -> str:
+  """The feature that was asked for, or the first usual one, or the only one there is."""
+  for name in (asked,) if asked else usual:
+    if name in there:
+      return name
+  if len(there) == 1 and not asked:
+    return there[0]
+  found = f"no {kind} feature {asked or ' or '.join(usual)}"
+  fix = "" if kind == "picture" else f"Name it with --tfds_{kind}."
+  listed = ", ".join(map(errors.printable, there))
+  expected = f"one of {listed}" if there else "a classification set of pictures"
+  raise errors.DataError(f"tfds-{kind}", path, found, expected, fix if there else "")
