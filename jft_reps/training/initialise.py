@@ -140,7 +140,7 @@ def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
   allowed = _allowed(allow)
   items = {n: item for n, item in state.items().items() if n.startswith(BACKBONE)}
   variables = {n: _match(source, n, tuple(item.shape)) for n, item in items.items()}
-  extra = source.extra()
+  extra = source.extra({n.removeprefix(BACKBONE) for n in items})
   missing = [n for n, v in variables.items() if v.status != "loaded" and not allowed(n)]
   unused = [n for n in extra if not allowed(n)]
   if missing or unused or not items:

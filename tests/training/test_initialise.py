@@ -95,6 +95,18 @@ def test_a_file_of_another_depth_names_the_variables(tmp_path, weights):
     initialise.from_source(fresh(average=False, depth=101), source)
 
 
+def test_a_deeper_file_never_counts_as_the_whole_of_a_shallower_network(tmp_path, weights):
+  deeper = dict(weights)
+  for name, value in weights.items():
+    if name.startswith("layer3.5."):
+      for unit in range(6, 23):
+        deeper[name.replace("layer3.5.", f"layer3.{unit}.")] = value
+  source = initialise.open_source(write(tmp_path, deeper))
+  assert source.network["depth"] == 101
+  with pytest.raises(StorageError, match=r"0 of 265 .*255 in the file only \(layer3\.6\.conv1"):
+    initialise.from_source(fresh(average=False, **{**source.network, "depth": 50}), source)
+
+
 def test_names_may_be_allowed_by_pattern(tmp_path, weights):
   changed = {n: w for n, w in weights.items() if not n.startswith("bn1.")}
   changed["spare"] = np.zeros(2, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,11 @@ class Origin(NamedTuple):
   oihw: bool = False
   minus: str = ""
 
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Of every tensor that it takes."""
+    return (self.name, self.minus) if self.minus else (self.name,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -92,10 +97,15 @@ class Source:
   def shape(self, name: str) -> tuple[int, ...] | None:
     """The shape of one of our variables as the file has it, or None where it is absent."""
     origin = self.origins.get(name)
-    if origin is None or origin.name not in self.tensors.shapes:
+    if origin is None or not all(n in self.tensors.shapes for n in origin.names):
       return None
     shape = self.tensors.shapes[origin.name]
     return (*shape[2:], shape[1], shape[0]) if origin.oihw and len(shape) == 4 else shape
+
+  def wanted(self, name: str) -> str:
+    """What to look for in the file: the first absent tensor of our variable, else its own."""
+    origin = self.origins.get(name, Origin(""))
+    return next((n for n in origin.names if n not in self.tensors.shapes), origin.name)
 
   def read(self, name: str) -> np.ndarray:
     """One of our variables, float32, in our layout."""
@@ -107,9 +117,15 @@ class Source:
       value = value - self.tensors.read(origin.minus)
     return np.asarray(value, np.float32)
 
-  def extra(self) -> list[str]:
-    """Tensors of the file that no variable of ours takes, and that are not `ignored`."""
-    used = {name for o in self.origins.values() for name in (o.name, o.minus)}
+  def extra(self, ours: Collection[str] | None = None) -> list[str]:
+    """Tensors of the file that no variable of ours takes, and that are not `ignored`.
+
+    Args:
+      ours: paths of the variables there are, where they may be fewer than those in `origins`,
+        as for a network less deep than the file's. None: all in `origins`.
+    """
+    used = {name for path, origin in self.origins.items() if ours is None or path in ours
+            for name in origin.names}
     return [name for name in self.tensors.shapes if name not in used
             and not any(re.search(pattern, name) for pattern in self.ignored)]
 

@@ -13,33 +13,50 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, StorageError, printable
 from jft_reps.models.pretrained import keras_applications, model_garden, slim
 from jft_reps.models.pretrained.source import Source
 from jft_reps.models.resnet import STAGES, UNITS
 
 Features = dict[str, np.ndarray]
+# What the authors' own means of loading raise for a file that is not theirs after all.
+_REFUSED = (tf.errors.OpError, ValueError, AssertionError, KeyError, OSError)
 
 
-def features(source: Source, images: np.ndarray, output_stride: int = 32) -> Features | None:
+def strides(source: Source) -> tuple[int, ...]:
+  """Output strides of the source's own graph; none where no graph of it can be built here."""
+  return {slim.FORMAT: (8, 16, 32), keras_applications.FORMAT: (32,),
+          model_garden.FORMAT: (32,)}.get(source.format, ())
+
+
+def features(source: Source, images: np.ndarray, output_stride: int = 32) -> Features:
   """Features by stage of the source's own graph.
 
   Args:
     source: whose file is loaded anew, by the means of those who wrote it.
     images: uint8 or float `[n, height, width, 3]`, RGB, 0 to 255.
-    output_stride: 32; slim's graph also has 16 and 8.
+    output_stride: one of `strides(source)`.
 
   Returns:
-    float32 `[n, h, w, channels]` by stage, or None where there is no graph of the source here.
+    float32 `[n, h, w, channels]` by stage.
+
+  Raises:
+    ConfigError: there is no such graph here.
+    StorageError: the authors' network does not take the file.
   """
-  run = {slim.FORMAT: _slim, keras_applications.FORMAT: _keras,
-         model_garden.FORMAT: _model_garden}.get(source.format)
-  if run is None:
-    return None
-  if output_stride != 32 and run is not _slim:
-    raise ConfigError("output-stride", source.format, str(output_stride), "32, its only stride")
+  if output_stride not in strides(source):
+    known = ", ".join(map(str, strides(source)))
+    raise ConfigError("output-stride", source.format, str(output_stride),
+                      f"among {known}" if known else "a format whose graph can be built here")
   images = np.asarray(images, np.float32)
-  return run(source, images, output_stride) if run is _slim else run(source, images)
+  try:
+    if source.format == slim.FORMAT:
+      return _slim(source, images, output_stride)
+    run = _keras if source.format == keras_applications.FORMAT else _model_garden
+    return run(source, images)
+  except _REFUSED as e:
+    raise StorageError("source-graph", source.tensors.path, printable(e),
+                       f"a file that the network of {source.format} takes") from e
 
 
 def slim_networks():

@@ -4,21 +4,8 @@ import numpy as np
 import pytest
 
 from jft_reps.models import resnet
-from jft_reps.models.pretrained import recognise, source_graphs
-from jft_reps.models.variables import named_variables
+from jft_reps.models.pretrained import loading, recognise, source_graphs
 from tests.models.pretrained import weight_files
-
-
-def built(source, **arguments):
-  """Our network with the file's weights, every one of them."""
-  model = resnet.ResNet(**source.network, preprocessing=source.preprocessing, **arguments)
-  variables = named_variables(model)
-  assert set(variables) == set(source.origins)
-  for name, variable in variables.items():
-    assert tuple(variable.shape) == source.shape(name), name
-    variable.assign(source.read(name))
-  assert source.extra() == []
-  return model
 
 
 def pictures(size, count=1):
@@ -33,7 +20,7 @@ def difference(ours, theirs):
 
 def assert_same_features(path, sizes=(224, 299)):
   source = recognise.open_source(path)
-  model, atrous = built(source), None
+  model, atrous = loading.load(source), None
   for size in sizes:
     x = pictures(size)
     theirs = source_graphs.features(source, x)
@@ -42,7 +29,7 @@ def assert_same_features(path, sizes=(224, 299)):
     for stage in resnet.STAGES:
       assert difference(ours[stage], theirs[stage]) < 1e-4, (size, stage)
     # At stride 16 the same values, at twice the positions.
-    atrous = atrous or built(source, output_stride=16)
+    atrous = atrous or loading.load(source, output_stride=16)
     dense = atrous(x, batch_norm="frozen")["conv5"].numpy()
     step = -(-dense.shape[1] // theirs["conv5"].shape[1])
     assert difference(dense[:, ::step, ::step], theirs["conv5"]) < 1e-4, size
@@ -56,12 +43,15 @@ def test_slim(tmp_path, depth, version):
   path = weight_files.slim(tmp_path, depth, version=version)
   source, _ = assert_same_features(path, (224, 299) if depth == 50 else (97,))
   assert source.network["stride_placement"] == "last_3x3"
-  # Its own graph at stride 16 as well.
-  x = pictures(225)
-  theirs = source_graphs.features(source, x, 16)
-  ours = built(source, output_stride=16)(x, batch_norm="frozen")
-  for stage in resnet.STAGES:
-    assert difference(ours[stage].numpy(), theirs[stage]) < 1e-4, stage
+
+
+def test_slim_at_its_own_smaller_strides(tmp_path):
+  source, x = recognise.open_source(weight_files.slim(tmp_path)), pictures(129)
+  for stride in (16, 8):
+    theirs = source_graphs.features(source, x, stride)
+    ours = loading.load(source, output_stride=stride)(x, batch_norm="frozen")
+    for stage in resnet.STAGES:
+      assert difference(ours[stage].numpy(), theirs[stage]) < 1e-4, (stride, stage)
 
 
 @pytest.mark.parametrize("ending, head, whole", [

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from jft_reps.errors import StorageError
 from jft_reps.models import resnet
-from jft_reps.models.pretrained import recognise
+from jft_reps.models.pretrained import loading, recognise
 from tests.models.pretrained import numpy_resnet
-from tests.models.pretrained.test_round_trips import built, difference, pictures
+from tests.models.pretrained.test_round_trips import difference, pictures
 
 
 def save_checkpoint(path, weights):
@@ -25,7 +25,7 @@ def test_torchvision_features_are_those_of_its_network(tmp_path, size):
   weights = numpy_resnet.random_weights(numpy_resnet.torch_shapes(50))
   path = numpy_resnet.write_safetensors(tmp_path / "model.safetensors", weights)
   source, x = recognise.open_source(path), pictures(size)
-  ours = built(source)(x, batch_norm="frozen")
+  ours = loading.load(source)(x, batch_norm="frozen")
   theirs = numpy_resnet.torch_features(weights, x, 50)
   for stage in resnet.STAGES:
     assert difference(ours[stage].numpy(), theirs[stage]) < 1e-4, stage
@@ -64,10 +64,10 @@ def test_tencent_features_are_those_of_its_network(tmp_path, size, scope):
   weights = numpy_resnet.random_weights(numpy_resnet.tencent_shapes(50))
   path = save_checkpoint(tmp_path / "resnet.ckpt", {scope + n: w for n, w in weights.items()})
   source, x = recognise.open_source(path), pictures(size)
-  model = built(source)
+  model = loading.load(source)
   ours = model(x, batch_norm="frozen")
   theirs = numpy_resnet.tencent_features(weights, x, 50)
   for stage in resnet.STAGES:
     assert difference(ours[stage].numpy(), theirs[stage]) < 1e-4, stage
-  dense = built(source, output_stride=16)(x, batch_norm="frozen")["conv5"].numpy()
+  dense = loading.load(source, output_stride=16)(x, batch_norm="frozen")["conv5"].numpy()
   assert difference(dense[:, ::2, ::2], theirs["conv5"]) < 1e-4

@@ -1,0 +1,103 @@
+"""A network of ours with the weights of a `Source`, every one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jft_reps.errors import StorageError, printable
+from jft_reps.models import resnet
+from jft_reps.models.pretrained.source import Source
+from jft_reps.models.variables import named_variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+  """How much of a network a file holds.
+
+  Attributes:
+    shapes: of our variables by path.
+    missing: those without a partner: the file's name and shape by our path; the shape is None
+      where the tensor is absent.
+    extra: tensors of the file that no variable takes.
+  """
+
+  shapes: Mapping[str, tuple[int, ...]]
+  missing: Mapping[str, tuple[str, tuple[int, ...] | None]]
+  extra: tuple[str, ...]
+
+  @property
+  def parameters(self) -> int:
+    """Numbers in all of our variables."""
+    return sum(map(math.prod, self.shapes.values()))
+
+  @property
+  def share(self) -> float:
+    """Of our parameters, how many the file holds."""
+    return 1.0 - sum(math.prod(self.shapes[n]) for n in self.missing) / self.parameters
+
+  @property
+  def whole(self) -> bool:
+    return not self.missing and not self.extra
+
+  def unmatched(self) -> list[str]:
+    """A line for every name without a partner: ours, then the file's."""
+    lines = []
+    for name, (theirs, shape) in self.missing.items():
+      found = f"{shape} instead of {self.shapes[name]}" if shape else "absent"
+      lines.append(f"{name} = {printable(theirs)} {found}" if theirs else f"{name} {found}")
+    return lines + [f"{printable(name)} in the file only" for name in self.extra]
+
+
+def coverage(source: Source, model: resnet.ResNet) -> Coverage:
+  """Compares names and shapes; reads no values."""
+  shapes = {name: tuple(v.shape) for name, v in named_variables(model).items()}
+  missing = {name: (source.wanted(name), source.shape(name)) for name, shape in shapes.items()
+             if source.shape(name) != shape}
+  return Coverage(shapes, missing, tuple(source.extra(shapes)))
+
+
+def check(source: Source, found: Coverage) -> None:
+  """Refuses a file that is not the whole network and nothing else.
+
+  Raises:
+    StorageError: counts and names what has no partner on either side.
+  """
+  if not found.whole:
+    lines = found.unmatched()
+    more = f"; and {len(lines) - 5} more" if len(lines) > 5 else ""
+    raise StorageError(
+        "partial-weights", source.tensors.path,
+        f"{len(found.missing)} of {len(found.shapes)} backbone variables without a partner, "
+        f"{len(found.extra)} in the file only ({'; '.join(lines[:5])}{more})",
+        "all of the backbone", "Is it the network that its names say?")
+
+
+def network(source: Source, **arguments: Any) -> resnet.ResNet:
+  """The network that the weights prescribe, with random weights.
+
+  Args:
+    source: of `recognise.open_source`.
+    **arguments: of `ResNet`, such as `output_stride`; the source's own prevail.
+  """
+  return resnet.ResNet(
+      **{**arguments, **source.network, "preprocessing": source.preprocessing})
+
+
+def load(source: Source, **arguments: Any) -> resnet.ResNet:
+  """The network with the file's weights, all of them and nothing left over.
+
+  Args:
+    source: of `recognise.open_source`.
+    **arguments: as in `network`.
+
+  Raises:
+    StorageError: lists both unmatched sides.
+  """
+  model = network(source, **arguments)
+  check(source, coverage(source, model))
+  for name, variable in named_variables(model).items():
+    variable.assign(source.read(name))
+  return model
