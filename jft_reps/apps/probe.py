@@ -60,7 +60,7 @@ def probe(config, features: str | None = None) -> dict:
   run.open()
   try:
     state = _state(config, run, task, source)
-    run.describe(config.to_dict(), {"probe": options.method})
+    run.describe(config.to_dict(), {"probe": options.method, **task.card})
     result = _solve(task, state.model, config.task.train_split, options, run,
                     features or run.path / "features")
     state.save(run.path, {"run": run_directory.run_id(config.to_dict()),

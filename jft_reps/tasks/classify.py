@@ -84,6 +84,11 @@ class Classify:
     """What every checkpoint says of its pictures, network and labels."""
     return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
 
+  @property
+  def card(self) -> dict[str, Any]:
+    """What the run card says of this task."""
+    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing"}
+
   def build(self) -> classifier.Classifier:
     """The network with random weights."""
     prior = None if self._expand is None else 1.0 / len(self.labels)

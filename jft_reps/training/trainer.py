@@ -15,6 +15,7 @@ from jft_reps.task import Task
 from jft_reps.training import cluster as cluster_lib
 from jft_reps.training import engines, failures, placement, run_directory
 from jft_reps.training.checkpoints import clean_up, committed, milestones, prefix
+from jft_reps.training.events import Events
 from jft_reps.training.log import PushLog
 from jft_reps.training.options import Options
 from jft_reps.training.signals import StopSignals
@@ -206,6 +207,7 @@ class Trainer:
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing
     if newest is None:
+      Events(self._run.path / "train").text(0, "init", f"```\n{said}\n```")
       state.save(self._run.path, self._about(), self._notes)
 
   def _save(self, state: TrainState) -> None:
@@ -239,4 +241,4 @@ class Trainer:
   def _card(self) -> dict[str, Any]:
     where = "one process" if self._cluster is None else (
         f"{len(self._cluster.workers)} workers, {len(self._cluster.servers)} parameter servers")
-    return {"cluster": where, **vars(self._options)}
+    return {"cluster": where, **getattr(self._task, "card", {}), **vars(self._options)}

@@ -152,6 +152,7 @@ def test_moving_statistics_change_only_as_the_mode_says(records, tmp_path, mode)
   first, last = (checkpoints.read(tmp_path / f"ckpt-{s}", [name])[name] for s in (0, 3))
   assert np.array_equal(first, last) == (mode != "train")
   assert np.any(first) == (mode == "recalibrate")
+  assert f"| batch-norm | {mode} |" in (tmp_path / "run_card.md").read_text()
   if mode == "recalibrate":
     means, squares = [], []
     model = task.build()

@@ -48,6 +48,17 @@ def test_a_run_leaves_what_the_readme_promises(tmp_path):
           m["learning_rate"] for m in lines if m["step"] == 30}
 
 
+def test_tensorboard_has_a_card_of_where_the_weights_came_from(tmp_path):
+  task = TinyTask()
+  task.prepare = lambda model: "batch-norm: as it came"
+  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options(5), notes=task.notes,
+                  initialize=lambda state: "initialised from somewhere").train()
+  cards = [value.tensor.string_val[0].decode() for file in (tmp_path / "train").iterdir()
+           for event in tf.compat.v1.train.summary_iterator(str(file))
+           for value in event.summary.value if value.tag == "init"]
+  assert cards == ["```\ninitialised from somewhere\nbatch-norm: as it came\n```"]
+
+
 def test_the_step_is_the_gradient_step_of_the_stated_formulas(tmp_path):
   """One push by hand: softplus gradient, coupled decay, TF1 RMSProp, batch-norm statistics."""
   train(tmp_path, 1, checkpoint_every=1, ema_decay=0.75, weight_decay=0.1)
