@@ -18,8 +18,9 @@ class Task(Protocol):
   previous example, by `data.reasons`), which the trainer counts. It may carry `quarantined` (int64
   `[batch, 4]`: reason, epoch, shard and record of the last of those, or -1s), which it lists.
 
-  It may have `card`, values by name for the run card, and `prepare(model)`, called once with a fresh model after it was initialised and before
-  the first checkpoint, which returns a sentence that says what it did.
+  It may have `card`, values by name for the run card, and `prepare(model)`, called once with a
+  fresh model after it was initialised and before the first checkpoint, which returns a sentence
+  that says what it did.
 
   Attributes:
     best: name of the number that says which checkpoint is the best.
