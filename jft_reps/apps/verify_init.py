@@ -37,10 +37,11 @@ def main(argv: Sequence[str]) -> int:
   sizes = _numbers("sizes", _SIZES, "32 to 1024")
   strides = _numbers("strides", _STRIDES, "8, 16 or 32")
   from jft_reps.models.pretrained import loading, own, sample_pictures, source_graphs
+  from jft_reps.models.variables import named_variables
   from jft_reps.training import initialise
 
   source = initialise.open_source(FLAGS.source)
-  found = loading.coverage(source, loading.network(source))
+  found = loading.coverage(source, named_variables(loading.network(source)))
   print("\n".join(_recognised(source, found)), flush=True)
   loading.check(source, found)
   if not source_graphs.strides(source):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jft_reps.errors import ConfigError, StorageError, printable
-from jft_reps.models.pretrained import containers, recognise
+from jft_reps.models.pretrained import containers, loading, recognise
 from jft_reps.models.pretrained.source import Source
 from jft_reps.training import checkpoints
 from jft_reps.training.state import TrainState
@@ -139,12 +139,10 @@ def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
   """
   allowed = _allowed(allow)
   items = {n: item for n, item in state.items().items() if n.startswith(BACKBONE)}
-  variables = {n: _match(source, n, tuple(item.shape)) for n, item in items.items()}
-  extra = source.extra({n.removeprefix(BACKBONE) for n in items})
-  missing = [n for n, v in variables.items() if v.status != "loaded" and not allowed(n)]
-  unused = [n for n in extra if not allowed(n)]
-  if missing or unused or not items:
-    raise _unmatched(source, variables, missing, unused)
+  coverage = loading.coverage(source, {n.removeprefix(BACKBONE): v for n, v in items.items()})
+  # Patterns are of names as a checkpoint has them.
+  loading.check(source, coverage, lambda name: allowed(name) or allowed(BACKBONE + name))
+  variables = {n: _match(source, coverage, n) for n in items}
   values = {n: source.read(n.removeprefix(BACKBONE))
             for n, v in variables.items() if v.status == "loaded"}
   _check_finite(source, values)
@@ -157,7 +155,7 @@ def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
     if trained.average is not None:
       trained.average.assign(trained.variable.read_value())
   new = [n for n in state.of_model if not n.startswith(BACKBONE)]
-  found = Report(source, _checksum(source.tensors.path), variables, new, extra)
+  found = Report(source, _checksum(source.tensors.path), variables, new, coverage.extra)
   if report is not None:
     report.write_text(json.dumps(found.to_json(), indent=1))
   return found
@@ -173,27 +171,11 @@ def _allowed(patterns: Sequence[str]):
   return lambda name: any(p.fullmatch(name) for p in compiled)
 
 
-def _match(source: Source, name: str, shape: tuple[int, ...]) -> Loaded:
+def _match(source: Source, coverage: loading.Coverage, name: str) -> Loaded:
   ours = name.removeprefix(BACKBONE)
   found = source.shape(ours)
-  origin = source.origins.get(ours)
-  status = "loaded" if found == shape else "absent" if found is None else "shape differs"
-  return Loaded(status, origin.name if origin else "", shape, found)
-
-
-def _unmatched(source, variables: Mapping[str, Loaded], missing, unused) -> StorageError:
-  def ours(name: str) -> str:
-    v = variables[name]
-    theirs = f" = {v.origin}" if v.origin else ""
-    return f"{name}{theirs} " + (f"{v.found} instead of {v.shape}" if v.found else "absent")
-
-  found = (f"{len(missing)} of {len(variables)} backbone variables without a partner "
-           f"({'; '.join(map(ours, missing[:5])) or 'none'}), {len(unused)} in the file only "
-           f"({', '.join(printable(n) for n in unused[:5]) or 'none'})")
-  return StorageError(
-      "partial-init", source.tensors.path, found, "all of the backbone",
-      "Nothing was loaded. Is it the network of the configuration? What may differ can be named in "
-      "config.init.allow.")
+  status = "absent" if found is None else "shape differs" if ours in coverage.missing else "loaded"
+  return Loaded(status, source.wanted(ours), coverage.shapes[ours], found)
 
 
 def _check_finite(source: Source, values: Mapping[str, np.ndarray]) -> None:

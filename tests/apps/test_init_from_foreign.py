@@ -162,7 +162,7 @@ def cut(folder, weights):
 
 
 @pytest.mark.parametrize("make, code, said", [
-    (renamed, 4, ("partial-init", "conv3/unit_1/conv1/kernel = layer2.0.conv1.weight absent",
+    (renamed, 4, ("partial-weights", "conv3/unit_1/conv1/kernel = layer2.0.conv1.weight absent",
                   "layer2.0.konv1.weight", "renamed.safetensors")),
     (reshaped, 4, ("conv5/unit_3/conv3/kernel = layer4.2.conv3.weight (1, 1, 512, 1024) instead "
                    "of (1, 1, 512, 2048)",)),

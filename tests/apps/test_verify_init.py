@@ -40,6 +40,7 @@ def keras_file(tmp_path_factory):
   return weight_files.keras(tmp_path_factory.mktemp("keras"), ".h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", MAKERS)
 def test_a_file_agrees_with_the_graph_of_its_authors(made, tmp_path, capsys):
   assert run(MAKERS[made](tmp_path), "--count=1") == 0
@@ -53,6 +54,7 @@ def test_a_file_agrees_with_the_graph_of_its_authors(made, tmp_path, capsys):
   assert "1 of smooth noise, seed 0" in out and "all 5 comparisons within 0.0001" in out
 
 
+@pytest.mark.slow
 def test_a_perturbed_kernel_is_found_in_its_stage(keras_file, monkeypatch, capsys):
   read = Source.read
   monkeypatch.setattr(Source, "read", lambda self, name: read(self, name) * (
@@ -121,7 +123,7 @@ def test_unmatched_names_of_both_sides_are_listed(tmp_path, capsys):
   assert run(torch_file(tmp_path, rename)) == 4
   captured = capsys.readouterr()
   lines = [line.strip() for line in captured.out.splitlines() if "  unmatched " in line]
-  assert lines == ["unmatched conv3/unit_1/conv1/kernel = layer2.0.conv1.weight absent",
+  assert lines == ["unmatched backbone/conv3/unit_1/conv1/kernel = layer2.0.conv1.weight absent",
                    "unmatched layer2.0.konv1.weight in the file only"]
   assert "264 of 265 variables, 99.86% of" in captured.out
   assert "error[partial-weights]" in captured.err and "layer2.0.konv1" in captured.err

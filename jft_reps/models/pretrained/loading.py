@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jft_reps.errors import StorageError, printable
@@ -42,37 +42,52 @@ class Coverage:
   def whole(self) -> bool:
     return not self.missing and not self.extra
 
-  def unmatched(self) -> list[str]:
-    """A line for every name without a partner: ours, then the file's."""
+  def absent(self) -> list[str]:
+    """A line for every variable of ours without a partner, named as in a checkpoint."""
     lines = []
     for name, (theirs, shape) in self.missing.items():
       found = f"{shape} instead of {self.shapes[name]}" if shape else "absent"
-      lines.append(f"{name} = {printable(theirs)} {found}" if theirs else f"{name} {found}")
-    return lines + [f"{printable(name)} in the file only" for name in self.extra]
+      named = f"backbone/{name} = {printable(theirs)}" if theirs else f"backbone/{name}"
+      lines.append(f"{named} {found}")
+    return lines
+
+  def unmatched(self) -> list[str]:
+    """A line for every name without a partner: ours, then the file's."""
+    return self.absent() + [f"{printable(name)} in the file only" for name in self.extra]
 
 
-def coverage(source: Source, model: resnet.ResNet) -> Coverage:
-  """Compares names and shapes; reads no values."""
-  shapes = {name: tuple(v.shape) for name, v in named_variables(model).items()}
+def coverage(source: Source, variables: Mapping[str, Any]) -> Coverage:
+  """Compares names and shapes of a backbone's variables by path; reads no values."""
+  shapes = {name: tuple(v.shape) for name, v in variables.items()}
   missing = {name: (source.wanted(name), source.shape(name)) for name, shape in shapes.items()
              if source.shape(name) != shape}
   return Coverage(shapes, missing, tuple(source.extra(shapes)))
 
 
-def check(source: Source, found: Coverage) -> None:
+def check(source: Source, found: Coverage,
+          allowed: Callable[[str], bool] = lambda name: False) -> None:
   """Refuses a file that is not the whole network and nothing else.
+
+  Args:
+    source: of `recognise.open_source`.
+    found: of `coverage`.
+    allowed: whether a name, ours or the file's, may stay without a partner.
 
   Raises:
     StorageError: counts and names what has no partner on either side.
   """
-  if not found.whole:
-    lines = found.unmatched()
-    more = f"; and {len(lines) - 5} more" if len(lines) > 5 else ""
-    raise StorageError(
-        "partial-weights", source.tensors.path,
-        f"{len(found.missing)} of {len(found.shapes)} backbone variables without a partner, "
-        f"{len(found.extra)} in the file only ({'; '.join(lines[:5])}{more})",
-        "all of the backbone", "Is it the network that its names say?")
+  missing = {name: theirs for name, theirs in found.missing.items() if not allowed(name)}
+  left = Coverage(found.shapes, missing, tuple(n for n in found.extra if not allowed(n)))
+  if left.whole and found.shapes:
+    return
+  extra = ", ".join(map(printable, left.extra[:5])) or "none"
+  raise StorageError(
+      "partial-weights", source.tensors.path,
+      f"{len(missing)} of {len(found.shapes)} backbone variables without a partner "
+      f"({'; '.join(left.absent()[:5]) or 'none'}), {len(left.extra)} in the file only ({extra})",
+      "all of the backbone",
+      "Nothing was loaded. Is it the network of the configuration? What may differ can be named "
+      "in config.init.allow.")
 
 
 def network(source: Source, **arguments: Any) -> resnet.ResNet:
@@ -97,7 +112,8 @@ def load(source: Source, **arguments: Any) -> resnet.ResNet:
     StorageError: lists both unmatched sides.
   """
   model = network(source, **arguments)
-  check(source, coverage(source, model))
-  for name, variable in named_variables(model).items():
+  variables = named_variables(model)
+  check(source, coverage(source, variables))
+  for name, variable in variables.items():
     variable.assign(source.read(name))
   return model
