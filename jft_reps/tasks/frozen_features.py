@@ -21,6 +21,7 @@ from jft_reps.models import classifier, linear_probe
 from jft_reps.models.variables import Slices, named_variables
 
 METHODS = {"ridge": linear_probe.ridge, "logistic": linear_probe.logistic}
+HELD_OUT_FROM = 5  # pictures per class from which a tenth is held out to choose the strength
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Options:
     grid: of the L2 strength, chosen on a tenth of the training pictures; None: the method's.
     shots: pictures per class of the few-shot probes (1, 5, 10, 25); empty: none.
     seeds: draws of those pictures, 0 to `seeds` - 1.
-    few_shot_strength: L2 strength of the few-shot probes, too few pictures to hold some out.
+    few_shot_strength: L2 strength with fewer than `HELD_OUT_FROM` pictures per class.
     seed: of the part held out.
   """
 
@@ -120,8 +121,9 @@ def few_shot(train: feature_cache.Features, test: feature_cache.Features, classe
     accuracies = []
     for seed in range(options.seeds):
       picked = linear_probe.shots(labels, shots, seed)
+      grid = {} if shots >= HELD_OUT_FROM else {"grid": (options.few_shot_strength,)}
       probe = linear_probe.ridge(
-          train.values[picked], labels[picked], classes, (options.few_shot_strength,))
+          train.values[picked], labels[picked], classes, seed=options.seed, **grid)
       accuracies.append(float(topk.hits(probe.scores(test.values), test.targets, 1).mean()))
     spread = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
     found[f"{shots}-shot top1"] = {
