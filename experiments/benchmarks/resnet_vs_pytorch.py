@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 
+_OURS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
@@ -59,7 +60,7 @@ def tensorflow_part(args) -> dict:
   from jft_reps.ops import losses
 
   model = classifier.Classifier(
-      resnet.ResNet(args.depth, compute_dtype=args.dtype), args.classes, shards=50, prior=1e-3
+      resnet.ResNet(args.depth, compute_dtype=_OURS[args.dtype]), args.classes, shards=50, prior=1e-3
   )
   weights = model.trainable_variables
   squares = [tf.Variable(tf.ones_like(w)) for w in weights]

@@ -72,7 +72,12 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
       raise ConfigError("config-key", f"--config.{key}", "unknown key",
                         f"one of the configuration's {len(known)} keys",
                         f"Did you mean --config.{near[0]}?" if near else "")
-    node[last] = _parse(key, text, node.get(last))
+    value = _parse(key, text, node.get(last))
+    try:
+      node[last] = value
+    except TypeError as e:  # a value that is open has a type all the same
+      wanted = node.get_type(last).__name__
+      raise ConfigError("config-type", f"--config.{key}", repr(text), wanted) from e
 
 
 def _parse(key: str, text: str, old: Any) -> Any:

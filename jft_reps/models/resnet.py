@@ -41,6 +41,7 @@ UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3
          152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
 PADDINGS = ("symmetric", "same_pool", "same")
+_COMPUTE_DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}
 _STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
 
 
@@ -64,7 +65,7 @@ class ResNet(layers.Layer):
     pre_activation: batch-norm and ReLU before the convolutions, no pooling.
     batch_norm_momentum: 0.997 as slim; 0.9 for runs of a few hundred steps.
     batch_norm_epsilon: as slim and He et al.
-    compute_dtype: "float32" or "bfloat16": of activations and convolutions. Variables, moving
+    compute_dtype: "float32", or "mixed_bfloat16" for activations and convolutions. Variables, moving
       statistics and the moments of a batch are float32.
     stem: "imagenet" (7x7, stride 2, then pooling), "small" (3x3, stride 2) or "small_stride_1"
       (3x3) without pooling, for pictures of 32 to 96 pixels. The small ones divide the
@@ -96,9 +97,9 @@ class ResNet(layers.Layer):
     _check("depth", depth, UNITS)
     _check("output_stride", output_stride, OUTPUT_STRIDES)
     _check("stride_placement", stride_placement, STRIDE_PLACEMENTS)
-    _check("compute_dtype", compute_dtype, ("float32", "bfloat16"))
+    _check("compute_dtype", compute_dtype, _COMPUTE_DTYPES)
     _check("stem", stem, _STEMS)
-    self.preprocessing, self.activation_dtype = preprocessing, tf.as_dtype(compute_dtype)
+    self.preprocessing, self.activation_dtype = preprocessing, _COMPUTE_DTYPES[compute_dtype]
     norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
     slim = stride_placement == "last_3x3"
     padding = padding or ("same_pool" if slim else "symmetric")

@@ -48,7 +48,10 @@ def test_values_are_overridden_by_key():
 @pytest.mark.parametrize("key,value,message", [
     ("train.stepz", "1", "Did you mean --config.train.steps"), ("trian.steps", "1", "unknown key"),
     ("train.steps", "ten", "expected int"), ("train.steps", "1.5", "expected int"),
-    ("schedule.initial", "NaN", "expected float"), ("schedule.staircase", "maybe", "bool")])
+    ("schedule.initial", "NaN", "expected float"), ("schedule.staircase", "maybe", "bool"),
+    ("train.in_flight", "abc", "expected int"), ("train.in_flight", "2.5", "expected int"),
+    ("task.class_weights", "7", "expected str"),
+    ("task.backbone.pre_activation", "1", "expected bool")])
 def test_a_wrong_override_is_named(key, value, message):
   with pytest.raises(ConfigError, match=message):
     compose.override(config(), {key: value})

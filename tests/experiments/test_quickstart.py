@@ -41,3 +41,17 @@ def test_a_short_quickstart_ends_with_a_table_a_report_and_curves(root, tmp_path
   ideal = next(line for line in (tmp_path / "report.md").read_text().splitlines()
                if "ideal" in line)
   assert float(ideal.split("|")[2]) == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_quickstart_learns_what_it_promises(root, tmp_path):
+  """A quarter of the way to the ideal scorer, and three times random weights over the leaves."""
+  result = subprocess.run(
+      [sys.executable, "-m", "experiments.quickstart", f"--workdir={tmp_path}"], cwd=root,
+      capture_output=True, text=True, timeout=900, check=False)
+  assert result.returncode == 0, result.stderr[-3000:]
+  lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+  first, *_, last = [m for m in lines if m["event"] == "eval"]
+  share = (last["fasteval/mAP@100"] - first["fasteval/mAP@100"]) / (1 - first["fasteval/mAP@100"])
+  assert last["step"] == 4500 and share >= 0.25
+  assert last["fasteval/leaves"] >= 3 * first["fasteval/leaves"]

@@ -45,7 +45,7 @@ def test_impossible_priors_are_refused(prior):
     classifier.Classifier(tiny_backbone(), 4, prior=prior)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_logits_are_the_mean_of_conv5_times_the_kernel(dtype):
   model = classifier.Classifier(tiny_backbone(compute_dtype=dtype), 9, shards=4, prior=0.2)
   conv5 = model.backbone(pictures(), batch_norm="frozen")["conv5"]

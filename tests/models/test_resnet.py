@@ -200,13 +200,13 @@ def test_pixels_become_minus_one_to_one():
   x = np.arange(256, dtype=np.uint8).reshape([1, 16, 16, 1]).repeat(3, axis=3)
   exact = x / 127.5 - 1
   np.testing.assert_allclose(tiny().scale(x), exact, atol=1e-6)
-  rounded = tf.cast(tiny(compute_dtype="bfloat16").scale(x), tf.float64)
+  rounded = tf.cast(tiny(compute_dtype="mixed_bfloat16").scale(x), tf.float64)
   np.testing.assert_allclose(rounded, exact, rtol=2**-8)
   np.testing.assert_array_equal(tiny(preprocessing=None).scale(x), x.astype(np.float32))
 
 
 def test_bfloat16_computes_in_bfloat16_near_the_float32_network():
-  exact, half = tiny(), tiny(compute_dtype="bfloat16")
+  exact, half = tiny(), tiny(compute_dtype="mixed_bfloat16")
   randomise(exact)
   same_weights(exact, half)
   x = pictures(64, batch=2)
