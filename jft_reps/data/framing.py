@@ -2,8 +2,8 @@
 
 A record is: length (uint64), masked CRC-32C of the length, the bytes, masked CRC-32C
 of the bytes. TensorFlow's reader takes a file that ends inside the 12-byte header for
-a clean end and crashes the process on a length of 2^35 or more, so every file is
-walked here before TensorFlow opens it.
+a clean end and crashes the process on a length of 2^35 or more, so a file whose size
+is not that of its manifest is walked here before TensorFlow opens it.
 """
 
 from __future__ import annotations
