@@ -39,7 +39,7 @@ flags.DEFINE_integer("steps", 600, "Of every run; three times as many of the lon
 flags.DEFINE_integer("processes", 2, "Runs at once, one thread each.", lower_bound=1,
                      flag_values=FLAGS)
 
-RATES = (0.02, 0.06, 0.2)
+RATES = (0.06, 0.2, 0.6)
 CONFIG = "experiments/table1_imagenet.py"
 DEV, TEST = "classification/top1", "single_test: classification/top1"
 TOP5 = "single_test: classification/top5"
