@@ -7,7 +7,8 @@
       --hierarchy=FILE --hierarchy_format=mlimages --store_size=340
 
 folder    label/picture.jpg: the first sub-folder names the label
-csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas
+csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas;
+          confidence 0 is verified absence, no label
 imagenet  ILSVRC-2012 with its lists or devkit; --split is train or validation
 tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing is downloaded
 
@@ -36,8 +37,8 @@ flags.DEFINE_string("input", None, "Folder tree, CSV or TSV file, or data direct
                     flag_values=FLAGS)
 flags.DEFINE_string("root", None, "csv: folder of the pictures (default: that of the list).",
                     flag_values=FLAGS)
-flags.DEFINE_string("tfds_split", "train", "Split or slice to read, as train[:90%].",
-                    flag_values=FLAGS)
+flags.DEFINE_string("tfds_split", None, "Split or slice to read, as train[:90%] (default: that "
+                    "of --split).", flag_values=FLAGS)
 flags.DEFINE_string("tfds_label", None, "Feature with the classes, as objects/label.",
                     flag_values=FLAGS)
 flags.DEFINE_string("tfds_id", None, "Feature that names pictures, as file_name (default: the "
@@ -91,7 +92,7 @@ def _expanded(summary, hierarchy) -> str:
 
   expand = label_expansion.LabelExpansion(summary.classes, hierarchy.closure())
   counts, pictures = class_counts.class_counts(summary.record_set, expand, summary.pictures)
-  return f", {counts.sum() / pictures:.2f} with their ancestors"
+  return f", {counts.sum() / max(pictures, 1):.2f} with their ancestors"
 
 
 def _input(labels: Sequence[str] | None) -> tuple[Callable, Sequence[str] | None, dict[str, Any]]:
@@ -122,7 +123,7 @@ def _tfds(
   logging.set_verbosity(logging.ERROR)  # TFDS and TensorFlow warn of their own deprecations
   stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)
   opened = tfds_sets.open_split(
-      name, FLAGS.input, FLAGS.tfds_split, FLAGS.tfds_label, FLAGS.tfds_id)
+      name, FLAGS.input, FLAGS.tfds_split or FLAGS.split, FLAGS.tfds_label, FLAGS.tfds_id)
   labels = labels or opened.labels
   about = {"source": f"tfds:{opened.name}", "tfds_split": opened.split}
   return opened.read, labels, {"metadata": about, **opened.first_pass(labels)}

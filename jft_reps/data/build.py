@@ -14,14 +14,13 @@ import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from jft_reps import errors
-from jft_reps.data import encoding, label_map, manifest, reasons, records, schema
+from jft_reps.data import encoding, label_map, manifest, quarantine, records, schema
 from jft_reps.data.sources import raw
 
 _CHUNK = 16
-_EARLY, _LATE = (100, 0.5), (10_000, 0.01)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,49 +114,6 @@ def _encoded(
         job.cancel()
 
 
-def _check_dropped(dropped: collections.Counter, seen: int, where: str) -> None:
-  lost = sum(dropped.values())
-  for after, fraction in (_EARLY, _LATE):
-    if seen >= after and lost > fraction * seen:
-      found = f"{lost} of {seen} pictures left out ({_text(dropped)})"
-      raise errors.DataError(
-          "too-many-bad-pictures", where, found, f"at most {fraction:.0%} after {after}",
-          "Mend or remove them.",
-      )
-
-
-def _text(dropped: collections.Counter) -> str:
-  return ", ".join(f"{name} {count}" for name, count in sorted(dropped.items()))
-
-
-class _Quarantine:
-  """The list of pictures left out, which appears under its name only when there are some."""
-
-  def __init__(self, path: str):
-    self.path, self._file = path, None
-    self.counts: collections.Counter = collections.Counter()
-
-  def add(self, source: raw.Source, reason: int) -> None:
-    file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
-    self._file = file
-    self.counts[reasons.NAMES[reason]] += 1
-    file.write(f"{errors.printable(source.picture_id, 1000)}\t{reasons.NAMES[reason]}\n")
-
-  @property
-  def _temporary(self) -> str:
-    return f"{self.path}.tmp-{os.getpid()}"
-
-  def close(self) -> str:
-    """Gives the file its name and returns that, or an empty string where nothing is in it."""
-    if os.path.exists(self.path):
-      os.remove(self.path)
-    if self._file is None:
-      return ""
-    self._file.close()
-    os.replace(self._temporary, self.path)
-    return self.path
-
-
 def build(
     sources: Callable[[], Iterable[raw.Source]],
     output: str | os.PathLike,
@@ -214,28 +170,47 @@ def build(
   if store_size:
     about["store_quality"] = store_quality
   output = os.fspath(output)
-  quarantine = _Quarantine(os.path.join(output, f"quarantine-{split}.tsv"))
   written = label_count = 0
-  with records.Writer(output, split, shards, about, overwrite) as writer:
-    writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))
+  with (quarantine.Quarantine(os.path.join(output, f"quarantine-{split}.tsv")) as left_out,
+        records.Writer(output, split, shards, about, overwrite) as writer):
+    label_map.check(output, list(classes))
     encoded = _encoded(sources(), store_size, store_quality, processes)
     for done, (source, picture) in enumerate(encoded, 1):
       if picture.reason >= 0:
-        quarantine.add(source, picture.reason)
-        _check_dropped(quarantine.counts, done, source.where)
+        left_out.add(source, picture.reason)
+        left_out.check(done, source.where)
       else:
         writer.write(source.picture_id, _example(source, picture, classes))
         written, label_count = written + 1, label_count + len(source.labels)
       if progress is not None:
         progress(done, total)
     if not written:
-      found = f"none of {total} pictures is usable ({_text(quarantine.counts)})"
-      raise errors.DataError("no-usable-picture", "input", found, "JPEG or PNG pictures")
-    writer.metadata["dropped"] = dict(quarantine.counts)
+      raise errors.DataError(
+          "no-usable-picture", "input", f"none of {total} pictures is usable ({left_out.text})",
+          "JPEG or PNG pictures", left_out.advice)
+    writer.metadata["dropped"] = dict(left_out.counts)
+    writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))
+  _check_labels(writer.record_set, classes)
   return Summary(
-      writer.record_set, written, label_count, len(classes), dict(quarantine.counts),
-      quarantine.close(),
+      writer.record_set, written, label_count, len(classes), dict(left_out.counts),
+      left_out.written,
   )
+
+
+def _check_labels(record_set: manifest.RecordSet, classes: dict[str, int]) -> None:
+  """Takes a set back whose label map another build replaced before the manifest named it.
+
+  Raises:
+    errors.DataError: that happened.
+  """
+  found = label_map.labels_of(record_set)
+  if found != tuple(label.strip() for label in classes):
+    path = manifest.path_of(record_set.directory, record_set.split)
+    os.remove(path)
+    raise errors.DataError(
+        "labels-differ", path, f"another build wrote {len(found or ())} other labels meanwhile",
+        f"the {len(classes)} of this build",
+        "Build the splits one after another, or with the same --labels.")
 
 
 def _example(source: raw.Source, picture: encoding.Encoded, classes: dict[str, int]) -> bytes:

@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import schema
+from jft_reps.data import picture_records
+from jft_reps.data.label_expansion import LabelExpansion
 from jft_reps.data.manifest import RecordSet
+from jft_reps.ops import images
 
 _BATCH = 256
 
 
 def class_counts(
-    records: RecordSet, expand: Callable[[tf.Tensor], tf.Tensor], limit: int
+    records: RecordSet, expand: LabelExpansion, limit: int, max_labels: int = 256
 ) -> tuple[np.ndarray, int]:
   """Pictures per class among the first `limit` records; shards are random samples by hash.
 
+  Records that the reader would leave out before it decodes the picture are not counted; the
+  reader counts them by reason.
+
   Args:
     records: a checked set.
-    expand: ids `[batch, k]`, padded with -1, to targets `[batch, classes]`.
+    expand: ids to targets, with the ancestors that are to be counted.
     limit: records to look at.
+    max_labels: a record with more is not counted.
 
   Returns:
     int64 `[classes]`, and the number of pictures counted.
+
+  Raises:
+    tf.errors.OpError: a shard vanished or is damaged.
   """
-  features = {schema.LABEL: tf.io.VarLenFeature(tf.int64)}
-  batches = tf.data.TFRecordDataset(records.paths).take(limit).batch(_BATCH)
+  parser = picture_records.Parser(images.CenterCrop(), expand.num_classes, max_labels)
 
-  @tf.function
-  def count(serialized):
-    labels = tf.sparse.to_dense(
-        tf.io.parse_example(serialized, features)[schema.LABEL], default_value=-1)
-    labels = tf.where(labels < expand.num_classes, labels, -1)  # the reader leaves those out
-    return tf.reduce_sum(tf.cast(expand(labels), tf.int64), axis=0), tf.shape(serialized)[0]
+  @tf.function(autograph=False)
+  def count(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    parsed = parser.parse(serialized)
+    labels = tf.boolean_mask(parsed["labels"], parsed["problem"] < 0)
+    return tf.reduce_sum(tf.cast(expand(labels), tf.int64), axis=0), tf.shape(labels)[0]
 
-  counts, pictures = 0, 0
-  for serialized in batches:
+  counts, pictures = np.zeros(expand.num_classes, np.int64), 0
+  for serialized in tf.data.TFRecordDataset(records.paths).take(limit).batch(_BATCH):
     found, n = count(serialized)
     counts, pictures = counts + found.numpy(), pictures + int(n)
-  return np.asarray(counts), pictures
+  return counts, pictures

@@ -66,23 +66,29 @@ class LabelExpansion:
     """
     return self._dense(ids, self._pairs(ids, self._ancestors), label=1, other=0)
 
-  def mask(self, ids: tf.Tensor, unknown_ids: tf.Tensor) -> tf.Tensor:
-    """Weights that keep labels nobody looked for from counting as negative.
+  def unknown(self, targets: tf.Tensor, unknown_ids: tf.Tensor) -> tf.Tensor:
+    """Classes whose absence from the labels says nothing; they must not count as negative.
 
     A class is unknown if it or one of its ancestors is listed as unknown: who cannot tell
-    whether there is a dog cannot tell about a poodle either. What `ids` imply is known.
+    whether there is a dog cannot tell about a poodle either. What the labels imply is known.
 
     Args:
-      ids: `[batch, k]`, as in `__call__`.
-      unknown_ids: `[batch, m]`, padded likewise.
+      targets: `[batch, classes]`, what `__call__` made of the labels.
+      unknown_ids: int32 or int64 `[batch, m]`, padded with -1 anywhere.
 
     Returns:
-      `[batch, classes]` of `dtype`: 0 for unknown classes, else 1.
+      `[batch, classes]` of `dtype`: 1 for unknown classes, else 0.
     """
-    unknown = self._pairs(unknown_ids, self._descendants)
-    weights = self._dense(unknown_ids, unknown, label=0, other=1)
-    known = self._pairs(ids, self._ancestors)
-    return tf.tensor_scatter_nd_update(weights, known, tf.ones(tf.shape(known)[:1], self.dtype))
+    def listed() -> tf.Tensor:
+      pairs = self._pairs(unknown_ids, self._descendants)
+      classes = self._dense(unknown_ids, pairs, label=1, other=0)
+      return tf.where(tf.equal(targets, 0), classes, tf.zeros_like(classes))
+
+    # Most sets have none: then a fill is all it costs.
+    found = tf.cond(tf.reduce_any(tf.not_equal(unknown_ids, -1)), listed,
+                    lambda: tf.zeros_like(targets, self.dtype))
+    found.set_shape([unknown_ids.shape[0], self.num_classes])
+    return found
 
   @functools.cached_property
   def _descendants(self) -> tuple[np.ndarray, np.ndarray]:

@@ -43,21 +43,45 @@ def read(path: str | os.PathLike) -> tuple[str, ...]:
   return tuple(lines)
 
 
-def write(directory: str | os.PathLike, labels: Sequence[str]) -> str:
-  """Writes `labels.txt` beside the records of all splits, which share it; returns its name.
+def check(directory: str | os.PathLike, labels: Sequence[str]) -> bool:
+  """Whether `labels.txt` has to be written before a further split of these labels.
+
+  One that no manifest names, such as a build that failed leaves, counts for nothing.
 
   Raises:
     errors.DataError: another split of the same directory has another label map.
   """
   path = os.path.join(os.fspath(directory), FILE)
-  if os.path.exists(path):
-    old = read(path)
-    if old != tuple(labels):
-      raise errors.DataError(
-          "labels-differ", path, f"{len(old)} labels", f"the {len(labels)} of this build",
-          f"Give --labels={path} to build a further split, or another directory.",
-      )
+  if not os.path.exists(path) or not _named(os.fspath(directory)):
+    return True
+  old = read(path)
+  if old != tuple(label.strip() for label in labels):
+    raise errors.DataError(
+        "labels-differ", path, f"{len(old)} labels", f"the {len(labels)} of this build",
+        f"Give --labels={path} to build a further split, or another directory.",
+    )
+  return False
+
+
+def _named(directory: str) -> bool:
+  """Whether a manifest names the label map; one that cannot be read may."""
+  for name in os.listdir(directory):
+    if name.startswith("manifest-") and name.endswith(".json"):
+      with open(os.path.join(directory, name), "rb") as file:
+        if f'"{_KEY}"'.encode() in file.read():
+          return True
+  return False
+
+
+def write(directory: str | os.PathLike, labels: Sequence[str]) -> str:
+  """Writes `labels.txt` beside the records of all splits, which share it; returns its name.
+
+  Raises:
+    errors.DataError: as `check`.
+  """
+  if not check(directory, labels):
     return FILE
+  path = os.path.join(os.fspath(directory), FILE)
   os.makedirs(os.fspath(directory), exist_ok=True)
   temporary = f"{path}.tmp-{os.getpid()}"
   with open(temporary, "w", encoding="utf-8", newline="\n") as file:

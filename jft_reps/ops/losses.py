@@ -12,10 +12,10 @@ REDUCTIONS = ("sum_classes", "mean")
 def sigmoid_cross_entropy(
     logits: tf.Tensor,
     targets: tf.Tensor,
-    mask: tf.Tensor | None = None,
+    unknown: tf.Tensor | None = None,
     reduction: str = "sum_classes",
 ) -> tf.Tensor:
-  """Logistic loss of every label; a label that is not present counts as negative.
+  """Logistic loss of every label; one that is neither present nor unknown counts as negative.
 
   The loss of Sun et al. 2017, section 4. The paper does not say how it is reduced. Summed over
   classes it goes with RMSProp's epsilon of 1.0; a mean over 18,291 classes would shrink
@@ -25,7 +25,8 @@ def sigmoid_cross_entropy(
     logits: `[batch, classes]`, any float type.
     targets: `[batch, classes]`, 1 where the label is present and 0 elsewhere, any type (uint8
       travels cheapest); values between are soft labels.
-    mask: `[batch, classes]`, true where the label is *unknown*: no loss, no gradient.
+    unknown: `[batch, classes]`, true or nonzero where nobody can tell whether the label is
+      present: no loss, no gradient. `LabelExpansion.unknown` gives it.
     reduction: "sum_classes" sums over classes and averages over the batch; "mean" averages
       over all labels that are known.
 
@@ -43,8 +44,8 @@ def sigmoid_cross_entropy(
       labels=tf.cast(targets, tf.float32), logits=tf.cast(logits, tf.float32)
   )
   known = None
-  if mask is not None:
-    known = tf.logical_not(tf.cast(mask, tf.bool))
+  if unknown is not None:
+    known = tf.logical_not(tf.cast(unknown, tf.bool))
     losses = tf.where(known, losses, 0.0)
   if reduction == "sum_classes":
     return tf.reduce_mean(tf.reduce_sum(losses, axis=1))

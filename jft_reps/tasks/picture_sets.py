@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import manifest, picture_batches
-from jft_reps.errors import DataError
+from jft_reps.data import label_map, manifest, picture_batches
+from jft_reps.errors import DataError, printable
 from jft_reps.ops import images as image_ops
 
 Batch = Mapping[str, Any]
@@ -78,6 +78,20 @@ class PictureSets:
                         "Build the records with this hierarchy.")
     return tuple(labels)
 
+  def class_indices(self, path: str | os.PathLike[str]) -> list[int]:
+    """Indices of the classes that a text file names, one id per line.
+
+    Raises:
+      DataError: no such file, a blank line, an id given twice or of no class; names the line.
+    """
+    index = {label: i for i, label in enumerate(self.labels)}
+    named = label_map.read(path)
+    for line, label in enumerate(named, 1):
+      if label not in index:
+        raise DataError("unknown-class", f"{os.fspath(path)}:{line}", printable(label),
+                        f"an id of the {len(index)} classes")
+    return [index[label] for label in named]
+
   def train_batches(self, worker, workers, seed, position,
                     targets: Callable[[Batch], Batch]) -> tf.data.Dataset:
     """Endless training batches; arguments as those of `Task.train_dataset`.
@@ -116,18 +130,28 @@ class PictureSets:
       self._datasets[split] = batches.map(targets).prefetch(2)
     return self._datasets[split]
 
-  def explain(self, error: BaseException) -> DataError | None:
-    """Names the counts of bad records, or the damaged file, behind an error of the reader."""
+  def explain(self, error: BaseException, split: str | None = None) -> DataError | None:
+    """Names the counts of bad records, or the damaged file, behind an error of the reader.
+
+    Args:
+      error: of TensorFlow.
+      split: the evaluation split that was being read; None: the training split.
+    """
+    record_set = self.train_set if split is None else self._sets.get(split)
+    if record_set is None:
+      return None
     too_many = _TOO_MANY.search(str(error))
     if too_many:
-      return DataError("too-many-bad-records", f"{self.records}, split {self.train_split}",
-                       too_many[1], too_many[3] or "", "See quarantine.jsonl in the run directory.")
-    if self.train_set is None or isinstance(error, tf.errors.InvalidArgumentError):
+      fix = "See quarantine.jsonl in the run directory." if split is None else (
+          f"Build its records again: {_files(record_set)}.")
+      return DataError("too-many-bad-records", f"{self.records}, split {record_set.split}",
+                       too_many[1], too_many[3] or "", fix)
+    if isinstance(error, tf.errors.InvalidArgumentError):
       return None
-    if sum(shard.bytes for shard in self.train_set.shards) <= _DIAGNOSED:
-      return manifest.diagnose(self.train_set)
+    if sum(shard.bytes for shard in record_set.shards) <= _DIAGNOSED:
+      return manifest.diagnose(record_set)
     try:
-      manifest.check(self.train_set)
+      manifest.check(record_set)
     except DataError as quick:
       return quick
     return None
@@ -136,3 +160,9 @@ class PictureSets:
     """Reason, file, record and epoch of each row of `quarantined`, `[n, 4]`."""
     lines = picture_batches.quarantine_lines(self.train_set, rows)
     return [line.replace("\t", ", ") for line in lines]
+
+
+def _files(record_set: manifest.RecordSet) -> str:
+  """The names of the first shards, and how many there are."""
+  names = [shard.file for shard in record_set.shards]
+  return ", ".join(names[:3]) + (f", … ({len(names)} files)" if len(names) > 3 else "")

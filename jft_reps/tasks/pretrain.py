@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
-from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from jft_reps.data.class_counts import class_counts
 from jft_reps.data.hierarchy import Hierarchy
 from jft_reps.data.label_expansion import LabelExpansion
 from jft_reps.metrics import class_weights as class_weights_lib
+from jft_reps.metrics import fasteval
 from jft_reps.models import classifier
 from jft_reps.models.variables import named_variables, trainable_variables
 from jft_reps.ops import losses
@@ -25,6 +25,7 @@ from jft_reps.tasks.picture_sets import PictureSets
 from jft_reps.tasks.scored_sets import FastEvalSet
 
 _BEST = 5  # predictions drawn beside a picture
+_UNCOUNTED_PRIOR = 1e-3  # where a model is built whose weights come from elsewhere
 
 
 class Pretrain:
@@ -45,7 +46,10 @@ class Pretrain:
       share of a sample of the training pictures.
     class_weights: CSV of class prevalence for FastEval; None: the evaluation set's own.
     k, restrict, reading: see `metrics.fasteval.FastEval`.
-    max_labels: labels per picture before expansion; more is a reason to drop it.
+    max_labels, eval_max_labels: labels per training and evaluation picture before expansion; more
+      is a reason to drop it.
+    eval_classes: file with the ids of the classes that FastEval evaluates, one per line (about
+      6,000 of 18,291 in the paper); None: all.
     shuffle: encoded pictures in the shuffle buffer.
     eval_batch_size: pictures per evaluation batch.
     reduction: of the loss over classes, `sum_classes` or `mean`.
@@ -64,14 +68,15 @@ class Pretrain:
       hierarchy: str | None = None, hierarchy_format: str = "edges", classifier_shards: int = 50,
       batch_size: int = 32, resize: int = 340, crop: int = 299, prior: float | str = "records",
       class_weights: str | None = None, k: int = 100, restrict: str = "before",
-      reading: str = "class", max_labels: int = 64, shuffle: int = 2048,
-      eval_batch_size: int = 64, reduction: str = "sum_classes", prior_sample: int = 100_000):
+      reading: str = "class", max_labels: int = 64, eval_max_labels: int = 256,
+      eval_classes: str | None = None, shuffle: int = 2048, eval_batch_size: int = 64,
+      reduction: str = "sum_classes", prior_sample: int = 100_000):
     self._hierarchy: Hierarchy | None = None
     if hierarchy is not None:
       self._hierarchy = hierarchy_readers.read(hierarchy, hierarchy_format)
     self._sets = PictureSets(
         records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
-        eval_batch_size, resize, crop, max_labels, shuffle=shuffle)
+        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle)
     self.labels, self.best = self._sets.labels, f"fasteval/mAP@{k}"
     closure = None if self._hierarchy is None else self._hierarchy.closure()
     self._expand = LabelExpansion(len(self.labels), closure, dtype=tf.uint8)
@@ -81,6 +86,9 @@ class Pretrain:
     if class_weights is not None:
       self._metric["class_weights"] = class_weights_lib.read_class_weights(
           class_weights, len(self.labels), self.labels)
+    if eval_classes is not None:
+      self._metric["classes"] = self._sets.class_indices(eval_classes)
+    fasteval.FastEval(len(self.labels), **self._metric)  # refuses bad values before hours of work
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
@@ -101,35 +109,62 @@ class Pretrain:
     return groups
 
   def prior(self) -> np.ndarray | float:
-    """The probability of each class that the classifier's bias starts at; counted once."""
-    if self._prior == "records":
-      if self._sets.train_set is None:
-        self._prior = 1e-3  # evaluation only: weights are about to be restored
-      else:
-        # Models are also built inside graphs, where datasets cannot be iterated; a thread of its
-        # own is outside of them.
-        with futures.ThreadPoolExecutor(1) as thread:
-          counts, pictures = thread.submit(
-              class_counts, self._sets.train_set, self._expand, self._prior_sample).result()
-        self._prior = ((counts + 0.5) / (pictures + 1.0),)
-    return self._prior[0] if isinstance(self._prior, tuple) else float(self._prior)
+    """The probability of each class that the classifier's bias starts at; may read records.
+
+    Raises:
+      DataError: a shard of the training records vanished or is damaged.
+    """
+    if self._prior != "records" or self._sets.train_set is None:
+      return self._uncounted_prior()
+    try:
+      counts, pictures = class_counts(self._sets.train_set, self._expand, self._prior_sample)
+    except tf.errors.OpError as error:
+      explained = self._sets.explain(error)
+      if explained is None:
+        raise
+      raise explained from error
+    return (counts + 0.5) / (pictures + 1.0)
+
+  def _uncounted_prior(self) -> float:
+    return _UNCOUNTED_PRIOR if self._prior == "records" else float(self._prior)
 
   def build(self) -> classifier.Classifier:
-    """The network, with random weights and the classifier's bias at the prior."""
+    """The network with random weights; where the prior is counted, `prepare` sets the bias."""
     return classifier.Classifier(
-        self._backbone.build(), len(self.labels), shards=self._shards, prior=self.prior())
+        self._backbone.build(), len(self.labels), shards=self._shards,
+        prior=self._uncounted_prior())
+
+  def prepare(self, model: classifier.Classifier) -> str:
+    """Starts the classifier's bias at the prior.
+
+    Not in `build`, since most models that are built are restored at once.
+    """
+    prior = np.broadcast_to(self.prior(), [len(self.labels)])
+    bias, start = classifier.prior_bias(prior), 0
+    for part in model.head.bias.parts:
+      size = part.shape[0]
+      part.assign(bias[start:start + size])
+      start += size
+    return (f"classifier: the bias starts at a prior of {prior.min():.2g} to {prior.max():.2g} "
+            f"for {len(prior):,} classes")
 
   def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
-    """Endless batches with `image` (uint8) and `targets` (uint8, ancestors added)."""
+    """Endless batches with `image`, `targets` (ancestors added) and `unknown_targets`, uint8."""
     return self._sets.train_batches(worker, workers, seed, position, self._with_targets)
 
   def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-    return {**batch, "targets": self._expand(batch["labels"])}
+    targets = self._expand(batch["labels"])
+    unknown = self._expand.unknown(targets, batch["unknown"])
+    return {**batch, "targets": targets, "unknown_targets": unknown}
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Per-label logistic loss, summed over classes, mean over the batch (section 4.1)."""
+    """Per-label logistic loss, summed over classes, mean over the batch (section 4.1).
+
+    Labels that a record lists as unknown, and all below them, have neither loss nor gradient.
+    """
     logits = model(batch["image"], batch_norm="train")
-    loss = losses.sigmoid_cross_entropy(logits, batch["targets"], reduction=self._reduction)
+    loss = losses.sigmoid_cross_entropy(
+        logits, batch["targets"], batch["unknown_targets"], reduction=self._reduction)
     return loss, {"loss/classification": loss}
 
   def trainable(self, model) -> dict[str, Any]:

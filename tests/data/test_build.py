@@ -63,7 +63,8 @@ def test_a_picture_outside_of_the_sub_folders_is_refused(tmp_path):
     ("l.csv", "path,labels\ndog/deep/0.jpg,x:0.5,y\ncat/1.jpg,y:1.0\n"),
     ("l.tsv", "dog/deep/0.jpg\tx:0.5\ty\ncat/1.jpg\ty\n"),
     ("l.csv", "\ufeff# comment\r\ndog/deep/0.jpg,x:0.5|y\r\n\r\ncat/1.jpg,y\r\n"),
-    ("l.csv", '"dog/deep/0.jpg","x:0.5 y"\n./cat/1.jpg,y\n')])
+    ("l.csv", '"dog/deep/0.jpg","x:0.5 | y|"\n./cat/1.jpg,y\n'),
+    ("l.csv", "ImageID,LabelName\ndog/deep/0.jpg,x:0.5,y,z:0\ncat/1.jpg,y:0.2|y|z:0.0\n")])
 def test_lists_in_their_forms(tmp_path, name, text):
   root = _tree(tmp_path / "in")
   (root / name).write_text(text, encoding="utf-8", newline="")
@@ -80,6 +81,8 @@ def test_lists_in_their_forms(tmp_path, name, text):
     ("a.jpg,x\n,y\n", r"l.csv:2: path ''"),
     ("a.jpg,known\nb.jpg,knwon\n", r"l.csv:2: label 'knwon'.*Did you mean 'known'"),
     ("", "no picture"),
+    ("Subject,Tags\na.jpg,x\n", r"l.csv:1: 'Subject' is neither a picture nor a header"),
+    ("ImageID,Source,LabelName,Confidence\na.jpg,v,x,0\n", r"l.csv:1: .*'Confidence'"),
 ])
 def test_errors_name_file_and_line(tmp_path, text, message):
   (tmp_path / "l.csv").write_text(text)
@@ -87,6 +90,31 @@ def test_errors_name_file_and_line(tmp_path, text, message):
   with pytest.raises(errors.DataError, match=message):
     build.build(lambda: lists.read(tmp_path / "l.csv"), tmp_path / "out", "train", labels=labels)
   assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("cells, labels", [
+    (",golden retriever", ("golden retriever",)),
+    (",New York:0.5|red fox,golden retriever:1", ("New York", "red fox", "golden retriever")),
+    (",a||b,,", ("a", "b")), (",n01:dog", ("n01:dog",)), (",dog:0,cat", ("cat",)),
+    (",dog:0", ()), (",dog:0|dog:0.5", ("dog",)), ("", ())])
+def test_the_text_of_a_label_stays_whole_and_verified_absence_is_no_label(tmp_path, cells, labels):
+  (tmp_path / "l.csv").write_text(f"a.jpg{cells}\n")
+  [source] = lists.read(tmp_path / "l.csv")
+  assert source.labels == labels and len(source.confidences) == len(labels)
+
+
+@pytest.mark.parametrize("header", [
+    "path,label", "ImageID,LabelName", "image_id,label", "ID,class", "URL,tags", "File Name,x",
+    "image-path", "# a comment\nFILENAME,label"])
+def test_a_header_is_no_picture(tmp_path, header):
+  (tmp_path / "l.csv").write_text(f"{header}\na.jpg,x\n")
+  assert [s.picture_id for s in lists.read(tmp_path / "l.csv")] == ["a.jpg"]
+
+
+def test_a_first_picture_without_an_ending_is_a_picture_where_it_exists(tmp_path):
+  (tmp_path / "0a1b").write_bytes(files.encoded(1))
+  (tmp_path / "l.csv").write_text("0a1b,x\n")
+  assert [s.labels for s in lists.read(tmp_path / "l.csv")] == [("x",)]
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path):
@@ -127,6 +155,87 @@ def test_all_broken_is_an_error_and_leaves_no_set(tmp_path):
   with pytest.raises(errors.DataError, match="none of 1 pictures.*decode_error 1"):
     build.build(lambda: folder.read(tmp_path / "in"), tmp_path / "out", "train")
   assert not [n for n in os.listdir(tmp_path / "out") if n.endswith((".tfrecord", ".json"))]
+
+
+def test_a_failed_build_lists_what_it_left_out_and_can_be_repeated(tmp_path):
+  root, out = _tree(tmp_path / "in"), tmp_path / "out"
+  for i in range(120):
+    (root / "cat" / f"broken{i}.jpg").write_bytes(b"\xff\xd8\xff")
+  read = lambda: folder.read(root)
+  with pytest.raises(errors.DataError, match="too-many-bad.*listed in .*quarantine-train.tsv"):
+    build.build(read, out, "train", 1)
+  lines = (out / "quarantine-train.tsv").read_text().splitlines()
+  assert len(lines) > 50 and set(lines) <= {f"cat/broken{i}.jpg\tdecode_error" for i in range(120)}
+  assert sorted(os.listdir(out)) == ["quarantine-train.tsv"]
+  for i in range(120):
+    (root / "cat" / f"broken{i}.jpg").unlink()
+  (root / "emu").mkdir()
+  (root / "emu" / "e.jpg").write_bytes(files.encoded(1))
+  summary = build.build(read, out, "train", 1)
+  assert label_map.labels_of(summary.record_set) == ("cat", "dog", "emu")
+  assert summary.quarantine == "" and not (out / "quarantine-train.tsv").exists()
+
+
+def test_nothing_usable_says_where_the_list_is(tmp_path):
+  (tmp_path / "in" / "cat").mkdir(parents=True)
+  (tmp_path / "in" / "cat" / "a.jpg").write_bytes(b"\xff\xd8\xff")
+  with pytest.raises(errors.DataError, match="listed in .*quarantine-train.tsv"):
+    build.build(lambda: folder.read(tmp_path / "in"), tmp_path / "out", "train")
+  assert (tmp_path / "out" / "quarantine-train.tsv").read_text() == "cat/a.jpg\tdecode_error\n"
+
+
+def test_a_label_map_that_no_split_names_is_replaced(tmp_path):
+  label_map.write(tmp_path, ["stray"])
+  root = _tree(tmp_path / "in")
+  summary = build.build(lambda: folder.read(root), tmp_path, "train", 1)
+  assert label_map.labels_of(summary.record_set) == ("cat", "dog")
+  with pytest.raises(errors.DataError, match="labels-differ"):
+    label_map.write(tmp_path, ["stray"])
+
+
+def test_another_vocabulary_is_refused_before_any_picture_is_decoded(tmp_path, monkeypatch):
+  root = _tree(tmp_path / "in")
+  build.build(lambda: folder.read(root), tmp_path / "out", "train", 1)
+  monkeypatch.setattr(encoding, "encode_picture", lambda *_: pytest.fail("decoded"))
+  with pytest.raises(errors.DataError, match="labels-differ"):
+    build.build(lambda: folder.read(root), tmp_path / "out", "test", 1, ["dog", "cat"])
+
+
+def test_two_builds_at_once_never_leave_a_split_under_the_labels_of_the_other(tmp_path):
+  root, out = _tree(tmp_path / "in"), tmp_path / "out"
+
+  def other_build(done, total):
+    if done == total:
+      build.build(lambda: folder.read(root), out, "validation", 1, ["dog", "cat"])
+
+  with pytest.raises(errors.DataError, match="labels-differ"):
+    build.build(lambda: folder.read(root), out, "train", 1, progress=other_build)
+  assert label_map.labels_of(records.load(out, "validation")) == ("dog", "cat")
+  assert not (out / "manifest-train.json").exists()
+
+
+def test_spaces_around_the_name_of_a_folder_do_not_count(tmp_path):
+  path = tmp_path / "in" / "dog " / "a.jpg"
+  path.parent.mkdir(parents=True)
+  path.write_bytes(files.encoded(1))
+  for split in ("train", "validation"):
+    summary = build.build(lambda: folder.read(tmp_path / "in"), tmp_path / "out", split, 1)
+    assert label_map.labels_of(summary.record_set) == ("dog",)
+
+
+def test_a_label_map_replaced_before_the_manifest_names_it_takes_the_set_back(
+    tmp_path, monkeypatch):
+  root, write = _tree(tmp_path / "in"), label_map.write
+
+  def overtaken(directory, labels):
+    name = write(directory, labels)
+    write(directory, ["dog", "cat"])
+    return name
+
+  monkeypatch.setattr(label_map, "write", overtaken)
+  with pytest.raises(errors.DataError, match="another build wrote 2 other labels meanwhile"):
+    build.build(lambda: folder.read(root), tmp_path / "out", "train", 1)
+  assert not (tmp_path / "out" / "manifest-train.json").exists()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -35,13 +35,13 @@ def oracle(tree, ids):
   return targets
 
 
-def oracle_mask(tree, ids, unknown_ids):
-  weights = np.ones((len(ids), len(tree)))
+def oracle_unknown(tree, ids, unknown_ids):
+  unknown = np.zeros((len(ids), len(tree)))
   for row, labels in enumerate(unknown_ids):
     for i in labels[labels != -1]:
       below = [tree.ids[i], *tree.descendants(tree.ids[i])]
-      weights[row, [tree.index(b) for b in below]] = 0
-  return np.maximum(weights, oracle(tree, ids))
+      unknown[row, [tree.index(b) for b in below]] = 1
+  return unknown * (1 - oracle(tree, ids))
 
 
 def batches(classes, width=6):
@@ -56,10 +56,11 @@ def test_equals_sets_of_labels(seed, data, dtype):
   ids = data.draw(batches(23))
   unknown = padded([data.draw(st.lists(st.integers(0, 22), max_size=3)) for _ in ids], 3)
   expand = LabelExpansion(len(tree), tree.closure(), dtype)
-  targets, weights = expand(tf.constant(ids)), expand.mask(tf.constant(ids), tf.constant(unknown))
-  assert targets.dtype == weights.dtype == dtype
+  targets = expand(tf.constant(ids))
+  found = expand.unknown(targets, tf.constant(unknown))
+  assert targets.dtype == found.dtype == dtype
   np.testing.assert_array_equal(tf.cast(targets, tf.float64), oracle(tree, ids))
-  np.testing.assert_array_equal(tf.cast(weights, tf.float64), oracle_mask(tree, ids, unknown))
+  np.testing.assert_array_equal(tf.cast(found, tf.float64), oracle_unknown(tree, ids, unknown))
 
 
 def test_padding_may_stand_anywhere_and_repeats_count_once():
@@ -76,16 +77,19 @@ def test_without_hierarchy_labels_stand_for_themselves():
   np.testing.assert_array_equal(
       expand(tf.constant([[3, 1], [0, -1]])), [[0, 1, 0, 1], [1, 0, 0, 0]])
   np.testing.assert_array_equal(
-      expand.mask(tf.constant([[3], [0]]), tf.constant([[3, 2], [1, -1]])),
-      [[1, 1, 0, 1], [1, 0, 1, 1]])
+      expand.unknown(expand(tf.constant([[3], [0]])), tf.constant([[3, 2], [1, -1]])),
+      [[0, 0, 1, 0], [0, 1, 0, 0]])
 
 
 def test_unknown_reaches_down_and_never_over_positives():
   #      animal(0) -> dog(1) -> poodle(2); animal -> cat(3)
   tree = Hierarchy(list("adpc"), [("d", "a"), ("p", "d"), ("c", "a")])
   expand = LabelExpansion(4, tree.closure())
-  weights = expand.mask(tf.constant([[-1], [2], [3]]), tf.constant([[1], [1], [0]]))
-  np.testing.assert_array_equal(weights, [[1, 0, 0, 1], [1, 1, 1, 1], [1, 0, 0, 1]])
+  targets = expand(tf.constant([[-1], [2], [3]]))
+  unknown = expand.unknown(targets, tf.constant([[1], [1], [0]]))
+  np.testing.assert_array_equal(unknown, [[0, 1, 1, 0], [0, 0, 0, 0], [0, 1, 1, 0]])
+  none = expand.unknown(targets, tf.fill([3, 2], -1))
+  np.testing.assert_array_equal(none, np.zeros((3, 4)))
 
 
 @pytest.mark.parametrize("bad", [5, -2, 2**32 + 1, 2**62])
@@ -95,7 +99,7 @@ def test_ids_that_are_no_class_raise(bad):
     with pytest.raises(tf.errors.InvalidArgumentError):
       expand(tf.constant([[1], [bad]], tf.int64))
     with pytest.raises(tf.errors.InvalidArgumentError):
-      expand.mask(tf.constant([[1]], tf.int64), tf.constant([[bad]], tf.int64))
+      expand.unknown(expand(tf.constant([[1]])), tf.constant([[bad]], tf.int64))
 
 
 def test_in_a_pipeline_the_graph_is_self_contained_and_small():
@@ -110,6 +114,18 @@ def test_in_a_pipeline_the_graph_is_self_contained_and_small():
   assert not graph.captured_inputs  # nothing of this process goes along to a remote worker
   assert {"PyFunc", "EagerPyFunc"}.isdisjoint(op.type for op in graph.graph.get_operations())
   assert graph.graph.as_graph_def().ByteSize() < 4 * sum(map(len, tree.closure())) + 20_000
+
+
+def test_unknown_is_a_graph_of_its_own_in_a_pipeline():
+  tree = random_hierarchy(7, 300)
+  expand = LabelExpansion(len(tree), tree.closure(), tf.uint8)
+  ids = np.random.default_rng(0).integers(-1, 300, [5, 4, 6])
+  unknown = np.where(np.arange(5)[:, None, None] % 2, ids[::-1], -1)  # batches with and without
+  dataset = tf.data.Dataset.from_tensor_slices((ids, unknown))
+  dataset = dataset.map(lambda i, u: expand.unknown(expand(i), u))
+  assert dataset.element_spec.shape == (4, 300)
+  for found, *batch in zip(dataset, ids, unknown):
+    np.testing.assert_array_equal(found, oracle_unknown(tree, *batch))
 
 
 def test_another_number_of_classes_is_refused():

@@ -165,6 +165,7 @@ def test_reading_is_lazy(data_dir, tmp_path):
     ("tfds:my_set", ["--tfds_split=val"], "Unknown split 'val'"),
     ("tfds:my_set", ["--tfds_split=train[:x]"], "expected --tfds_split of test, train, or a"),
     ("tfds:my_set", ["--tfds_split=test"], "label -1; expected a class from 0 to 2"),
+    ("tfds:my_set", ["--split=test"], "label -1; expected a class from 0 to 2"),
     ("tfds:my_set", ["--tfds_label=class"], "no label feature class; expected one of label"),
     ("tfds:my_set", ["--tfds_id=name"], "no id feature name; expected one of tfds_id, file_name"),
     ("imagenet21k", [], "expected folder, csv, imagenet or tfds:NAME"),

@@ -59,8 +59,9 @@ def test_unknown_labels_have_neither_loss_nor_gradient():
   x = tf.constant(logits)
   with tf.GradientTape(persistent=True) as tape:
     tape.watch(x)
-    total = losses.sigmoid_cross_entropy(x, targets, mask=unknown)
-    mean = losses.sigmoid_cross_entropy(x, targets, mask=unknown.astype(np.uint8), reduction="mean")
+    total = losses.sigmoid_cross_entropy(x, targets, unknown)
+    mean = losses.sigmoid_cross_entropy(
+        x, targets, unknown=unknown.astype(np.uint8), reduction="mean")
   known = np.where(unknown, 0, logistic(logits, targets))
   np.testing.assert_allclose(total, known.sum(1).mean(), rtol=1e-5)
   np.testing.assert_allclose(mean, known.sum() / (~unknown).sum(), rtol=1e-5)

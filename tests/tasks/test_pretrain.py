@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.data import hierarchy_readers, toy_records, toy_world
-from jft_reps.errors import DataError
+from jft_reps.errors import ConfigError, DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
 from jft_reps.tasks import picture_sets, pretrain
@@ -48,7 +48,17 @@ def test_targets_are_the_records_labels_with_their_ancestors(records):
     assert tuple(found) == expected
 
 
-def test_the_classifier_starts_at_the_class_prior(records):
+def _run(task, directory, steps=1, **values):
+  run = run_directory.RunDirectory(directory)
+  options = trainer.Options(steps=steps, optimizer=optimizers.Momentum(),
+                            schedule=schedules.PiecewiseConstant((0.0,)), **values)
+  trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons).train()
+  return run
+
+
+def test_a_run_starts_at_the_class_prior(records, tmp_path):
+  from jft_reps.training import checkpoints
+
   task = make(records)
   _, world = records
   counts = np.zeros(len(task.labels))
@@ -56,9 +66,109 @@ def test_the_classifier_starts_at_the_class_prior(records):
   for i in range(300):
     labels = world.picture("train", i).labels
     counts[[hierarchy.index(a) for a in hierarchy.expand([hierarchy.ids[c] for c in labels])]] += 1
-  bias = np.concatenate([p.numpy() for p in task.build().head.bias.parts])
   prior = (counts + 0.5) / 301
+  _run(task, tmp_path)
+  bias = checkpoints.read(tmp_path / "ckpt-0", ["head/bias"])["head/bias"]
   np.testing.assert_allclose(bias, np.log(prior / (1 - prior)), rtol=1e-4)
+
+
+def test_the_prior_reaches_every_replica_and_shard(records, tmp_path):
+  from jft_reps.training import checkpoints
+
+  strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+  with strategy.scope():
+    task = make(records)
+    model = task.build()
+  said = task.prepare(model)
+  expected = np.log(task.prior() / (1 - task.prior()))
+  for replica in range(2):
+    bias = [strategy.experimental_local_results(p)[replica] for p in model.head.bias.parts]
+    np.testing.assert_allclose(np.concatenate([b.numpy() for b in bias]), expected, rtol=1e-5)
+  assert f"{expected.size} classes" in said
+  number = make(records, prior=0.25)
+  _run(number, tmp_path)
+  bias = checkpoints.read(tmp_path / "ckpt-0", ["head/bias"])["head/bias"]
+  np.testing.assert_allclose(bias, np.log(1 / 3), rtol=1e-5)
+
+
+def test_a_model_that_is_about_to_be_restored_counts_no_records(records, tmp_path, monkeypatch):
+  _run(make(records), tmp_path)
+  monkeypatch.setattr(pretrain, "class_counts", lambda *_: pytest.fail("counted"))
+  make(records).build()
+  _run(make(records), tmp_path, steps=2)
+
+
+def test_one_bad_record_costs_itself_and_not_the_run(records, tmp_path):
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+  from jft_reps.training import checkpoints
+
+  good = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
+  with records_lib.Writer(tmp_path, "train", 1) as writer:
+    for i in range(60):
+      writer.write(f"p{i}", schema.encode(f"p{i}", good, "jpeg", 40, 40, [i % 5]))
+    writer.write("malformed", b"\xff\xfe not an Example \x80")
+    writer.write("negative", schema.encode("negative", good, "jpeg", 40, 40, [-5]))
+  task = pretrain.create(tmp_path, hierarchy=str(records[0] / "hierarchy.csv"), eval_splits=(),
+                         batch_size=8, **NETWORK)
+  _run(task, tmp_path / "run", steps=16)
+  dropped = checkpoints.read(tmp_path / "run" / "ckpt-16", ["dropped"])["dropped"]
+  named = {n: c for n, c in zip(task.reasons, dropped.tolist()) if c}
+  assert named["label_out_of_range"] >= 1 and len(named) == 2
+  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  counts = np.zeros(len(task.labels))
+  for label in hierarchy.ids[:5]:
+    counts[[hierarchy.index(a) for a in hierarchy.expand([label])]] += 12
+  np.testing.assert_allclose(task.prior(), (counts + 0.5) / 61)
+
+
+def _with_unknown(directory, hierarchy, unknown, **values):
+  """A task whose single record is a picture of class 3 with `unknown` ids, and its batch."""
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+
+  picture = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
+  with records_lib.Writer(directory, "train", 1) as writer:
+    writer.write("p", schema.encode("p", picture, "jpeg", 40, 40, [3], unknown=unknown))
+  task = pretrain.create(
+      directory, hierarchy=str(hierarchy), eval_splits=(), prior=0.5,
+      **{**NETWORK, "classifier_shards": 2, "batch_size": 2, **values})
+  return task, next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+
+
+@pytest.mark.parametrize("reduction, scale", [("sum_classes", 1.0), ("mean", 1 / 4)])
+def test_unknown_labels_of_a_record_have_neither_loss_nor_gradient(tmp_path, reduction, scale):
+  #      a(0) -> d(1) -> p(2); a -> c(3); b(4) -> e(5)
+  (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
+  task, batch = _with_unknown(tmp_path, tmp_path / "h.csv", [1, 0, 3], reduction=reduction)
+  # Unknown is what lies below d and a, but not the label c and its ancestor a.
+  np.testing.assert_array_equal(batch["targets"], [[1, 0, 0, 1, 0, 0]] * 2)
+  model = task.build()
+  for part in model.head.kernel.parts:
+    part.assign(tf.zeros_like(part))
+  logits = np.array([0.5, 9.0, -7.0, 1.0, -2.0, 0.25])
+  parts = model.head.bias.parts
+  for part, values in zip(parts, np.split(logits, 2)):
+    part.assign(values)
+  with tf.GradientTape() as tape:
+    loss, _ = task.loss(model, batch)
+  softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
+  closed_form = softplus(-0.5) + softplus(-1.0) + softplus(-2.0) + softplus(0.25)
+  np.testing.assert_allclose(loss, scale * closed_form, rtol=1e-5)
+  gradient = np.concatenate([g.numpy() for g in tape.gradient(loss, parts)])
+  expected = 1 / (1 + np.exp(-logits)) - [1, 0, 0, 1, 0, 0]
+  expected[1:3] = 0
+  np.testing.assert_allclose(gradient, scale * expected, rtol=1e-5, atol=1e-8)
+
+
+def test_without_unknown_labels_all_others_are_negative(tmp_path):
+  (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
+  task, batch = _with_unknown(tmp_path, tmp_path / "h.csv", None)
+  model = task.build()
+  for part in model.head.kernel.parts:
+    part.assign(tf.zeros_like(part))
+  loss, _ = task.loss(model, batch)
+  np.testing.assert_allclose(loss, 6 * np.log(2), rtol=1e-5)  # a bias of 0 is a prior of 0.5
 
 
 def test_the_loss_sums_over_classes_and_averages_over_the_batch(records):
@@ -192,6 +302,68 @@ def test_a_large_set_is_not_read_whole_to_explain_an_error(records, monkeypatch)
   assert task.explain(error).slug == "d"
   monkeypatch.setattr(picture_sets, "_DIAGNOSED", 1)
   assert task.explain(error) is None
+
+
+def test_a_bad_evaluation_set_is_said_with_its_split_and_files(records, tmp_path):
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+
+  with records_lib.Writer(tmp_path, "dense", 1) as writer:
+    for i in range(24):
+      writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
+  task = pretrain.create(tmp_path, train_split=None, eval_splits=("dense",),
+                         hierarchy=str(records[0] / "hierarchy.csv"), **NETWORK)
+  (evaluator,), model = task.evaluators(), task.build()
+  with pytest.raises(DataError, match=(
+      r"too-many-bad-records.*split dense: left out 24 of 24 \(decode_error 24\).*"
+      "dense-00000-of-00001.tfrecord")):
+    monitor.judge(evaluator, model, task=task)
+  (tmp_path / "dense-00000-of-00001.tfrecord").unlink()
+  with pytest.raises(DataError, match="missing-shards.*dense-00000-of-00001.tfrecord"):
+    monitor.judge(evaluator, model, task=task)
+
+
+def scores_and_targets(evaluator, model):
+  batches = [(model(b["image"], batch_norm="frozen").numpy(), b["targets"].numpy())
+             for b in evaluator.dataset()]
+  return (np.concatenate(parts) for parts in zip(*batches))
+
+
+def test_fasteval_takes_the_classes_of_a_file_and_its_arguments(records, tmp_path):
+  everything = make(records)
+  some = everything.labels[40:7:-3]
+  path = tmp_path / "evaluated.txt"
+  path.write_text("\n".join(some) + "\n")
+  task = make(records, k=5, restrict="after", reading="picture", eval_classes=str(path))
+  assert task.best == "fasteval/mAP@5"
+  model, (evaluator,) = task.build(), task.evaluators()
+  values = monitor.judge(evaluator, model, task=task)
+  scores, targets = scores_and_targets(evaluator, model)
+  whole = fasteval.mean_average_precision(
+      scores, targets, k=5, classes=[task.labels.index(c) for c in some], restrict="after",
+      reading="picture")
+  assert values["fasteval/mAP@5"] == pytest.approx(whole.value, rel=1e-4)
+  assert values["fasteval/classes"] + values["fasteval/undefined"] == len(some)
+  path.write_text(f"{some[0]}\nno-such-class\n")
+  with pytest.raises(DataError, match="evaluated.txt:2: no-such-class; expected an id of the"):
+    make(records, eval_classes=str(path))
+  with pytest.raises(ConfigError, match="restrict"):
+    make(records, restrict="during")
+
+
+def test_pictures_with_more_labels_than_stated_are_left_out_of_evaluation_and_said(records):
+  _, world = records
+  counts = [len(world.picture("fasteval", i).labels) for i in range(60)]
+  most = sorted(counts)[30]
+  lost = sum(c > most for c in counts)
+  assert 0 < lost <= 30
+  task, said = make(records, eval_max_labels=most), []
+  (evaluator,) = task.evaluators()
+  values = monitor.judge(evaluator, task.build(), task=task, say=said.append)
+  assert values["data/dropped"] == lost
+  assert said == [f"fasteval: left out {lost} of 60 records: too_many_labels {lost}"]
+  assert evaluator.last.definition.endswith(
+      f"; left out in reading: {lost} of 60 records (too_many_labels {lost})")
 
 
 def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_path):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 
 from jft_reps import errors
 from jft_reps.data.sources import raw
 
-_HEADERS = ("path", "file", "filename", "file_name", "image", "image_path", "picture")
+_HEADERS = frozenset((
+    "path", "file", "filename", "filepath", "image", "imageid", "imagename", "imagepath",
+    "imageurl", "picture", "pictureid", "photo", "photoid", "id", "url", "uri"))
+_FORM = "path,label[:confidence],…"
 
 
 def _label(text: str, where: str) -> tuple[str, float]:
@@ -24,15 +28,18 @@ def _label(text: str, where: str) -> tuple[str, float]:
   if not 0.0 <= confidence <= 1.0 or not name:
     found = f"label {errors.printable(text)!r}"
     raise errors.DataError("bad-confidence", where, found, "label:confidence within 0 and 1")
-  return name, confidence
+  return name.rstrip(), confidence
 
 
 def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iterator[raw.Source]:
   """Reads a list lazily.
 
   Columns are separated by tabs where the name ends in `.tsv`, else by commas; several labels
-  of one column by spaces or `|`. A first line that starts with `path`, `file` or `image` is
-  a header. Empty lines and lines that start with `#` are left out.
+  of one column by `|`; other than that the text of a label stays whole. A label of confidence 0
+  is verified as absent and left out, as every label that is not there counts as negative; one
+  that is given twice has its highest confidence. A first line that starts with `path`, `file`,
+  `image`, `ImageID`, `url` or the like is a header. Empty lines and lines that start with `#`
+  are left out.
 
   Args:
     path: the list.
@@ -56,7 +63,7 @@ def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iter
         cells = [cell.strip() for cell in row]
         if not any(cells) or cells[0].startswith("#"):
           continue
-        header, first = first and cells[0].lower() in _HEADERS, False
+        header, first = first and _is_header(cells, root, where), False
         if not header:
           yield _source(cells, root, where)
   except FileNotFoundError:
@@ -68,12 +75,32 @@ def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iter
     raise errors.DataError("bad-csv", where, errors.printable(error), "a CSV line") from None
 
 
+def _is_header(cells: list[str], root: str, where: str) -> bool:
+  """Whether a first line names columns; one that may do either is an error, never a picture."""
+  name = cells[0]
+  if re.sub(r"[\s_-]", "", name.lower()) in _HEADERS:
+    graded = [c for c in cells[1:] if "confidence" in c.lower()]
+    if graded:
+      raise errors.DataError(
+          "list-columns", where, f"a column {errors.printable(graded[0])!r}", _FORM,
+          "Every column after the first is labels; write a confidence as label:0.5.")
+    return True
+  file_like = not name or "\0" in name or os.path.splitext(name)[1]
+  if not file_like and not os.path.isfile(raw.inside(root, name, where)):
+    raise errors.DataError(
+        "list-header", where, f"{errors.printable(name)!r} is neither a picture nor a header",
+        f"{_FORM}, or a header that starts with path, file, image, id or url")
+  return False
+
+
 def _source(cells: list[str], root: str, where: str) -> raw.Source:
   name = cells[0]
   if not name or "\0" in name:
-    found = f"path {errors.printable(name)!r}"
-    raise errors.DataError("bad-path", where, found, "path,label[:confidence],…")
+    raise errors.DataError("bad-path", where, f"path {errors.printable(name)!r}", _FORM)
   picture = raw.inside(root, name, where)
-  words = [w for cell in cells[1:] for w in cell.replace("|", " ").split()]
-  pairs = dict(_label(word, where) for word in words)
-  return raw.Source(name, picture, tuple(pairs), tuple(pairs.values()), where)
+  graded: dict[str, float] = {}
+  for text in (part.strip() for cell in cells[1:] for part in cell.split("|")):
+    label, confidence = _label(text, where)
+    if text and confidence:
+      graded[label] = max(confidence, graded.get(label, 0.0))
+  return raw.Source(name, picture, tuple(graded), tuple(graded.values()), where)
