@@ -54,6 +54,12 @@ def paper() -> ml_collections.ConfigDict:
           "crop": 299,
           "prior": "records",
           "class_weights": ml_collections.config_dict.placeholder(str),
+          "k": 100,
+          "restrict": "before",
+          "reading": "class",
+          "eval_classes": ml_collections.config_dict.placeholder(str),  # about 6,000 of 18,291
+          "max_labels": 64,
+          "eval_max_labels": 256,
           "shuffle": 2048,
           "eval_batch_size": 64,
       },

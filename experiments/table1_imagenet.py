@@ -26,7 +26,8 @@ from experiments import fig3_pretraining
 ROWS = {
     "random": {"init.checkpoint": ""},
     "300M": {"init.checkpoint": "300M", "schedule.initial": 1e-3, "train.steps": 4_000_000},
-    "frozen": {"init.checkpoint": "300M", "task.batch_norm": "frozen"},
+    "frozen": {"init.checkpoint": "300M", "task.batch_norm": "frozen",
+               "task.frozen_through": "conv5"},
 }
 
 _FOUND = "public text: the table in Tencent ML-Images' README"
@@ -63,7 +64,7 @@ def paper() -> ml_collections.ConfigDict:
       "schedule": {"name": "exponential", "initial": 5e-2, "rate": 0.1, "every": 1_200_000,
                    "staircase": True, "warm_up": 0},
       "train": {**base.train.to_dict(), "steps": 5_000_000, "keep_steps": ()},
-      "probe": {"method": "ridge", "shots": (1, 5, 10, 25), "seeds": 3,
+      "probe": {"method": "ridge", "grid": (), "shots": (1, 5, 10, 25), "seeds": 3,
                 "few_shot_strength": 0.1, "seed": 0},
       "init": {"checkpoint": "", "allow": ()},
       "toy_world": {},

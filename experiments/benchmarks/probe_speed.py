@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from jft_reps.apps import command_line
-from jft_reps.models import linear_probe
+from jft_reps.models import linear_probe, logistic_regression
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("pictures", 50_000, "Of the large case.", flag_values=FLAGS)
@@ -55,7 +55,7 @@ def against_scikit_learn() -> dict[str, float]:
 
   x, labels = made(5000, 256, 50, 2)
   test_x, test_labels = made(5000, 256, 50, 3)
-  ours = linear_probe.logistic(x, labels, 50, grid=(_STRENGTH,))
+  ours = logistic_regression.logistic(x, labels, 50, grid=(_STRENGTH,))
   scaler = preprocessing.StandardScaler().fit(x)
   theirs = linear_model.LogisticRegression(C=1 / (_STRENGTH * len(x)), max_iter=2000, tol=1e-6)
   theirs.fit(scaler.transform(x), labels)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
   x, labels = made(FLAGS.pictures, FLAGS.features, FLAGS.classes, 0)
   test_x, test_labels = made(5000, FLAGS.features, FLAGS.classes, 4)
   ridge, ridge_seconds = timed(linear_probe.ridge, x, labels, FLAGS.classes)
-  logistic, logistic_seconds = timed(linear_probe.logistic, x, labels, FLAGS.classes,
+  logistic, logistic_seconds = timed(logistic_regression.logistic, x, labels, FLAGS.classes,
                                      grid=(_STRENGTH,))
   accuracy = {name: round(100 * linear_probe.agreement(probe.scores(test_x), test_labels), 2)
               for name, probe in (("ridge", ridge), ("logistic", logistic))}

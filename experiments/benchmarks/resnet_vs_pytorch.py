@@ -60,8 +60,8 @@ def tensorflow_part(args) -> dict:
   from jft_reps.ops import losses
 
   model = classifier.Classifier(
-      resnet.ResNet(args.depth, compute_dtype=_OURS[args.dtype]), args.classes, shards=50, prior=1e-3
-  )
+      resnet.ResNet(args.depth, compute_dtype=_OURS[args.dtype]), args.classes, shards=50,
+      prior=1e-3)
   weights = model.trainable_variables
   squares = [tf.Variable(tf.ones_like(w)) for w in weights]
   momenta = [tf.Variable(tf.zeros_like(w)) for w in weights]

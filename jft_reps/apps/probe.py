@@ -53,14 +53,14 @@ def probe(config, features: str | None = None) -> dict:
   path = config.init.checkpoint
   source = initialise.open_source(path) if path else None
   task = compose.task(config, source)
-  if not hasattr(task, "record_fingerprint"):
+  if not hasattr(task, "feature_key"):
     raise ConfigError("task", "config.task.name", repr(config.task.name), "classify")
   options = compose.probe_options(config)
   run = run_directory.RunDirectory(config.workdir)
   run.open()
   try:
     state = _state(config, run, task, source)
-    run.describe(config.to_dict(), {"probe": options.method, **task.card})
+    run.describe(config.to_dict(), {"probe": f"{options.method}, features by frozen statistics"})
     result = _solve(task, state.model, config.task.train_split, options, run,
                     features or run.path / "features")
     state.save(run.path, {"run": run_directory.run_id(config.to_dict()),

@@ -1,18 +1,20 @@
-"""Linear classifiers on frozen features: ridge in closed form, logistic regression by L-BFGS.
+"""A linear classifier on frozen features: ridge regression in closed form.
 
-Both take features `[pictures, d]` and targets that are class ids `[pictures]` or a multi-hot
-matrix `[pictures, classes]`, standardise the features by the training set, and choose their
-regularisation on a part of it held out. A probe says which of the two it is.
+Features are `[pictures, d]` and may be a memory map larger than memory: they are read a block at a
+time. Targets are class ids `[pictures]` or a multi-hot matrix `[pictures, classes]`. Features are
+standardised by the training set; of several strengths, one is chosen on a tenth held out.
+`models.logistic_regression` is the other probe; a probe says which of the two it is.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from jft_reps.errors import DataError
+from jft_reps.models import calibration
 
 _ROWS = 8192  # of features held in working precision at a time
 
@@ -42,28 +44,48 @@ class Probe:
     return np.asarray(features, np.float32) @ self.kernel + self.bias
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scale:
-  """Mean and deviation of the training features."""
+class Rows:
+  """Some pictures of a feature matrix, a block at a time, in working precision.
 
-  mean: np.ndarray
-  deviation: np.ndarray
+  Args:
+    features: `[n, d]`.
+    targets: `[n]` or `[n, classes]`.
+    at: indices of the pictures, ascending; None: all.
+  """
+
+  def __init__(self, features: np.ndarray, targets: np.ndarray, at: np.ndarray | None = None):
+    self._features, self._targets, self._at = features, targets, at
+    self.count = len(features) if at is None else len(at)
+    self.width = features.shape[1]
+
+  def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Raw features float32 `[m, d]` and their targets."""
+    for start in range(0, self.count, _ROWS):
+      at = slice(start, start + _ROWS) if self._at is None else self._at[start : start + _ROWS]
+      yield np.asarray(self._features[at], np.float32), np.asarray(self._targets[at])
+
+
+class Scale:
+  """Mean and deviation of some pictures' features; calling it standardises `[m, d]`."""
+
+  def __init__(self, rows: Rows):
+    mean, square = np.zeros(rows.width), np.zeros(rows.width)
+    for x, _ in rows.blocks():
+      mean += x.sum(0, dtype=np.float64) / rows.count
+    for x, _ in rows.blocks():
+      square += np.square(x - mean.astype(np.float32), dtype=np.float32).sum(0, dtype=np.float64)
+    deviation = np.sqrt(square / rows.count)
+    # A feature that never changes says nothing: it must not be blown up either.
+    deviation[deviation < 1e-6 * max(1.0, float(deviation.max(initial=0.0)))] = 1.0
+    self.mean, self.deviation = mean.astype(np.float32), deviation.astype(np.float32)
 
   def __call__(self, features: np.ndarray) -> np.ndarray:
-    return (np.asarray(features, np.float32) - self.mean) / self.deviation
+    return (features - self.mean) / self.deviation
 
   def raw(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights for standardised features as weights for raw ones."""
     kernel = kernel / self.deviation[:, np.newaxis]
     return kernel.astype(np.float32), (bias - self.mean @ kernel).astype(np.float32)
-
-
-def _scale(features: np.ndarray) -> _Scale:
-  mean = np.mean(features, 0, dtype=np.float64)
-  deviation = np.sqrt(np.maximum(np.var(features, 0, dtype=np.float64), 0))
-  # A feature that never changes says nothing: it must not be blown up either.
-  deviation[deviation < 1e-6 * max(1.0, float(deviation.max(initial=0.0)))] = 1.0
-  return _Scale(mean.astype(np.float32), deviation.astype(np.float32))
 
 
 def held_out(count: int, seed: int, fraction: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -73,25 +95,20 @@ def held_out(count: int, seed: int, fraction: float = 0.1) -> tuple[np.ndarray, 
   return np.sort(order[cut:]), np.sort(order[:cut])
 
 
-def _rows(targets: np.ndarray, classes: int, at: slice | np.ndarray) -> np.ndarray:
-  """Targets of some pictures as a multi-hot float32 matrix."""
-  part = targets[at]
-  if part.ndim == 2:
-    return part.astype(np.float32)
-  dense = np.zeros((len(part), classes), np.float32)
-  dense[np.arange(len(part)), part] = 1.0
-  return dense
+def check(features: np.ndarray, targets: np.ndarray, classes: int) -> None:
+  """Refuses what no probe can be fitted to.
 
-
-def _check(features: np.ndarray, targets: np.ndarray, classes: int) -> None:
+  Raises:
+    DataError: sizes differ, ids are out of range, or features are not finite.
+  """
   if len(features) != len(targets) or len(features) < 2:
     raise DataError("probe", "features", f"{len(features)} features, {len(targets)} targets",
                     "as many of each, at least 2")
   if targets.ndim == 1 and not (0 <= targets.min() and targets.max() < classes):
     raise DataError("probe", "targets", f"ids {targets.min()} to {targets.max()}",
                     f"0 to {classes - 1}")
-  for start in range(0, len(features), _ROWS):
-    if not np.isfinite(features[start : start + _ROWS]).all():
+  for x, _ in Rows(features, targets).blocks():
+    if not np.isfinite(x).all():
       raise DataError("probe", "features", "values that are not finite", "numbers")
 
 
@@ -103,28 +120,35 @@ def agreement(scores: np.ndarray, targets: np.ndarray) -> float:
   return float(targets[np.arange(len(best)), best].mean())
 
 
+def dense(targets: np.ndarray, classes: int) -> np.ndarray:
+  """Targets as a multi-hot float32 matrix."""
+  if targets.ndim == 2:
+    return targets.astype(np.float32)
+  matrix = np.zeros((len(targets), classes), np.float32)
+  matrix[np.arange(len(targets)), targets] = 1.0
+  return matrix
+
+
 class _Moments:
   """Sums over pictures that ridge needs: X'X, X'Y and the mean of Y, on standardised X."""
 
-  def __init__(self, features, targets, classes: int, scale: _Scale):
-    d = features.shape[1]
-    self.xx, self.xy = np.zeros((d, d)), np.zeros((d, classes))
-    self.y = np.zeros(classes)
-    for start in range(0, len(features), _ROWS):
-      at = slice(start, start + _ROWS)
-      x, y = scale(features[at]), _rows(targets, classes, at)
+  def __init__(self, rows: Rows, classes: int, scale: Scale):
+    self.xx, self.xy = np.zeros((rows.width, rows.width)), np.zeros((rows.width, classes))
+    self.y, self._count = np.zeros(classes), rows.count
+    for x, targets in rows.blocks():
+      x, y = scale(x), dense(targets, classes)
       self.xx += x.T @ x
       self.xy += x.T @ y
-      self.y += y.sum(0, dtype=np.float64)
-    self.y /= len(features)
+      self.y += y.sum(0, dtype=np.float64) / rows.count
     # Standardised features have mean zero, so centring Y changes nothing else.
 
-  def solutions(self, grid: Sequence[float], count: int):
-    """(regularisation, kernel) for each of the grid; one eigendecomposition serves all."""
+  def solutions(self, grid: Sequence[float]) -> Iterator[tuple[float, np.ndarray]]:
+    """(strength, kernel) for each of the grid; one eigendecomposition serves all."""
     values, vectors = np.linalg.eigh(self.xx)
     projected = vectors.T @ self.xy
     for strength in grid:
-      yield strength, vectors @ (projected / (np.maximum(values, 0) + strength * count)[:, None])
+      shrunk = np.maximum(values, 0) + strength * self._count
+      yield strength, vectors @ (projected / shrunk[:, np.newaxis])
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
@@ -132,114 +156,47 @@ def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
   """Least squares on the targets with L2 regularisation, in closed form.
 
   Minimises |XW + b - Y|² / n + λ |W|² for every λ of the grid by one eigendecomposition, and
-  keeps the λ whose held-out tenth agrees most; fitted on all afterwards.
+  keeps the λ whose held-out tenth agrees most; fitted on all afterwards. The held-out tenth also
+  says how scores become logits (`models.calibration`).
 
   Args:
     features: `[n, d]`, float; may be a memory map.
     targets: int `[n]` or multi-hot `[n, classes]`.
     classes: number of classes.
-    grid: of λ. One value needs no held-out part.
+    grid: of λ. One value needs no held-out part, and scores stay those of least squares.
     seed: of the held-out part.
 
   Raises:
     DataError: sizes differ, ids are out of range, or features are not finite.
   """
-  targets = np.asarray(targets)
-  _check(features, targets, classes)
-  best = grid[0]
+  targets = np.asanyarray(targets)
+  check(features, targets, classes)
+  best, gain, shift = grid[0], 1.0, 0.0
   if len(grid) > 1:
-    train, validation = held_out(len(features), seed)
-    scale = _scale(features[train])
-    moments = _Moments(features[train], targets[train], classes, scale)
-    x = scale(features[validation])
-    found = [(agreement(x @ kernel + moments.y, targets[validation]), strength)
-             for strength, kernel in moments.solutions(grid, len(train))]
-    best = max(found)[1]
-  scale = _scale(features)
-  moments = _Moments(features, targets, classes, scale)
-  ((_, kernel),) = moments.solutions([best], len(features))
-  return Probe(f"ridge regression, closed form, λ {best:g}", *scale.raw(kernel, moments.y),
-               regularisation=best)
+    best, gain, shift = _chosen(features, targets, classes, grid, seed)
+  rows = Rows(features, targets)
+  scale = Scale(rows)
+  moments = _Moments(rows, classes, scale)
+  ((_, kernel),) = moments.solutions([best])
+  kernel, bias = scale.raw(gain * kernel, gain * moments.y + shift)
+  return Probe(f"ridge regression, closed form, λ {best:g}", kernel, bias, regularisation=best)
 
 
-def logistic(features: np.ndarray, targets: np.ndarray, classes: int,
-             grid: Sequence[float] = (1e-4,), seed: int = 0, tolerance: float = 1e-4,
-             most: int = 200) -> Probe:
-  """Logistic regression by L-BFGS: softmax for class ids, one sigmoid per class for multi-hot.
-
-  Minimises the mean cross entropy + λ/2 |W|², the bias left free, until no component of the
-  gradient exceeds `tolerance`.
-
-  Args:
-    features, targets, classes, seed: as in `ridge`.
-    grid: of λ; with several, each is tried on a held-out tenth, from the one before.
-    tolerance: of the gradient's largest component.
-    most: iterations.
-  """
-  targets = np.asarray(targets)
-  _check(features, targets, classes)
-  start, best = None, grid[0]
-  if len(grid) > 1:
-    train, validation = held_out(len(features), seed)
-    scale, found = _scale(features[train]), []
-    x = scale(features[validation])
-    for strength in sorted(grid, reverse=True):
-      start, _ = _fit(scale(features[train]), targets[train], classes, strength, tolerance, most,
-                      start)
-      found.append((agreement(x @ start[:-1] + start[-1], targets[validation]), strength))
-    best = max(found)[1]
-  scale = _scale(features)
-  weights, outcome = _fit(scale(features), targets, classes, best, tolerance, most, start)
-  how = "converged" if outcome.success else f"stopped: {outcome.message}"
-  return Probe(
-      f"logistic regression, L-BFGS, λ {best:g}, {outcome.nit} iterations, {how}",
-      *scale.raw(weights[:-1], weights[-1]), regularisation=best, iterations=outcome.nit,
-      converged=bool(outcome.success))
-
-
-def _fit(x: np.ndarray, targets: np.ndarray, classes: int, strength: float, tolerance: float,
-         most: int, start: np.ndarray | None):
-  """Weights `[d + 1, classes]`, the bias last, and scipy's account of the search."""
-  from scipy import optimize
-
-  shape = (x.shape[1] + 1, classes)
-
-  def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-    weights = flat.reshape(shape).astype(np.float32)
-    total, gradient = 0.0, np.zeros(shape)
-    for begin in range(0, len(x), _ROWS):
-      at = slice(begin, begin + _ROWS)
-      loss, slope = _cross_entropy(x[at] @ weights[:-1] + weights[-1], targets[at])
-      total += loss
-      gradient[:-1] += x[at].T @ slope
-      gradient[-1] += slope.sum(0, dtype=np.float64)
-    penalty = flat.reshape(shape)[:-1]
-    gradient /= len(x)
-    gradient[:-1] += strength * penalty
-    return total / len(x) + strength / 2 * float((penalty**2).sum()), gradient.ravel()
-
-  first = np.zeros(shape) if start is None else start
-  outcome = optimize.minimize(objective, first.ravel(), jac=True, method="L-BFGS-B",
-                              options={"maxiter": most, "maxfun": 2 * most, "gtol": tolerance,
-                                       "ftol": 1e-9})
-  return outcome.x.reshape(shape), outcome
-
-
-def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-  """Summed loss of some pictures and its gradient by the logits, which are overwritten."""
-  if targets.ndim == 2:
-    loss = np.logaddexp(0, logits) - targets * logits
-    slope = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-    return float(loss.sum(dtype=np.float64)), slope - targets.astype(np.float32)
-  rows = np.arange(len(logits))
-  logits -= logits.max(1, keepdims=True)
-  own = logits[rows, targets]
-  np.exp(logits, out=logits)
-  norm = logits.sum(1)
-  loss = (np.log(norm) - own).sum(dtype=np.float64)
-  logits /= norm[:, np.newaxis]
-  logits[rows, targets] -= 1.0
-  return float(loss), logits
+def _chosen(features, targets, classes: int, grid: Sequence[float],
+            seed: int) -> tuple[float, float, float]:
+  """The best λ on a tenth held out, and how its scores become logits."""
+  train, validation = held_out(len(features), seed)
+  rows = Rows(features, targets, train)
+  scale = Scale(rows)
+  moments = _Moments(rows, classes, scale)
+  x, wanted = scale(np.asarray(features[validation], np.float32)), np.asarray(targets[validation])
+  best, best_scores, most = grid[0], None, -1.0
+  for strength, kernel in moments.solutions(sorted(grid)):
+    scores = x @ kernel + moments.y
+    found = agreement(scores, wanted)
+    if found >= most:  # of equals the stronger
+      best, best_scores, most = strength, scores, found
+  return best, *calibration.gain_and_shift(best_scores, wanted)
 
 
 def shots(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:

@@ -65,8 +65,8 @@ class ResNet(layers.Layer):
     pre_activation: batch-norm and ReLU before the convolutions, no pooling.
     batch_norm_momentum: 0.997 as slim; 0.9 for runs of a few hundred steps.
     batch_norm_epsilon: as slim and He et al.
-    compute_dtype: "float32", or "mixed_bfloat16" for activations and convolutions. Variables, moving
-      statistics and the moments of a batch are float32.
+    compute_dtype: "float32", or "mixed_bfloat16" for activations and convolutions. Variables,
+      moving statistics and the moments of a batch are float32.
     stem: "imagenet" (7x7, stride 2, then pooling), "small" (3x3, stride 2) or "small_stride_1"
       (3x3) without pooling, for pictures of 32 to 96 pixels. The small ones divide the
       strides of all later stages by 2 or 4.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -118,21 +119,26 @@ class Classify:
     """Records of a split."""
     return self._sets.record_set(split).records
 
-  def record_fingerprint(self, split: str) -> str:
-    """Changes when the records of a split change."""
-    return self._sets.fingerprint(split)
+  def feature_key(self, split: str) -> dict[str, Any]:
+    """What features of a split depend on besides the weights, and what stands beside them."""
+    return {"records": self._sets.fingerprint(split), "pictures": self._sets.pictures,
+            "backbone": dataclasses.asdict(self._backbone), **self._backbone.notes({}),
+            "classes": len(self.labels), "several labels": self._expand is not None}
 
   def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-    labels = batch["labels"]
-    return {**batch, "targets": labels[:, 0] if self._expand is None else self._expand(labels)}
+    if self._expand is None:
+      return {**batch, "targets": batch["labels"][:, 0]}
+    targets = self._expand(batch["labels"])
+    unknown = self._expand.unknown(targets, batch["unknown"])
+    return {**batch, "targets": targets, "unknown_targets": unknown}
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Softmax cross entropy; of several labels, the logistic loss summed over classes."""
+    """Softmax cross entropy; of several labels, the logistic loss summed over known ones."""
     mode = "train" if self._batch_norm == "train" else "frozen"
     logits = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
     targets = batch["targets"]
     if self._expand is not None:
-      loss = losses.sigmoid_cross_entropy(logits, targets)
+      loss = losses.sigmoid_cross_entropy(logits, targets, batch["unknown_targets"])
       return loss, {"loss/classification": loss}
     loss = losses.softmax_cross_entropy(logits, targets, self._smoothing)
     right = tf.equal(tf.argmax(logits, 1), targets)

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from jft_reps.data import feature_cache
+from jft_reps.data import feature_cache, reasons
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import topk
-from jft_reps.models import classifier, linear_probe
+from jft_reps.models import classifier, linear_probe, logistic_regression
 from jft_reps.models.variables import Slices, named_variables
 
-METHODS = {"ridge": linear_probe.ridge, "logistic": linear_probe.logistic}
+METHODS = {"ridge": linear_probe.ridge, "logistic": logistic_regression.logistic}
 HELD_OUT_FROM = 5  # pictures per class from which a tenth is held out to choose the strength
 
 
@@ -30,7 +31,8 @@ class Options:
 
   Attributes:
     method: `ridge` (closed form) or `logistic` (L-BFGS).
-    grid: of the L2 strength, chosen on a tenth of the training pictures; None: the method's.
+    grid: of the L2 strength, chosen on a tenth of the training pictures; empty: the method's (ridge
+      nine from 1e-6 to 1e2, logistic regression 1e-4 alone).
     shots: pictures per class of the few-shot probes (1, 5, 10, 25); empty: none.
     seeds: draws of those pictures, 0 to `seeds` - 1.
     few_shot_strength: L2 strength with fewer than `HELD_OUT_FROM` pictures per class.
@@ -38,7 +40,7 @@ class Options:
   """
 
   method: str = "ridge"
-  grid: Sequence[float] | None = None
+  grid: Sequence[float] = ()
   shots: Sequence[int] = (1, 5, 10, 25)
   seeds: int = 3
   few_shot_strength: float = 0.1
@@ -64,8 +66,7 @@ def extract(task: Any, model: classifier.Classifier, split: str, folder: Any,
     folder: of the cache.
     progress: called with the number of pictures done.
   """
-  key = {"weights": fingerprint(model.backbone), "records": task.record_fingerprint(split),
-         "preprocessing": task.notes["preprocessing"], "labels": len(task.labels)}
+  key = {"weights": fingerprint(model.backbone), **task.feature_key(split)}
   return feature_cache.cached(
       folder, split, key, lambda: batches(model, task.eval_dataset(split)), progress)
 
@@ -74,9 +75,13 @@ def batches(model: classifier.Classifier,
             dataset: tf.data.Dataset) -> Iterator[feature_cache.Batch]:
   """(ids, features, targets) of each batch, while the next one is being read."""
   embed = tf.function(lambda images: model.embed(images, "frozen"), reduce_retracing=True)
+  dropped = np.zeros(reasons.COUNT, np.int64)
   for batch in dataset:
+    dropped += batch["dropped"].numpy().sum(0)
     ids = [i.decode("utf-8", "backslashreplace") for i in batch["id"].numpy().tolist()]
     yield ids, embed(batch["image"]).numpy(), batch["targets"].numpy()
+  if dropped.any():
+    logging.warning("features: left out %d records: %s", dropped.sum(), reasons.text(dropped))
 
 
 def fingerprint(module: tf.Module) -> str:
@@ -91,9 +96,12 @@ def fingerprint(module: tf.Module) -> str:
 
 def fit(features: feature_cache.Features, classes: int, options: Options) -> linear_probe.Probe:
   """The linear classifier of some training features."""
-  grid = {} if options.grid is None else {"grid": tuple(options.grid)}
   return METHODS[options.method](
-      features.values, features.targets, classes, seed=options.seed, **grid)
+      features.values, features.targets, classes, seed=options.seed, **_grid(options))
+
+
+def _grid(options: Options) -> dict[str, Any]:
+  return {"grid": tuple(options.grid)} if options.grid else {}
 
 
 def install(probe: linear_probe.Probe, model: classifier.Classifier) -> None:
@@ -121,7 +129,7 @@ def few_shot(train: feature_cache.Features, test: feature_cache.Features, classe
     accuracies = []
     for seed in range(options.seeds):
       picked = linear_probe.shots(labels, shots, seed)
-      grid = {} if shots >= HELD_OUT_FROM else {"grid": (options.few_shot_strength,)}
+      grid = _grid(options) if shots >= HELD_OUT_FROM else {"grid": (options.few_shot_strength,)}
       probe = linear_probe.ridge(
           train.values[picked], labels[picked], classes, seed=options.seed, **grid)
       accuracies.append(float(topk.hits(probe.scores(test.values), test.targets, 1).mean()))

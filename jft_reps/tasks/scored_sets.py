@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data import reasons
 from jft_reps.metrics import fasteval, topk
 
 
@@ -41,25 +43,34 @@ class FastEvalSet(_ScoredSet):
     metric: further arguments of `fasteval.FastEval`.
 
   Attributes:
-    last: the whole result that `result` gave last, with its definition.
+    last: the whole result that `result` gave last; its definition says what reading left out.
   """
 
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset], num_classes: int,
                metric: Mapping[str, Any]):
     super().__init__(name, dataset)
     self._metric = fasteval.FastEval(num_classes, **metric)
+    self._dropped = np.zeros(reasons.COUNT, np.int64)
     self.last: fasteval.Result | None = None
 
   def update(self, ids: Sequence[str], predictions: np.ndarray, truth: Mapping[str, Any]) -> None:
     """Takes one batch's logits and targets."""
     self._metric.update(ids, predictions, truth["targets"])
+    if "dropped" in truth:
+      self._dropped += truth["dropped"].sum(0)
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
     """Numbers by TensorBoard name."""
     found = self._metric.result(exclude_ids)
     if not exclude_ids:
-      self.last = found
+      self.last = dataclasses.replace(
+          found, definition=found.definition + self._left_out(found.pictures))
     return self._scalars(found)
+
+  def _left_out(self, pictures: int) -> str:
+    lost = int(self._dropped.sum())
+    return "" if not lost else (f"; left out in reading: {lost:,} of {pictures + lost:,} records "
+                                f"({reasons.text(self._dropped)})")
 
   def _scalars(self, found: fasteval.Result) -> dict[str, float]:
     return found.scalars("fasteval/")

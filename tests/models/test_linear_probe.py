@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jft_reps.errors import DataError
-from jft_reps.models import linear_probe
+from jft_reps.models import calibration, linear_probe, logistic_regression
 
 
 def problem(count, d=20, classes=5, noise=1.5, seed=0):
@@ -46,7 +46,7 @@ def test_logistic_regression_is_scikit_learns():
 
   x, labels = problem(600)
   test_x, test_labels = problem(2000, seed=1)
-  probe = linear_probe.logistic(x, labels, 5, grid=(0.01,), tolerance=1e-6, most=1000)
+  probe = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=1e-6, most=1000)
   scaler = preprocessing.StandardScaler().fit(x.astype(np.float64))
   reference = linear_model.LogisticRegression(C=1 / (0.01 * 600), tol=1e-8, max_iter=5000)
   reference.fit(scaler.transform(x), labels)
@@ -66,7 +66,7 @@ def test_sigmoids_for_multi_hot_targets_are_scikit_learns():
   x, labels = problem(400, classes=3)
   y = np.eye(3)[labels]
   y[:, 0] = np.maximum(y[:, 0], y[:, 1])
-  probe = linear_probe.logistic(x, y, 3, grid=(0.05,), tolerance=1e-6, most=1000)
+  probe = logistic_regression.logistic(x, y, 3, grid=(0.05,), tolerance=1e-6, most=1000)
   z = preprocessing.StandardScaler().fit_transform(x.astype(np.float64))
   for c in range(3):
     one = linear_model.LogisticRegression(C=1 / (0.05 * 400), tol=1e-8, max_iter=5000)
@@ -83,7 +83,7 @@ def test_a_constant_feature_changes_nothing():
 
 def test_a_search_that_was_cut_short_says_so():
   x, labels = problem(200)
-  probe = linear_probe.logistic(x, labels, 5, grid=(1e-6,), tolerance=1e-12, most=3)
+  probe = logistic_regression.logistic(x, labels, 5, grid=(1e-6,), tolerance=1e-12, most=3)
   assert not probe.converged and probe.iterations == 3 and "stopped" in probe.method
 
 
@@ -103,3 +103,45 @@ def test_shots_are_seeded_and_as_many_as_asked_for():
 def test_bad_input_is_named(features, targets, found):
   with pytest.raises(DataError, match=found):
     linear_probe.ridge(features, targets, 2)
+
+
+def test_calibrated_scores_have_the_likelihood_of_a_search_over_gains():
+  rng = np.random.default_rng(6)
+  labels = rng.integers(0, 4, 500)
+  scores = 0.1 * (rng.normal(size=(500, 4)) + 1.5 * np.eye(4)[labels])
+  gain, shift = calibration.gain_and_shift(scores, labels)
+
+  def loss(a):
+    z = a * scores
+    return np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(500), labels])
+
+  best = min(np.exp(np.linspace(-2, 6, 4000)), key=loss)
+  assert shift == 0 and gain == pytest.approx(best, rel=0.01)
+  several = rng.random((500, 4)) < 1 / (1 + np.exp(-(30 * scores - 2)))
+  gain, shift = calibration.gain_and_shift(scores, several)
+  assert gain == pytest.approx(30, rel=0.35) and shift == pytest.approx(-2, abs=0.4)
+
+
+def test_a_probes_probabilities_are_about_as_often_right_as_they_say():
+  x, labels = problem(3000, noise=2.5)
+  test_x, test_labels = problem(4000, noise=2.5, seed=1)
+  scores = linear_probe.ridge(x, labels, 5).scores(test_x).astype(np.float64)
+  likely = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+  assert abs(likely.max(1).mean() - (likely.argmax(1) == test_labels).mean()) < 0.06
+
+
+def test_features_on_disk_are_never_copied_whole(tmp_path):
+  """32 MB of features and a probe on 64 of them take less than half of that beside them."""
+  import tracemalloc
+
+  values = np.memmap(tmp_path / "features", np.float32, "w+", shape=(131_072, 64))
+  rng = np.random.default_rng(0)
+  for start in range(0, len(values), 8192):
+    values[start : start + 8192] = rng.standard_normal((8192, 64), np.float32)
+  labels = rng.integers(0, 3, len(values))
+  for fit in (linear_probe.ridge, logistic_regression.logistic):
+    tracemalloc.start()
+    fit(values, labels, 3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < values.nbytes / 2
