@@ -53,8 +53,13 @@ class Task(Protocol):
   def evaluators(self) -> Sequence[Evaluator]:
     """How this task is judged."""
 
-  def explain(self, error: BaseException) -> Exception | None:
-    """What an error of the input means in the user's words, or None where it says enough."""
+  def explain(self, error: BaseException, split: str | None = None) -> Exception | None:
+    """What an error of the input means in the user's words, or None where it says enough.
+
+    Args:
+      error: of TensorFlow.
+      split: name of the evaluator that was reading; None: it was the training data.
+    """
 
   def describe_dropped(self, rows: Any) -> Sequence[str]:
     """Where dropped records lie, one text per row; a task that drops nothing may leave it out.

@@ -10,7 +10,6 @@ outside its tolerance). With --follow it is the monitor: curves in TensorBoard, 
 from __future__ import annotations
 
 import json
-import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -32,8 +31,8 @@ flags.DEFINE_boolean("average", False, "Evaluate the moving average of the weigh
                      flag_values=FLAGS)
 flags.DEFINE_string("exclude_ids", None, "File of picture ids, one a line, to leave out of a "
                     "second set of numbers.", flag_values=FLAGS)
-flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint until --follow gives up.",
-                   flag_values=FLAGS)
+flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new line in "
+                   "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,7 +57,7 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
   for evaluator in task.evaluators():
-    found = monitor.judge(evaluator, model, exclude_ids=excluded)
+    found = monitor.judge(evaluator, model, excluded, task=task)
     if getattr(evaluator, "last", None) is not None:
       print(f"{evaluator.name}: {evaluator.last.definition}", file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
@@ -71,7 +70,8 @@ def follow(config, average: bool = False, exclude_file: str | None = None,
   """The monitor of a run directory, until its last checkpoint is evaluated.
 
   Raises:
-    StorageError: no new checkpoint for `timeout` seconds, or one of another configuration.
+    StorageError: no sign of the trainer for `timeout` seconds, or a checkpoint of another
+      configuration.
   """
   from jft_reps.training import initialise, monitor, run_directory
 
@@ -115,12 +115,18 @@ def class_results(task, run):
 
 
 def _excluded(path: str | None) -> tuple[str, ...]:
+  """The ids in a file, one a line; they may hold spaces."""
   if path is None:
     return ()
   try:
-    return tuple(pathlib.Path(path).read_text(encoding="utf-8").split())
+    with open(path, encoding="utf-8-sig") as file:
+      ids = tuple(line.rstrip("\n") for line in file if line != "\n")
   except (OSError, UnicodeDecodeError) as e:
     raise ConfigError("exclude-ids", path, str(e), "a text file of ids, one a line") from e
+  if not ids:
+    raise ConfigError("exclude-ids", path, "no id", "a text file of ids, one a line",
+                      "Leave --exclude_ids out where nothing is to be left out.")
+  return ids
 
 
 def verdict(values, row: str, expected) -> int:

@@ -21,7 +21,7 @@ from absl import flags
 
 from jft_reps.apps import command_line, compose
 from jft_reps.apps.train import resolve
-from jft_reps.errors import ConfigError, StorageError
+from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
@@ -67,9 +67,6 @@ def export(config, output: str, checkpoint: str | None = None, average: bool = F
   saved_model.free(output, overwrite)  # before minutes of loading
   source = initialise.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
-  if average and not any(name.startswith("ema/") for name in source.tensors.shapes):
-    raise StorageError("no-average", path, "no moving average of the weights",
-                       "a checkpoint of a run that keeps one", "Export without --average.")
   model = task.build()
   monitor.load_model(path, task, model, average)
   pixels = task.notes["preprocessing"]

@@ -97,6 +97,8 @@ def compare(source, pictures, strides: Sequence[int], tolerance: float) -> int:
 
 def _recognised(source, found) -> list[str]:
   """What the file is, and every name without a partner."""
+  from jft_reps.models.pretrained import loading
+
   pixels = source.preprocessing
   mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (pixels.mean, pixels.std))
   network = ", ".join(f"{key} {value}" for key, value in source.network.items())
@@ -104,13 +106,8 @@ def _recognised(source, found) -> list[str]:
       f"{source.tensors.path}", f"  format    {source.format}", f"  network   {network}",
       f"  pixels    {pixels.channels}, less {mean}, over {std}",
       f"  backbone  {len(found.shapes) - len(found.missing)} of {len(found.shapes)} variables, "
-      f"{_percent(found.share)} of {found.parameters:,} parameters"]
+      f"{loading.percent(found.share)} of {found.parameters:,} parameters"]
   return lines + [f"  unmatched {line}" for line in found.unmatched()]
-
-
-def _percent(share: float) -> str:
-  """Two decimals that do not round a part up to the whole."""
-  return f"{int(share * 1e4) / 100:.2f}%"
 
 
 def _numbers(flag: str, allowed, expected: str) -> list[int]:

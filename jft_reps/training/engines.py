@@ -16,6 +16,7 @@ from absl import logging
 from jft_reps.errors import ClusterError
 from jft_reps.task import Task
 from jft_reps.training import cluster as cluster_lib
+from jft_reps.training import failures, liveness
 from jft_reps.training.cluster import Cluster
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import Push, TrainStep
@@ -111,7 +112,7 @@ class Coordinated:
     tells whether all of that came.
 
     Raises:
-      ClusterError: no push arrived for `liveness_timeout` seconds; names the silent workers.
+      ClusterError: no push arrived for `liveness_timeout` seconds; names the silent tasks.
       tf.errors.OpError: what failed on a worker or server.
     """
     closures = -(-pushes // self._inner)
@@ -184,7 +185,7 @@ class Coordinated:
     """The error behind a cancelled closure: the coordinator keeps the one that came first."""
     if isinstance(error, tf.errors.CancelledError):
       try:
-        self._coordinator.join()
+        liveness.ask(self._coordinator.join, self._cluster.tasks(), lambda: self._timeout)
       except Exception as first:  # noqa: BLE001
         return first
     return error
@@ -194,12 +195,15 @@ class Coordinated:
     silent = now - self._last
     if silent < self._timeout:
       return
-    since = {w: now - self._heard[w] for w in range(len(self._cluster.workers))}
-    worst = sorted(since, key=since.get, reverse=True)[:5]
     faulthandler.dump_traceback(file=sys.stderr, all_threads=False)
-    names = ", ".join(f"worker {w} ({self._cluster.workers[w]})" for w in worst)
-    raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress",
-                       f"Longest silent: {names}; a server may be frozen too.")
+    frozen = liveness.silent(self._cluster.tasks())
+    if frozen:
+      why = f"No answer from {liveness.named(frozen)}."
+    else:
+      worst = sorted(range(len(self._cluster.workers)), key=self._heard.get)
+      tasks = [("worker", w, self._cluster.workers[w]) for w in worst]
+      why = f"All tasks answer; longest without a push: {liveness.named(tasks)}."
+    raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress", why)
 
   def survives(self, error: BaseException) -> bool:
     """Whether the servers are all there after an error that says they are not.
@@ -209,7 +213,8 @@ class Coordinated:
     """
     if not all(cluster_lib.answers(address) for address in self._cluster.servers):
       return False
-    logging.warning("a worker was lost in the middle of a push: %s", str(error)[:120])
+    logging.warning("a worker was lost in the middle of a push: %s",
+                    failures.first_line(error)[:120])
     self.stop()
     with contextlib.suppress(Exception):
       self._coordinator.join()  # hands out what is left of the error

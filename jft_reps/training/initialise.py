@@ -14,21 +14,23 @@ from typing import Any
 import numpy as np
 
 from jft_reps.errors import ConfigError, StorageError, printable
-from jft_reps.models.pretrained import containers, loading, recognise
+from jft_reps.models.pretrained import containers, loading, own, recognise
 from jft_reps.models.pretrained.source import Source
 from jft_reps.training import checkpoints
 from jft_reps.training.state import TrainState
 
 BACKBONE = "backbone/"
+_CHECKPOINT = re.compile(r"(ckpt-(\d+))(\.index|\.data-.*)?")
 
 
 def find(source: str | pathlib.Path) -> pathlib.Path:
   """What a path means: itself, or the newest committed checkpoint of a run directory.
 
   Raises:
-    StorageError: there is none, or it is damaged.
+    StorageError: there is none, it is damaged, or it is a checkpoint of ours without its marker.
   """
   source = pathlib.Path(source)
+  _check_committed(source)
   steps = checkpoints.committed(source)
   if steps:
     checkpoints.verify(source, steps[-1])
@@ -38,6 +40,23 @@ def find(source: str | pathlib.Path) -> pathlib.Path:
                        "a run directory, a weight file, or a checkpoint's path without ending",
                        containers.hint(source))
   return source
+
+
+def _check_committed(path: pathlib.Path) -> None:
+  """A checkpoint of ours exists by its marker; `ckpt-N` is a name that others use too."""
+  match = _CHECKPOINT.fullmatch(path.name)
+  if match is None or not path.with_name(f"{match[1]}.index").is_file():
+    return
+  step, prefix = int(match[2]), path.with_name(match[1])
+  if prefix == checkpoints.prefix(path.parent, step) and step in checkpoints.committed(path.parent):
+    checkpoints.verify(path.parent, step)
+  elif (checkpoints.committed(path.parent) or (path.parent / "run_card.md").is_file()
+        or own.is_own(containers.open_file(prefix))):
+    raise StorageError(
+        "checkpoint-not-committed", prefix, "a checkpoint of ours without its marker",
+        f"{prefix.name}.ok beside it",
+        "Its writing was not finished, or the marker was not copied with it. A run directory "
+        "stands for its newest committed checkpoint.")
 
 
 def open_source(path: str | pathlib.Path) -> Source:
@@ -101,14 +120,14 @@ class Report:
     """Where from, how much, and the norms of each stage before and after."""
     source, loaded = self.source, [v for v in self.variables.values() if v.status == "loaded"]
     network = ", ".join(f"{k} {v}" for k, v in source.network.items())
-    pixels = source.preprocessing
+    pixels, parameters = source.preprocessing, sum(v.parameters for v in self.variables.values())
     lines = [
         f"initialised from {source.tensors.path}",
         f"  format    {source.format}, sha256 {self.sha256[:16]}…",
         f"  network   {network or 'as configured'}",
         f"  pixels    {pixels.channels}, less {_numbers(pixels.mean)}, over {_numbers(pixels.std)}",
-        f"  loaded    {len(loaded)} of {len(self.variables)} variables, {self.share:.1%} of "
-        f"{sum(v.parameters for v in self.variables.values()):,} backbone parameters",
+        f"  loaded    {len(loaded)} of {len(self.variables)} variables, "
+        f"{loading.percent(self.share)} of {parameters:,} backbone parameters",
         f"  {'stage':8}  {'parameters':>12}  {'norm before':>12}  {'after':>12}"]
     for stage in sorted({_stage(name) for name in self.variables}):
       inside = [v for n, v in self.variables.items()
@@ -151,9 +170,7 @@ def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
     items[name].assign(value)
     variables[name] = dataclasses.replace(
         variables[name], before=before, after=_norm(items[name]))
-  for trained in state.trained:
-    if trained.average is not None:
-      trained.average.assign(trained.variable.read_value())
+  state.start_averages()
   new = [n for n in state.of_model if not n.startswith(BACKBONE)]
   found = Report(source, _checksum(source.tensors.path), variables, new, coverage.extra)
   if report is not None:

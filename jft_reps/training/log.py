@@ -26,12 +26,14 @@ class PushLog:
     reasons: names of the reasons for dropped records.
     every: pushes per point.
     max_skipped: not-finite pushes in a row that are still borne.
-    images, dropped: pictures the run has seen, and records it has left out, before.
+    images: pictures the run has seen before.
+    dropped: reads how many records the run has left out, by reason; None where nobody counts.
     describe: a line of text for each row of `Push.quarantined`; it knows the files by name.
   """
 
   def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int,
-               images: int = 0, dropped: int = 0,
+               images: int = 0,
+               dropped: Callable[[], np.ndarray] | None = None,
                describe: Callable[[np.ndarray], Sequence[str]] | None = None):
     self._run, self._reasons, self._describe = run, reasons, describe
     self._every, self._max_skipped = every, max_skipped
@@ -39,7 +41,9 @@ class PushLog:
     self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
     self._in_a_row = 0
     self._listed: collections.Counter[int] = collections.Counter()
-    self._step, self._images, self._dropped = 0, images, dropped
+    self._step, self._images = 0, images
+    self._count = dropped or (lambda: np.zeros([0], np.int64))
+    self._dropped, self._more_dropped = self._count(), False
     self._clear()
 
   def _clear(self) -> None:
@@ -57,7 +61,7 @@ class PushLog:
     self._pushes += 1
     self._interval_images += push.images
     self._images += push.images
-    self._dropped += push.dropped
+    self._more_dropped |= push.dropped > 0
     self._step = max(self._step, push.step)  # pushes arrive out of order
     self._recent.append(push.finite)
     self._list_quarantined(push)
@@ -91,15 +95,32 @@ class PushLog:
       self._listed[reason] += 1
       if self._listed[reason] > _LISTED_PER_REASON:
         continue
-      name = self._reasons[reason] if 0 <= reason < len(self._reasons) else str(reason)
       text = {} if self._describe is None else {"text": self._describe(row[np.newaxis])[0]}
-      self._run.append("quarantine.jsonl", reason=name, shard=shard, record=record, epoch=epoch,
-                       worker=push.worker, step=push.step, **text)
+      self._run.append("quarantine.jsonl", reason=self._name(reason), shard=shard, record=record,
+                       epoch=epoch, worker=push.worker, step=push.step, **text)
+
+  def _name(self, reason: int) -> str:
+    return self._reasons[reason] if 0 <= reason < len(self._reasons) else f"reason {reason}"
+
+  @property
+  def left_out(self) -> str:
+    """Like `left out 12: decode_error 9, too_small 3`, as of the last point; empty if none."""
+    counts = sorted(((int(n), self._name(i)) for i, n in enumerate(self._dropped) if n),
+                    key=lambda count: -count[0])
+    total, parts = sum(n for n, _ in counts), ", ".join(f"{name} {n}" for n, name in counts)
+    return f"left out {total}: {parts}" if total else ""
+
+  def _read_dropped(self) -> None:
+    """Counts by reason are on the servers; a push only says whether there are new ones."""
+    if self._more_dropped:
+      self._dropped, self._more_dropped = self._count(), False
+      logging.log_every_n_seconds(logging.WARNING, "step %d: %s", 60, self._step, self.left_out)
 
   def flush(self) -> None:
     """Writes the point of the pushes since the last one."""
     if not self._pushes:
       return
+    self._read_dropped()
     seconds = max(time.monotonic() - self._since, 1e-9)
     values = {name: total / self._finite for name, total in self._sums.items() if self._finite}
     values |= {
@@ -108,7 +129,8 @@ class PushLog:
         "async/staleness": self._staleness / max(self._finite, 1),
         "async/staleness_max": self._max_staleness,
         "async/skipped": self._pushes - self._finite,
-        "data/dropped": self._dropped,
+        "data/dropped": int(sum(self._dropped)),
+        **{f"data/dropped/{self._name(i)}": int(n) for i, n in enumerate(self._dropped) if n},
         "images_seen": self._images,
     }
     self._events.scalars(self._step, values)

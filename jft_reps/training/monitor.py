@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import tensorflow as tf
-
 from jft_reps.errors import StorageError
-from jft_reps.task import Evaluator, Task
+from jft_reps.task import Task
 from jft_reps.training import checkpoints, notes
 from jft_reps.training.best import held, keep_best, sweep
 from jft_reps.training.events import Events
+from jft_reps.training.judging import by_set, judge, predictor, to_stderr
 from jft_reps.training.run_directory import RunDirectory
+
+__all__ = ["Monitor", "by_set", "judge", "load_model"]
 
 _TRIES = 5
 
@@ -30,55 +30,21 @@ def load_model(path: pathlib.Path | str, task: Task, model: Any, average: bool =
     path: the checkpoint without ending.
     task: names the model's variables.
     model: built by `task.build()`.
-    average: takes the moving average of each trained weight, where the checkpoint has one.
+    average: takes the moving average of each weight that was trained.
 
   Raises:
-    StorageError: lists what is missing, of another shape, or said otherwise.
+    StorageError: lists what is missing, of another shape, or said otherwise; no averages.
   """
   notes.check(path, getattr(task, "notes", {}))
   items = dict(task.checkpoint_items(model))
   if average:
     stored = checkpoints.shapes(path)
-    trained = set(task.trainable(model))
-    items = {f"ema/{name}" if name in trained and f"ema/{name}" in stored else name: item
+    items = {f"ema/{name}" if f"ema/{name}" in stored else name: item
              for name, item in items.items()}
+    if not any(name.startswith("ema/") for name in items):
+      raise StorageError("no-average", path, "no moving average of the weights",
+                         "a checkpoint of a run that keeps one", "Leave --average out.")
   checkpoints.restore(path, items, only_in_checkpoint=".*")
-
-
-def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
-          predict: Callable | None = None,
-          first_batch: Callable[[Any], None] = lambda batch: None) -> dict[str, float]:
-  """Runs one evaluator over its dataset; numbers by TensorBoard name.
-
-  Args:
-    evaluator: fresh.
-    model: with its weights loaded.
-    exclude_ids: pictures to leave out of a second set of numbers, marked `clean`.
-    predict: a traced function of a batch, to use one over several evaluations.
-    first_batch: called with the first batch.
-  """
-  predict = predict or _predictor(evaluator, model)
-  for i, batch in enumerate(evaluator.dataset()):
-    if i == 0:
-      first_batch(batch)
-    predictions = tf.nest.map_structure(lambda t: t.numpy(), predict(batch))
-    truth = tf.nest.map_structure(lambda t: t.numpy(), dict(batch))
-    ids = [name.decode("utf-8", "backslashreplace") for name in truth["id"].tolist()]
-    evaluator.update(ids, predictions, truth)
-  values = evaluator.result()
-  if exclude_ids:
-    clean = evaluator.result(exclude_ids=exclude_ids)
-    values = {**values, **{f"{name} (clean)": v for name, v in clean.items()}}
-  return values
-
-
-def by_set(evaluator: Evaluator, values: dict[str, float], first: bool) -> dict[str, float]:
-  """Numbers of the first evaluation set keep their names; others carry the name of their set."""
-  return values if first else {f"{evaluator.name}: {k}": v for k, v in values.items()}
-
-
-def _predictor(evaluator: Evaluator, model: Any) -> Callable:
-  return tf.function(lambda batch: evaluator.predict(model, batch), reduce_retracing=True)
 
 
 class Monitor:
@@ -102,7 +68,7 @@ class Monitor:
                average: bool = False, best: str | None = None,
                exclude_ids: Sequence[str] = (),
                details: Callable[[Any, int], None] = lambda evaluator, step: None,
-               say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)):
+               say: Callable[[str], None] = to_stderr):
     self._task, self._run = task, run
     self._milestones, self._average = tuple(milestones), average
     self._best_name = task.best if best is None else best
@@ -116,28 +82,39 @@ class Monitor:
     """Evaluates until the run is done and its last checkpoint evaluated; numbers by step.
 
     Raises:
-      StorageError: nothing new came for `timeout` seconds.
+      StorageError: for `timeout` seconds no checkpoint came, nor a line of `metrics.jsonl`, to
+        which the trainer appends far more often.
     """
     sweep(self._run.path)
-    results = self._known()
-    heard = said = time.monotonic()
+    results, written = self._known(), self._written()
+    came = heard = said = time.monotonic()
     while True:
       done = self._run.done()  # before listing: what is written after it is seen next time
       step = self._next(set(results))
       if step is not None:
         results[step] = self._evaluate_with_retries(step)
-        heard = said = time.monotonic()
+        came = heard = said = time.monotonic()
       elif done is not None:
         return results
       else:
-        waited = time.monotonic() - heard
-        if timeout is not None and waited > timeout:
-          raise StorageError("no-checkpoint", self._run.path, f"nothing new for {waited:.0f} s",
-                             "a new checkpoint or DONE", "Is the trainer still running?")
-        if time.monotonic() - said > 60:
-          said = time.monotonic()
-          self._say(f"waiting for a checkpoint in {self._run.path}, last seen {waited:.0f} s ago")
+        now, before, written = time.monotonic(), written, self._written()
+        heard = heard if written == before else now
+        if timeout is not None and now - heard > timeout:
+          raise StorageError(
+              "no-checkpoint", self._run.path, f"no new checkpoint for {now - came:.0f} s and "
+              f"nothing new in metrics.jsonl for {now - heard:.0f} s", "either, or DONE",
+              "Is the trainer still running?")
+        if now - said > 60:
+          said = now
+          self._say(f"waiting for a checkpoint in {self._run.path}: the last came "
+                    f"{now - came:.0f} s ago, the trainer wrote {now - heard:.0f} s ago")
         time.sleep(poll)
+
+  def _written(self) -> int:
+    """Bytes of `metrics.jsonl`, which grow while the trainer works, also on another machine."""
+    with contextlib.suppress(OSError):
+      return (self._run.path / "metrics.jsonl").stat().st_size
+    return 0
 
   def _known(self) -> dict[int, dict[str, float]]:
     return {m["step"]: {k: v for k, v in m.items() if k not in ("event", "step", "time", "set")}
@@ -196,7 +173,7 @@ class Monitor:
       found = judge(
           evaluator, self._model, self._exclude, self._predictor(evaluator),
           lambda batch, events=events: events.pictures(  # noqa: B023
-              step, self._task.pictures(self._model, batch)))
+              step, self._task.pictures(self._model, batch)), self._task, self._say)
       events.scalars(step, found)
       values |= by_set(evaluator, found, first=not values)
       self._details(evaluator, step)
@@ -204,18 +181,10 @@ class Monitor:
 
   def _predictor(self, evaluator) -> Callable:
     if evaluator.name not in self._predict:
-      self._predict[evaluator.name] = _predictor(evaluator, self._model)
+      self._predict[evaluator.name] = predictor(evaluator, self._model)
     return self._predict[evaluator.name]
 
   def _event(self, name: str) -> Events:
     if name not in self._events:
       self._events[name] = Events(self._run.path / f"eval_{name}")
     return self._events[name]
-
-
-def step_of(path: pathlib.Path | str) -> int:
-  """The step in a checkpoint's name, e.g. 1000 for `run/ckpt-1000`."""
-  match = re.search(r"ckpt-(\d+)$", str(path))
-  if match is None:
-    raise StorageError("checkpoint-name", path, "no step in the name", "…/ckpt-STEP")
-  return int(match[1])

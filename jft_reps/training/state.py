@@ -90,6 +90,12 @@ class TrainState:
         **self._items, "step": self.step, "skipped": self.skipped,
         "images_seen": self.images, "dropped": self.dropped, "position": self.position}
 
+  def start_averages(self) -> None:
+    """Starts the moving averages at the weights as they are now."""
+    for trained in self.trained:
+      if trained.average is not None:
+        trained.average.assign(trained.variable.read_value())
+
   def save(self, directory, about: Mapping, notes: Mapping[str, Any]) -> int:
     """Writes and commits a checkpoint of the current step; returns the step.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,19 +12,18 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from jft_reps.errors import ClusterError, NumericError, StorageError
+from jft_reps.errors import ClusterError, JftError
 from jft_reps.task import Task
 from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import engines, failures, placement, run_directory
-from jft_reps.training.checkpoints import clean_up, committed, milestones, prefix
+from jft_reps.training import engines, failures, liveness, placement, run_directory
+from jft_reps.training.checkpoints import committed, prefix
 from jft_reps.training.events import Events
 from jft_reps.training.log import PushLog
 from jft_reps.training.options import Options
+from jft_reps.training.saving import Saver
 from jft_reps.training.signals import StopSignals
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import TrainStep
-
-_STALLED_SAVE = 20.0  # seconds for a last checkpoint while workers are silent
 
 # Freeing a variable on a server waits for every worker, and a frozen one never answers: what a
 # stalled run leaves is kept until the process ends.
@@ -60,7 +61,9 @@ class Trainer:
     self._notes, self._reasons = dict(notes or {}), tuple(reasons)
     self._config, self._progress = dict(config or {}), progress
     self._signals = StopSignals()
-    self._failed_saves = 0
+    self._ask = liveness.Asking(cluster, options.liveness_timeout, self._signals)
+    about = {"run": run_directory.run_id(self._config), "versions": run_directory.versions()}
+    self._saver = Saver(run, options, about, self._notes, self._stopping)
     self.restarts = 0
 
   def train(self) -> int:
@@ -82,76 +85,89 @@ class Trainer:
     while True:
       try:
         return self._session()
-      except failures.SERVER_LOST as e:
-        if self._cluster is None:
+      except (tf.errors.OpError, ConnectionError) as e:
+        explained = failures.of_input(e, self._task, self._run.path)
+        if explained is not None:
+          raise explained from e
+        if self._cluster is None or not isinstance(e, failures.SERVER_LOST):
           raise
+        said = failures.first_line(e)
         steps = committed(self._run.path)
         lost = 1 if steps and steps[-1] != newest else lost + 1
         newest = steps[-1] if steps else None
         if lost > self._options.max_restarts:
-          raise ClusterError("server-lost", "cluster", str(e)[:200], "parameter servers that stay",
+          raise ClusterError("server-lost", "cluster", said[:200], "parameter servers that stay",
                              f"{lost - 1} restarts brought no new checkpoint.") from e
         self.restarts += 1
         logging.warning("a parameter server was lost (%s); starting again from step %s",
-                        failures.first_line(e)[:120], newest or 0)
-        self._run.append(event="restart", step=newest or 0, reason=str(e)[:200])
+                        said[:120], newest or 0)
+        self._run.append(event="restart", step=newest or 0, reason=said[:200])
         with self._signals.at_once():
           time.sleep(min(2.0 ** lost, 30.0) / 4)
 
   def _session(self) -> int:
     """From building the variables to the last step, with one set of servers."""
-    options = self._options
-    tf.random.set_seed(options.seed)
-    engine, state = self._build()
+    tf.random.set_seed(self._options.seed)
+    engine = state = None
     try:
-      step, mistaken = int(state.step.numpy()), 0
-      log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
-                    int(state.images.numpy()), int(state.dropped.numpy().sum()),
-                    getattr(self._task, "describe_dropped", None))
-      while step < options.steps and not self._stopping():
-        target = self._boundary(step)
-        try:
-          for push in engine.run(target - step, self._stopping):
-            log(push)
-            self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
-        except failures.SERVER_LOST as e:
-          mistaken += 1
-          if failures.file_missing(e) or mistaken > options.max_restarts or not engine.survives(e):
-            raise
-        if not engine.idle:
-          raise self._stopped_in_a_stall(state)
-        step = int(state.step.numpy())
-        if step >= target or self._stopping():
-          self._save(state)
-      log.flush()
+      engine, state = self._build()
+      step = self._push_on(engine, state)
     except ClusterError as e:
       _ABANDONED.append((e, engine, state))
       raise
-    except tf.errors.OpError as e:
-      explained = failures.of_input(e, self._task, self._run.path)
-      if explained is None:
-        raise
-      raise explained from e
     finally:
-      engine.stop()
+      if engine is not None:
+        engine.stop()
     if self._stopping():
       raise self._signals.exit
     self._run.finish(step)
+    return step
+
+  def _push_on(self, engine, state: TrainState) -> int:
+    """Pushes and saves until the last step or a signal; returns the step."""
+    options, mistaken = self._options, 0
+    read = lambda variable: self._ask(variable.numpy)
+    step = int(read(state.step))
+    log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
+                  int(read(state.images)), lambda: read(state.dropped),
+                  getattr(self._task, "describe_dropped", None))
+    while step < options.steps and not self._stopping():
+      target = self._saver.boundary(step)
+      try:
+        for push in engine.run(target - step, self._stopping):
+          log(push)
+          self._progress(push.step, f"loss {push.scalars['loss/total']:.3f}")
+      except failures.SERVER_LOST as e:
+        mistaken += 1
+        if failures.file_missing(e) or mistaken > options.max_restarts or not self._ask(
+            functools.partial(engine.survives, e), workers=True):
+          raise
+      if not engine.idle:
+        raise self._stopped_in_a_stall(state)
+      step = int(read(state.step))
+      if step >= target or self._stopping():
+        self._ask(lambda: self._saver.save(state))
+    log.flush()
+    if log.left_out:
+      print(f"jft_reps: {log.left_out}; see {self._run.path / 'quarantine.jsonl'}", flush=True)
     return step
 
   def _stopping(self) -> bool:
     return self._signals.number is not None
 
   def _stopped_in_a_stall(self, state: TrainState) -> ClusterError:
-    """The end after a signal while pushes are stuck: a frozen server would hold up the save too."""
+    """The end after a signal while pushes are stuck; saves if the servers answer."""
     saved = committed(self._run.path)
-    save = threading.Thread(target=self._save, args=(state,), name="last-save", daemon=True)
-    save.start()
-    save.join(_STALLED_SAVE)
+    silent = liveness.silent(self._cluster.tasks())
+    if not any(job == "ps" for job, _, _ in silent):
+      with contextlib.suppress(JftError, tf.errors.OpError):
+        self._ask(lambda: self._saver.save(state), patience=liveness.LAST_WAIT)
     new = committed(self._run.path)
     what = f"step {new[-1]} was saved" if new != saved else "no last checkpoint could be written"
-    error = ClusterError("stopped", "cluster", f"signal {self._signals.number} while pushes "
-                         f"were stuck", "workers that answer", f"At the end {what}.")
+    found = f"signal {self._signals.number} while pushes were stuck"
+    if silent:
+      found += f", no answer from {liveness.named(silent)}"
+    error = ClusterError("stopped", "cluster", found, "tasks that answer", f"At the end {what}.")
     error.exit_code = self._signals.exit.code
     return error
 
@@ -160,7 +176,11 @@ class Trainer:
       return self._build_here()
     with self._signals.at_once():
       cluster_lib.preflight(self._cluster)
-    strategy = cluster_lib.connect(self._cluster)
+    strategy = self._ask(lambda: cluster_lib.connect(self._cluster), workers=True)
+    # Loading weights and preparing a model take as long as they take.
+    return self._ask(lambda: self._build_on(strategy), patience=math.inf)
+
+  def _build_on(self, strategy: tf.distribute.ParameterServerStrategy):
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with placement.by_bytes(strategy, self._task.build, len(self._cluster.servers)):
       with strategy.scope():
@@ -203,40 +223,13 @@ class Trainer:
     prepare = getattr(self._task, "prepare", None)
     if newest is None and prepare is not None:
       said += f"\n{prepare(state.model)}"
+      state.start_averages()
     logging.info(said)
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing
     if newest is None:
       Events(self._run.path / "train").text(0, "init", f"```\n{said}\n```")
-      state.save(self._run.path, self._about(), self._notes)
-
-  def _save(self, state: TrainState) -> None:
-    """Commits a checkpoint; a full disk costs it, and three in a row or the last one the run."""
-    if int(state.step.numpy()) in committed(self._run.path):
-      return
-    try:
-      state.save(self._run.path, self._about(), self._notes)
-      self._failed_saves = 0
-    except StorageError as e:
-      if e.slug == "checkpoint-not-finite":
-        raise NumericError(e.slug, e.where, e.found, e.expected, e.fix) from e
-      self._failed_saves += 1
-      logging.error("%s", e)
-      last = self._stopping() or int(state.step.numpy()) >= self._options.steps
-      if last or self._failed_saves >= 3:
-        raise
-    clean_up(self._run.path, self._options.keep,
-             milestones(committed(self._run.path), self._options.keep_steps))
-
-  def _boundary(self, step: int) -> int:
-    """The next step at which to stop and save."""
-    every = self._options.checkpoint_every
-    candidates = [(step // every + 1) * every, self._options.steps,
-                  *(m for m in self._options.keep_steps if m > step)]
-    return min(candidates)
-
-  def _about(self) -> dict[str, Any]:
-    return {"run": run_directory.run_id(self._config), "versions": run_directory.versions()}
+      self._saver.first(state)
 
   def _card(self) -> dict[str, Any]:
     where = "one process" if self._cluster is None else (

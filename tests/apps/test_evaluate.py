@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import tensorflow as tf
 
 from jft_reps.apps import command_line, compose, evaluate, train
+from jft_reps.data import manifest, records, schema
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.training import checkpoints, monitor
 from tests.apps.tiny_run import arguments
@@ -59,13 +62,17 @@ def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
   excluded = tmp_path / "ids.txt"
   excluded.write_text("\n".join(ids[:20]) + "\n")
   assert evaluate.main(arguments(run, f"--exclude_ids={excluded}")) == 0
-  values = json.loads(capsys.readouterr().out)
+  said = capsys.readouterr()
+  assert "fasteval: 20 of the 20 ids to leave out are in this set\n" in said.err
+  values = json.loads(said.out)
+  assert values.pop("data/dropped") == 0.0
   clean = {k.removesuffix(" (clean)"): v for k, v in values.items() if k.endswith("(clean)")}
   all_of_them = {k: v for k, v in values.items() if not k.endswith("(clean)")}
   assert clean.keys() == all_of_them.keys()
   assert clean["fasteval/mAP@100"] != pytest.approx(all_of_them["fasteval/mAP@100"])
   excluded.write_text("no-picture-has-this-id\n")
   values = evaluate.evaluate(resolved(run), exclude_file=excluded)
+  assert "WARNING: 0 of the 1 ids to leave out are in this set" in capsys.readouterr().err
   for name, value in all_of_them.items():
     assert values[name] == pytest.approx(value, nan_ok=True)
     assert values[f"{name} (clean)"] == pytest.approx(value, nan_ok=True)
@@ -74,6 +81,82 @@ def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
 def test_a_missing_file_of_ids_is_named(run):
   with pytest.raises(ConfigError, match="no/ids.txt.*a text file of ids"):
     evaluate.evaluate(resolved(run), exclude_file="no/ids.txt")
+
+
+def test_ids_are_lines_and_may_hold_spaces(tmp_path):
+  path = tmp_path / "ids.txt"
+  path.write_bytes("\ufeffmy cat.jpg\r\n a\u2028b \n\nlast".encode())
+  assert evaluate._excluded(path) == ("my cat.jpg", " a\u2028b ", "last")
+  path.write_text("\n\n")
+  with pytest.raises(ConfigError, match="exclude-ids.*ids.txt: no id"):
+    evaluate._excluded(path)
+
+
+def damaged(run, directory, bad: int) -> list[str]:
+  """Writes the evaluation set with the first `bad` pictures cut short; their ids."""
+  stored = manifest.load(run / "records", "fasteval")
+  ids = []
+  with records.Writer(directory, "fasteval", 1) as writer:
+    for record in tf.data.TFRecordDataset(list(stored.paths)).as_numpy_iterator():
+      example = tf.train.Example.FromString(record)
+      features = example.features.feature
+      ids.append(features[schema.SOURCE_ID].bytes_list.value[0].decode())
+      encoded = features[schema.ENCODED].bytes_list
+      encoded.value[0] = encoded.value[0][:-100] if len(ids) <= bad else encoded.value[0]
+      writer.write(ids[-1], example.SerializeToString())
+  return ids[:bad]
+
+
+def elsewhere(run, directory, *more):
+  return arguments(run, f"--config.task.records={directory}", "--config.task.train_split=",
+                   f"--config.task.hierarchy={run}/records/hierarchy.csv", *more)
+
+
+def test_pictures_that_do_not_decode_are_said_counted_and_part_of_the_definition(
+    run, tmp_path, capsys):
+  ids = damaged(run, tmp_path / "half", 12)
+  assert evaluate.main(elsewhere(run, tmp_path / "half")) == 0
+  said = capsys.readouterr()
+  values = json.loads(said.out)
+  assert "fasteval: left out 12 of 24 records: decode_error 12\n" in said.err
+  assert "left out in reading: 12 of 24 records (decode_error 12)" in said.err
+  assert values["data/dropped"] == 12.0
+  (tmp_path / "ids.txt").write_text("\n".join(ids))
+  whole = evaluate.evaluate(resolved(run), exclude_file=str(tmp_path / "ids.txt"))
+  assert values["fasteval/mAP@100"] == pytest.approx(whole["fasteval/mAP@100 (clean)"], abs=1e-4)
+
+
+@pytest.mark.parametrize("bad,message", [
+    (13, r"evaluation set fasteval: left out 13 of 24 records \(decode_error 13\); expected at"),
+    (24, r"split fasteval: left out 24 of 24 \(decode_error 24\).*fasteval-00000-of-00001")])
+def test_a_set_of_which_most_is_lost_gets_no_number(run, tmp_path, capsys, bad, message):
+  damaged(run, tmp_path / "bad", bad)
+  words = elsewhere(run, tmp_path / "bad")
+  assert command_line.run(evaluate.main, words) == 2
+  said = capsys.readouterr()
+  assert re.search(f"^jft_reps: error\\[too-many-bad-records\\]: .*{message}", said.err, re.M)
+  assert "Traceback" not in said.err and not said.out
+
+
+def test_the_average_of_a_run_that_keeps_none_is_refused(run):
+  with pytest.raises(StorageError, match="no-average.*ckpt-2"):
+    evaluate.evaluate(resolved(run), average=True)
+
+
+@pytest.mark.parametrize("change", [
+    "k=5", "reading=picture", "restrict=after", "max_labels=9", "eval_max_labels=9"])
+def test_what_fasteval_measures_is_a_matter_of_configuration(run, change):
+  key, _, value = change.partition("=")
+  config = resolved(run, f"--config.task.{change}")
+  assert str(config.task[key]) == value
+  compose.task(config)
+
+
+def test_the_classes_fasteval_evaluates_are_named_by_the_configuration(run, tmp_path, capsys):
+  labels = compose.task(resolved(run)).labels
+  (tmp_path / "classes.txt").write_text("\n".join(labels[:30]))
+  evaluate.evaluate(resolved(run, f"--config.task.eval_classes={tmp_path}/classes.txt"))
+  assert "of 30 classes with >= 1 positive" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change,message", [

@@ -144,6 +144,17 @@ def renamed(folder, weights):
   return numpy_resnet.write_safetensors(folder / "renamed.safetensors", weights)
 
 
+def renamed_at_the_end_of_conv4(folder, weights):
+  weights = dict(weights)
+  weights["layer3.5.konv3.weight"] = weights.pop("layer3.5.conv3.weight")
+  return numpy_resnet.write_safetensors(folder / "renamed.safetensors", weights)
+
+
+def blurred(folder, weights):
+  (folder / "config.json").write_text(json.dumps({"architecture": "resnetblur50"}))
+  return numpy_resnet.write_safetensors(folder / "model.safetensors", weights)
+
+
 def deeper(folder, weights):
   shapes = numpy_resnet.torch_shapes(101)
   return numpy_resnet.write_safetensors(
@@ -164,6 +175,10 @@ def cut(folder, weights):
 @pytest.mark.parametrize("make, code, said", [
     (renamed, 4, ("partial-weights", "conv3/unit_1/conv1/kernel = layer2.0.conv1.weight absent",
                   "layer2.0.konv1.weight", "renamed.safetensors")),
+    (renamed_at_the_end_of_conv4, 4, (
+        "1 of 265", "conv4/unit_6/conv3/kernel = layer3.5.conv3.weight absent",
+        "1 in the file only (layer3.5.konv3.weight)")),
+    (blurred, 4, ("error[architecture]", "config.json: resnetblur50; expected resnet50")),
     (reshaped, 4, ("conv5/unit_3/conv3/kernel = layer4.2.conv3.weight (1, 1, 512, 1024) instead "
                    "of (1, 1, 512, 2048)",)),
     (deeper, 1, ("config.task.backbone.depth: 50; expected 101", "deep.safetensors")),

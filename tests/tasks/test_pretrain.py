@@ -386,3 +386,17 @@ def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_p
   assert whole["position"][0, 0] == 1
   for name in names:
     np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+
+
+def test_moving_averages_start_at_the_prior_too(records, tmp_path):
+  from jft_reps.training import checkpoints
+
+  task = make(records)
+  options = trainer.Options(
+      steps=1, optimizer=optimizers.Momentum(), ema_decay=0.9, log_every=1, checkpoint_every=1,
+      schedule=schedules.PiecewiseConstant((0.1,)))
+  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options, notes=task.notes,
+                  reasons=task.reasons).train()
+  first = checkpoints.read(tmp_path / "ckpt-0", ["head/bias", "ema/head/bias"])
+  assert np.ptp(first["head/bias"]) > 1
+  np.testing.assert_array_equal(first["head/bias"], first["ema/head/bias"])

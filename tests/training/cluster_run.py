@@ -19,29 +19,38 @@ from jft_reps.training import (
 )
 from tests.training.tiny_task import TinyTask
 
+# What happens to which task, at the first push from a step on; `stop` adds a SIGTERM to the chief.
+_FAULTS = {
+    "worker": ("worker", signal.SIGKILL, 80), "ps": ("ps", signal.SIGKILL, 80),
+    "freeze": ("worker", signal.SIGSTOP, 80), "stop": ("worker", signal.SIGSTOP, 80),
+    # The checkpoint of step 50 is due, and nothing is in flight.
+    "freeze-ps-at-50": ("ps", signal.SIGSTOP, 50), "stop-ps-at-50": ("ps", signal.SIGSTOP, 50),
+    "freeze-ps-at-70": ("ps", signal.SIGSTOP, 70)}
 
-def main(what: str, path: str, steps: int, liveness: float = 120.0) -> None:
+
+def main(what: str, path: str, steps: int, liveness: float = 120.0, each: float = 2) -> None:
   task = TinyTask(wait=20)
   options = trainer.Options(
       steps=steps, optimizer=optimizers.RMSProp(), schedule=schedules.PiecewiseConstant((0.01,)),
       checkpoint_every=50, keep=1000, log_every=25, liveness_timeout=liveness)
   done = []
-  with local_processes.LocalProcesses(2, 2, log_directory=os.path.join(path, "logs")) as cluster:
+  with local_processes.LocalProcesses(
+      int(each), int(each), log_directory=os.path.join(path, "logs")) as cluster:
     with open(os.path.join(path, "pids.json"), "w") as f:
       json.dump([cluster.pid(job, i) for job, i, _ in cluster.cluster.tasks()], f)
 
     def progress(step, note):
-      if step < 80 or done or what == "nothing":
+      job, number, at = _FAULTS.get(what, (None, None, 80))
+      if step < at or done or what == "nothing":
         return
       done.append(step)
       if what == "chief":
         os.kill(os.getpid(), signal.SIGKILL)
-      job, number = {"worker": ("worker", signal.SIGKILL), "ps": ("ps", signal.SIGKILL),
-                     "freeze": ("worker", signal.SIGSTOP),
-                     "stop": ("worker", signal.SIGSTOP)}[what]
-      if what == "stop":  # once nothing but the frozen worker's pushes is left
-        threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-      os.kill(cluster.pid(job, 1), number)
+      if what.startswith("stop"):  # once nothing but the frozen worker's pushes is left
+        threading.Timer(2 if job == "ps" else 5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+      os.kill(cluster.pid(job, int(each) - 1), number)
+      if number == signal.SIGSTOP:
+        time.sleep(0.5)  # until all its threads stand still
 
     start = time.monotonic()
     run = trainer.Trainer(task, run_directory.RunDirectory(path), options,
@@ -51,8 +60,8 @@ def main(what: str, path: str, steps: int, liveness: float = 120.0) -> None:
     except JftError as e:
       step, error, code = -1, str(e), e.exit_code
     finally:
-      if what in ("freeze", "stop"):
-        os.kill(cluster.pid("worker", 1), signal.SIGCONT)
+      if what.startswith(("freeze", "stop")):
+        os.kill(cluster.pid(_FAULTS[what][0], int(each) - 1), signal.SIGCONT)
     print(json.dumps({"step": step, "restarts": run.restarts, "error": error, "code": code,
                       "seconds": time.monotonic() - start}), flush=True)
 

@@ -200,7 +200,7 @@ def test_what_every_mirrored_replica_left_out_is_counted_and_listed(root, tmp_pa
   assert [x["step"] for x in lines] == [1, 1, 2, 2, 3, 3]
   assert {x["reason"] for x in lines} == {"cut"} and lines[1]["text"] == "row 7"
   (point,) = run_directory.RunDirectory(tmp_path).metrics()
-  assert point["data/dropped"] == 6 and point["images_seen"] == 24
+  assert point["data/dropped"] == point["data/dropped/cut"] == 6 and point["images_seen"] == 24
   values = checkpoints.read(tmp_path / "ckpt-3", ["dropped", "images_seen"])
   assert values["dropped"].tolist() == [6] and values["images_seen"] == 24
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import DataError
+from jft_reps.training import cluster as cluster_lib
 from jft_reps.training import failures, trainer
 from tests.training.test_trainer import options, run_directory
 from tests.training.tiny_task import TinyTask
@@ -50,3 +51,46 @@ def test_a_run_that_loses_a_variable_never_asks(tmp_path):
     trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options(5),
                     notes=task.notes).train()
   assert task.asked == []
+
+
+_FROM_A_WORKER = """Graph execution error:
+
+Detected at node IteratorGetNext defined at (most recent call last):
+  File "/usr/lib/python3.11/threading.py", line 1002, in _bootstrap
+
+/data/my records/train-0.tfrecord; No such file or directory
+\t [[{{node IteratorGetNext}}]]
+Additional GRPC error information from remote target /job:worker/replica:0/task:3 while calling
+:UNKNOWN:Error received {grpc_message:" /data/my records/train-0.tfrecord; No such file"}"""
+_FROM_HERE = ("{{function_node __wrapped__IteratorGetNext}} {{function_node f}} a/b.tfrecord; "
+              "No such file or directory\n\t [[{{node IteratorGetNext}}]] [Op:IteratorGetNext]")
+
+
+@pytest.mark.parametrize("message,says", [
+    (_FROM_A_WORKER, "/data/my records/train-0.tfrecord: worker 3 does not see it; expected the"),
+    (_FROM_HERE, "a/b.tfrecord: this process does not see it; expected the same files")])
+def test_a_missing_file_that_the_task_finds_in_order_is_named_with_who_misses_it(message, says):
+  found = failures.of_input(tf.errors.NotFoundError(None, None, message), Asked(), "run")
+  assert isinstance(found, DataError) and says in str(found)
+
+
+def test_the_first_line_is_the_first_that_says_something():
+  assert failures.first_line(tf.errors.NotFoundError(None, None, _FROM_A_WORKER)) == (
+      "/data/my records/train-0.tfrecord; No such file or directory")
+  assert failures.first_line(tf.errors.UnavailableError(None, None, "{{f}} gone\nmore")) == "gone"
+  assert failures.first_line(ConnectionError()) == "ConnectionError"
+
+
+def test_files_that_workers_miss_end_the_run_at_once(tmp_path):
+  class Elsewhere(Asked):
+    def train_dataset(self, worker, workers, seed, position):
+      records = tf.data.TFRecordDataset(tf.constant([str(tmp_path / "gone.tfrecord")]))
+      return tf.data.Dataset.zip((super().train_dataset(worker, workers, seed, position), records)
+                                 ).map(lambda row, record: row)
+
+  task = Elsewhere()
+  run = trainer.Trainer(task, run_directory.RunDirectory(tmp_path / "run"), options(5),
+                        cluster=cluster_lib.start_in_process(2, 1), notes=task.notes)
+  with pytest.raises(DataError, match=r"gone.tfrecord: worker [01] does not see it"):
+    run.train()
+  assert run.restarts == 0

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from jft_reps.training import checkpoints, run_directory
 from jft_reps.training import cluster as cluster_lib
@@ -89,6 +90,63 @@ def test_a_signal_during_a_stall_saves_and_ends_soon(root, tmp_path):
   assert result["code"] == 143 and "signal 15 while pushes were stuck" in result["error"]
   assert checkpoints.committed(tmp_path)[-1] > 80 and "was saved" in result["error"]
   assert result["seconds"] < 90 and finite(tmp_path)
+
+
+@pytest.mark.parametrize("what,pushes", [("freeze-ps-at-50", False), ("freeze-ps-at-70", True)])
+def test_a_frozen_server_is_an_error_that_names_it(root, tmp_path, what, pushes):
+  """Between two pushes, where the chief reads its counter, and in the middle of them."""
+  result = finish(start(root, what, tmp_path, 100, 5, 1))
+  assert result["error"].startswith("error[stalled]") and result["code"] == 75
+  assert "o answer from ps 0 (127.0.0.1:" in result["error"] and "worker" not in result["error"]
+  assert ("no push for" in result["error"]) == pushes
+  assert result["seconds"] < 60 and checkpoints.committed(tmp_path)[-1] == (50 if pushes else 0)
+
+
+def test_a_signal_while_the_chief_waits_for_a_frozen_server_ends_the_run(root, tmp_path):
+  result = finish(start(root, "stop-ps-at-50", tmp_path, 100, 600, 1))
+  assert result["code"] == 143 and "ps 0" in result["error"]
+  assert result["seconds"] < 75
+
+
+_ELSEWHERE = """
+import os, sys
+import tensorflow as tf
+from jft_reps.errors import JftError
+from jft_reps.training import local_processes
+from tests.training.test_cluster import TinyTask, options, run_directory, trainer
+
+class RecordsTask(TinyTask):
+  def train_dataset(self, worker, workers, seed, position):
+    records = tf.data.TFRecordDataset(tf.constant(["my records/train-0.tfrecord"])).repeat()
+    rows = super().train_dataset(worker, workers, seed, position)
+    return tf.data.Dataset.zip((rows, records)).map(lambda row, record: row)
+
+  def explain(self, error):  # as seen from the chief
+    assert os.path.exists("my records/train-0.tfrecord")
+
+with local_processes.LocalProcesses(1, 1) as cluster:
+  os.chdir(sys.argv[1])
+  task = RecordsTask()
+  run = trainer.Trainer(task, run_directory.RunDirectory("run"), options(20),
+                        cluster=cluster.cluster, notes=task.notes)
+  try:
+    run.train()
+  except JftError as e:
+    print(type(e).__name__, run.restarts, e, sep="|", flush=True)
+  os._exit(0)
+"""
+
+
+def test_a_worker_without_the_record_files_is_an_error_of_data_that_names_the_file(root, tmp_path):
+  (tmp_path / "my records").mkdir()
+  with tf.io.TFRecordWriter(str(tmp_path / "my records" / "train-0.tfrecord")) as writer:
+    writer.write(b"a record")
+  result = subprocess.run(
+      [sys.executable, "-c", _ELSEWHERE, str(tmp_path)], cwd=root, capture_output=True, text=True,
+      timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(root)})
+  kind, restarts, text = result.stdout.strip().splitlines()[-1].split("|")
+  assert (kind, restarts) == ("DataError", "0"), result.stderr[-2000:]
+  assert "my records/train-0.tfrecord: worker 0 does not see it" in text
 
 
 _TASK = """

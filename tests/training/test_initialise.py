@@ -10,7 +10,8 @@ import tensorflow as tf
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.models import classifier, resnet
 from jft_reps.models.variables import named_variables
-from jft_reps.training import initialise
+from jft_reps.ops import preprocessing
+from jft_reps.training import checkpoints, initialise
 from jft_reps.training.optimizers import Momentum
 from jft_reps.training.state import TrainState
 from tests.models.pretrained import numpy_resnet
@@ -65,7 +66,7 @@ def test_the_whole_backbone_is_loaded_and_the_report_says_so(tmp_path, weights):
   assert entry["before"] == pytest.approx(np.linalg.norm(before[name]), rel=1e-5)
   assert entry["after"] == pytest.approx(np.linalg.norm(kernel), rel=1e-5)
   parameters = sum(v.size for v in before.values())
-  assert f"265 of 265 variables, 100.0% of {parameters:,} backbone" in report.text()
+  assert f"265 of 265 variables, 100.00% of {parameters:,} backbone" in report.text()
   assert "new: head/kernel, head/bias" in report.text()
   assert len(report.text().splitlines()) < 24
 
@@ -120,6 +121,59 @@ def test_names_may_be_allowed_by_pattern(tmp_path, weights):
   assert "only in the file: spare" in report.text()
   with pytest.raises(ConfigError, match=re.escape("config.init.allow")):
     initialise.from_source(state, source, allow=["("])
+
+
+def test_the_report_never_rounds_a_part_up_to_the_whole(tmp_path, weights):
+  changed = {n: w for n, w in weights.items() if n != "bn1.bias"}
+  source = initialise.open_source(write(tmp_path, changed))
+  state = fresh(average=False, **source.network)
+  report = initialise.from_source(state, source, allow=["backbone/conv1/norm/beta"])
+  assert 0.99999 < report.share < 1.0  # 64 of 23 million
+  assert "264 of 265 variables, 99.99% of" in report.text()
+
+
+def save(path, values):
+  path.parent.mkdir(exist_ok=True)
+  tf.raw_ops.SaveV2(prefix=str(path), tensor_names=list(values), tensors=list(values.values()),
+                    shape_and_slices=[""] * len(values))
+  return path
+
+
+def ours():
+  return {"backbone/conv1/conv/kernel": tf.ones([3, 3, 3, 4]), "network": tf.constant("{}"),
+          "preprocessing": tf.constant(json.dumps(preprocessing.SLIM.to_json()))}
+
+
+@pytest.mark.parametrize("ending", ["", ".index"])
+def test_a_checkpoint_of_ours_without_its_marker_does_not_exist(tmp_path, ending):
+  path = save(tmp_path / "ckpt-12", ours())
+  with pytest.raises(StorageError, match=r"checkpoint-not-committed.*ckpt-12: .*ckpt-12\.ok"):
+    initialise.find(f"{path}{ending}")
+  checkpoints.save(tmp_path, 13, ours())
+  assert initialise.find(tmp_path) == initialise.find(tmp_path / "ckpt-13") == tmp_path / "ckpt-13"
+  with pytest.raises(StorageError, match="checkpoint-not-committed"):
+    initialise.find(path)
+  with pytest.raises(StorageError, match="checkpoint-not-committed"):
+    initialise.find(save(tmp_path / "ckpt-14", {"other": tf.zeros(2)}))
+  with open(tmp_path / "ckpt-13.data-00000-of-00001", "ab") as file:
+    file.write(b"more")
+  with pytest.raises(StorageError, match="checkpoint-damaged"):
+    initialise.find(tmp_path / "ckpt-13")
+
+
+def test_a_run_without_any_marker_is_known_by_its_card(tmp_path):
+  path = save(tmp_path / "ckpt-12", {"other": tf.zeros(2)})
+  assert initialise.find(path) == path
+  (tmp_path / "run_card.md").write_text("# run")
+  with pytest.raises(StorageError, match="checkpoint-not-committed"):
+    initialise.find(path)
+
+
+def test_checkpoints_of_others_have_no_marker(tmp_path):
+  foreign = {"backbone/layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE": tf.zeros(2)}
+  path = save(tmp_path / "ckpt-28080", foreign)
+  assert initialise.find(path) == path
+  assert initialise.find(save(tmp_path / "exported", ours())) == tmp_path / "exported"
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path, weights):

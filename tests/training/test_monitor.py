@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -111,8 +112,34 @@ def test_it_survives_a_trainer_that_deletes_as_fast_as_it_writes(tmp_path):
 
 
 def test_it_gives_up_aloud_when_nothing_comes(tmp_path):
-  with pytest.raises(StorageError, match="nothing new for"):
+  with pytest.raises(StorageError, match=(
+      r"no new checkpoint for \d+ s and nothing new in metrics.jsonl for \d+ s")):
     monitor.Monitor(TinyTask(), run_directory.RunDirectory(tmp_path)).follow(0.05, timeout=0.2)
+
+
+def test_while_the_trainer_writes_lines_it_waits_longer_than_its_timeout(tmp_path):
+  """A checkpoint may take hours; the trainer's lines tell that it lives."""
+  run, written = run_directory.RunDirectory(tmp_path), []
+
+  def write():
+    for step in range(20):
+      run.append(event="train", step=step)
+      written.append(time.monotonic())
+      time.sleep(0.1)
+
+  writer = threading.Thread(target=write)
+  writer.start()
+  with pytest.raises(StorageError, match="no-checkpoint"):
+    monitor.Monitor(TinyTask(), run).follow(0.05, timeout=1.0)
+  assert len(written) == 20 and time.monotonic() - written[-1] > 0.9
+  writer.join()
+
+
+def test_an_average_that_was_not_kept_is_not_evaluated(tmp_path):
+  train(tmp_path, 20, ema_decay=0.0)
+  task = TinyTask()
+  with pytest.raises(StorageError, match="no-average.*ckpt-20: no moving average"):
+    monitor.load_model(tmp_path / "ckpt-20", task, task.build(), average=True)
 
 
 def test_pictures_can_be_left_out_by_id_without_a_second_run(tmp_path):

@@ -51,7 +51,7 @@ def test_a_signal_while_the_cluster_is_awaited_ends_at_once(root, tmp_path):
     process.terminate()
     told = time.monotonic()
     assert process.wait(timeout=30) == 143
-    assert time.monotonic() - told < 3
+    assert time.monotonic() - told < 10  # of 300 s of waiting
   finally:
     process.kill()
 

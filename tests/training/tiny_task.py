@@ -81,7 +81,7 @@ class TinyTask:
   def evaluators(self):
     return [TinyEvaluator(self)]
 
-  def explain(self, error):
+  def explain(self, error, split=None):
     return None
 
   def pictures(self, model, batch):

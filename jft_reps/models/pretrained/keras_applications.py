@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from jft_reps.errors import StorageError, printable
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
@@ -16,25 +17,26 @@ from jft_reps.models.pretrained.source import (
   Source,
   conv_norms,
   depth_of,
-  most,
   norm_origins,
 )
-from jft_reps.models.resnet import UNITS
 from jft_reps.ops import preprocessing
 
 FORMAT = "keras.applications ResNet"
 _NAMED = re.compile(r"(?:^|/)conv\d_block\d+_[0-3]_(?:conv|bn)/")
 _COUNTED = re.compile(r"^(.*/)?layers/conv2d(?:_\d+)?/vars/0$")
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-_IGNORED = (r"(^|/)(predictions|probs|fc\d+|dense(_\d+)?|top_\w+)/", r"^optimizer", r"^_optimizer",
-            r"optimizer_weights", r"seed_generator", r"/(normalization|rescaling)")
+_LAYER = re.compile(r"(?:conv1|conv\d_block\d+_\d)_(?:conv|bn)/")
+_OPTIMIZER = r"^_?optimizer(_weights)?/"
+_IGNORED = (r"(^|/)(predictions|probs|fc\d+|dense(_\d+)?|top_\w+)/", _OPTIMIZER, r"^metrics/",
+            r"seed_generator", r"/(normalization|rescaling)")
 
 
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of an HDF5 file of Keras, or None if this is none."""
   if tensors.kind != "hdf5":
     return None
-  names = list(tensors.shapes)
+  # An optimizer keeps its slots under the names of the layers.
+  names = [n for n in tensors.shapes if not re.match(_OPTIMIZER, n)]
   if any(map(_NAMED.search, names)):
     depth, origins = _by_name(tensors, names)
   elif any(map(_COUNTED.match, names)):
@@ -47,24 +49,47 @@ def understand(tensors: Tensors) -> Source | None:
 
 
 def _by_name(tensors: Tensors, names: list[str]) -> tuple[int, dict[str, Origin]]:
-  depth = depth_of(tensors.path, most(r"conv(\d)_block(\d+)_[1-3]_conv/", names))
-  # The same variable is `conv1_bn/conv1_bn/gamma:0` or `conv1_bn/gamma`, by the age of Keras.
-  found = {"/".join(n.removesuffix(":0").split("/")[-2:]): n for n in names}
+  found = _layers(tensors, names)
+  depth = depth_of(tensors.path, [n for n in found if n.endswith("_conv/kernel")], lambda d: [
+      f"{_layer(part)}_conv/kernel" for part in conv_norms(d)])
   name = lambda layer, variable: found.get(f"{layer}/{variable}", f"{layer}/{variable}")
   origins = {}
   for part in conv_norms(depth):
-    base = "conv1" if part.stage == 1 else f"conv{part.stage}_block{part.unit}_{part.part}"
+    base = _layer(part)
     origins[f"{part.conv}/kernel"] = Origin(name(f"{base}_conv", "kernel"))
     origins |= norm_origins(
         part.norm, {n: name(f"{base}_bn", n) for n in _NORM}, name(f"{base}_conv", "bias"))
   return depth, origins
 
 
+def _layer(part: ConvNorm) -> str:
+  return "conv1" if part.stage == 1 else f"conv{part.stage}_block{part.unit}_{part.part}"
+
+
+def _layers(tensors: Tensors, names: list[str]) -> dict[str, str]:
+  """Names in the file by layer and variable.
+
+  The same variable is `conv1_bn/conv1_bn/gamma:0` or `conv1_bn/gamma`, by the age of Keras.
+  """
+  found: dict[str, str] = {}
+  for name in names:
+    key = "/".join(name.removesuffix(":0").split("/")[-2:])
+    if _LAYER.match(key) is None:
+      continue
+    if key in found:
+      raise StorageError("weights-twice", tensors.path,
+                         f"{key} is both {printable(found[key])} and {printable(name)}",
+                         "one network in the file", "Save the weights of one model alone.")
+    found[key] = name
+  return found
+
+
 def _by_count(tensors: Tensors, names: list[str]) -> tuple[int, dict[str, Origin]]:
-  root = next(filter(None, map(_COUNTED.match, names)))[1] or ""
-  count = sum(1 for n in names if _COUNTED.match(n))
-  by_count = {len(list(conv_norms(d))): UNITS[d][2] for d in (50, 101, 152)}
-  depth = depth_of(tensors.path, {4: by_count.get(count, count)})
+  root = min(filter(None, map(_COUNTED.match, names)), key=lambda m: len(m[0]))[1] or ""
+  kernel = lambda i: f"{root}layers/conv2d{f'_{i}' if i else ''}/vars/0"
+  depth = depth_of(
+      tensors.path, [m[0] for m in map(_COUNTED.match, names) if m and (m[1] or "") == root],
+      lambda d: map(kernel, range(len(list(conv_norms(d))))))
   origins = {}
   for i, part in enumerate(sorted(conv_norms(depth), key=_layer_order)):
     number = f"_{i}" if i else ""

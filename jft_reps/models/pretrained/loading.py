@@ -13,6 +13,11 @@ from jft_reps.models.pretrained.source import Source
 from jft_reps.models.variables import named_variables
 
 
+def percent(share: float) -> str:
+  """A share with two decimals; a part of the whole is never rounded up to 100.00%."""
+  return f"{share if share >= 1 else min(share, 0.9999):.2%}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Coverage:
   """How much of a network a file holds.

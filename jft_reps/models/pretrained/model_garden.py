@@ -23,21 +23,21 @@ from jft_reps.ops import preprocessing
 
 FORMAT = "Model Garden ResNet"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_UNIT = re.compile(r"^(.*)layer_with_weights-(\d+)/_conv3/kernel/")
+_UNIT = re.compile(r"^(.*)layer_with_weights-\d+/_conv3/kernel/")
+_KERNEL = r"layer_with_weights-\d+/(?:_conv\d|_shortcut)/kernel"
 _IGNORED = (r"^_CHECKPOINTABLE_OBJECT_GRAPH$", r"^(?!.*_(conv|norm)\d/)(?!.*_shortcut/).*optimizer",
             r"^save_counter", r"^(global_)?step", r"/\.OPTIMIZER_SLOT/", r"^optimizer")
 
 
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of a Model Garden checkpoint, or None if this is none."""
-  units = list(filter(None, map(_UNIT.match, tensors.shapes)))
-  if tensors.kind != "checkpoint" or not units:
+  unit = tensors.first(_UNIT, "checkpoint")
+  if unit is None:
     return None
-  root, numbers = units[0][1], sorted(int(m[2]) for m in units)
-  by_total = {sum(UNITS[d]): UNITS[d][2] for d in (50, 101, 152)}
-  total = numbers[-1] - 1  # layers 0 and 1 are the stem's
-  depth = depth_of(tensors.path, {4: by_total.get(total, total)})
-  origins: dict[str, Origin] = {}
+  root, origins = unit[1], {}
+  kernel = re.compile(re.escape(root) + _KERNEL + re.escape(_VALUE))
+  depth = depth_of(tensors.path, [n for n in tensors.shapes if kernel.fullmatch(n)], lambda d: [
+      f"{_names(part, root, d)[0]}/kernel{_VALUE}" for part in conv_norms(d) if part.stage > 1])
   for part in conv_norms(depth):
     conv, norm = _names(part, root, depth)
     origins[f"{part.conv}/kernel"] = Origin(f"{conv}/kernel{_VALUE}")

@@ -15,13 +15,18 @@ _ROOT = "backbone/"
 
 def understand(tensors: Tensors) -> Source | None:
   """The backbone of a checkpoint of ours, or None if this is none."""
-  if tensors.kind != "checkpoint" or f"{_ROOT}conv1/conv/kernel" not in tensors.shapes:
+  if not is_own(tensors):
     return None
   origins = {name.removeprefix(_ROOT): Origin(name) for name in tensors.shapes
              if name.startswith(_ROOT)}
   network = _note(tensors, "network")
   pixels = preprocessing.from_json(_note(tensors, "preprocessing"))
   return Source(FORMAT, tensors, origins, network, pixels, ignored=(rf"^(?!{_ROOT})",))
+
+
+def is_own(tensors: Tensors) -> bool:
+  """Whether it is a checkpoint that this library wrote."""
+  return tensors.kind == "checkpoint" and f"{_ROOT}conv1/conv/kernel" in tensors.shapes
 
 
 def _note(tensors: Tensors, name: str) -> dict:

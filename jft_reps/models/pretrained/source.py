@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jft_reps.errors import StorageError
+from jft_reps.errors import StorageError, printable
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.resnet import UNITS
 from jft_reps.ops.preprocessing import Preprocessing
 
 # Names of a TensorFlow 1 training graph that belong to no backbone.
 NOT_BACKBONE = (r"(^|/)logits/", r"(^|/)global_step$", r"/(Momentum|RMSProp|Adam)(_\d+)?$",
-                r"/ExponentialMovingAverage$", r"(^|/)beta\d_power$", r"(^|/)learning_rate$")
+                r"/ExponentialMovingAverage$", r"(^|/)beta\d_power$", r"(^|/)learning_rate$",
+                r"(^|/)mean_rgb$")
 
 
 class ConvNorm(NamedTuple):
@@ -130,30 +131,40 @@ class Source:
             and not any(re.search(pattern, name) for pattern in self.ignored)]
 
 
-def depth_of(path: Any, units: Mapping[int, int]) -> int:
-  """The depth whose stages have these numbers of units, by stage 2 to 5.
+def depth_of(path: Any, kernels: Collection[str],
+             expected: Callable[[int], Iterable[str]]) -> int:
+  """The depth whose convolutions have the names that fit a file best.
 
-  A unit may be missing or renamed: the depth is that of conv4, which tells them apart.
+  A layer may be renamed or missing, whichever it is; to name it is left to the comparison of all
+  variables. A file from which more than a fifth of the names differ is another network.
+
+  Args:
+    path: of the file.
+    kernels: names in the file that look like kernels of its convolutions.
+    expected: the names of all of them for a depth.
 
   Raises:
-    StorageError: it is none of 50, 101 and 152.
+    StorageError: it is no network of depth 50, 101 or 152; names what the nearest would have.
   """
-  for depth in (50, 101, 152):
-    if UNITS[depth][2] == units.get(4, 0):
-      return depth
-  found = ", ".join(f"conv{s}: {n}" for s, n in sorted(units.items())) or "no units"
-  raise StorageError("depth", path, f"units by stage {found}",
-                     "those of a bottleneck ResNet-50, 101 or 152",
-                     "Other depths, and networks of two convolutions per unit, are not supported.")
+  wanted = {depth: set(expected(depth)) for depth in (50, 101, 152)}
+  there = set(kernels)
+  depth = min(wanted, key=lambda d: len(wanted[d] ^ there))
+  if len(wanted[depth] ^ there) <= len(wanted[depth]) / 5:
+    return depth
+  raise StorageError(
+      "depth", path,
+      f"{len(there)} convolutions; nearest is ResNet-{depth}, of whose {len(wanted[depth])} are "
+      f"absent {_some(wanted[depth] - there)}, in the file only {_some(there - wanted[depth])}",
+      "those of a bottleneck ResNet-50, 101 or 152",
+      "Other depths, and networks of two convolutions per unit, are not supported.")
 
 
-def most(pattern: str, names: Sequence[str], stage_offset: int = 0) -> dict[int, int]:
-  """The largest second number of `pattern` by its first: units by stage, both from 1 on."""
-  found: dict[int, int] = {}
-  for match in filter(None, (re.search(pattern, name) for name in names)):
-    stage, unit = int(match[1]) + stage_offset, int(match[2])
-    found[stage] = max(found.get(stage, 0), unit)
-  return found
+def _some(names: Collection[str], most: int = 3) -> str:
+  """How many, and the first of them."""
+  if not names:
+    return "none"
+  more = ", …" if len(names) > most else ""
+  return f"{len(names)} ({', '.join(printable(n) for n in sorted(names)[:most])}{more})"
 
 
 def norm_origins(path: str, names: Mapping[str, str], bias: str = "") -> dict[str, Origin]:

@@ -18,13 +18,13 @@ from jft_reps.models.pretrained.source import (
   Source,
   conv_norms,
   depth_of,
-  most,
   norm_origins,
 )
 from jft_reps.ops import preprocessing
 
 FORMAT = "Tencent ML-Images ResNet"
 _ROOT = re.compile(r"(.*?)stages_\d_block_\d+/")
+_KERNEL = r"(init/init_conv|stages_\d_block_\d+/conv\d_b[12])(?:/conv2d)?/kernel"
 
 
 def understand(tensors: Tensors) -> Source | None:
@@ -32,8 +32,9 @@ def understand(tensors: Tensors) -> Source | None:
   root = tensors.first(_ROOT, "checkpoint")
   if root is None:
     return None
-  units = most(r"stages_(\d)_block_(\d+)/conv1_b2/", list(tensors.shapes), 2)
-  depth = depth_of(tensors.path, {stage: last + 1 for stage, last in units.items()})
+  kernel = re.compile(re.escape(root[1]) + _KERNEL)
+  depth = depth_of(tensors.path, [m[1] for m in map(kernel.fullmatch, tensors.shapes) if m],
+                   lambda d: map(_name, conv_norms(d)))
   origins = _norm("conv5/norm", f"{root[1]}global_pool/bn", tensors)
   for part in conv_norms(depth):
     name = root[1] + _name(part)

@@ -2,7 +2,8 @@
 
 Names as `layer3.5.conv2.weight`, kernels with output channels first. Strides are on the 3x3 of a
 stage's first unit and padding is symmetric. timm puts a `config.json` beside its weights, whose
-mean and deviation are taken.
+mean and deviation are taken, and whose architecture has to be the plain one: `resnetblur50` and
+`resnetaa50` have the same names and shapes, and blur where nothing in the tensors says so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 
-from jft_reps.errors import StorageError
+from jft_reps.errors import StorageError, printable
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
@@ -18,13 +19,16 @@ from jft_reps.models.pretrained.source import (
   Source,
   conv_norms,
   depth_of,
-  most,
   norm_origins,
 )
 from jft_reps.ops import preprocessing
 
 FORMAT = "torchvision or timm resnet"
 _ROOT = re.compile(r"(.*?)layer[1-4]\.\d+\.conv\d\.weight$")
+# timm's names of the plain network; what follows a dot says who trained it.
+_PLAIN = re.compile(
+    r"(?:(?:(?:tv|ssl|swsl)_)?resnet(50|101|152)|gluon_resnet(50|101|152)_v1b)(?:\..*)?")
+_KERNEL = r"(?:conv1|layer\d\.\d+\.(?:conv\d|downsample\.0))\.weight"
 _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
          "moving_variance": "running_var"}
 
@@ -34,8 +38,11 @@ def understand(tensors: Tensors) -> Source | None:
   root = tensors.first(_ROOT, "safetensors")
   if root is None:
     return None
-  units = most(r"layer(\d)\.(\d+)\.conv3\.weight$", list(tensors.shapes), 1)
-  depth = depth_of(tensors.path, {stage: last + 1 for stage, last in units.items()})
+  kernel = re.compile(re.escape(root[1]) + _KERNEL)
+  depth = depth_of(tensors.path, [n for n in tensors.shapes if kernel.fullmatch(n)], lambda d: [
+      f"{root[1]}{_names(part)[0]}.weight" for part in conv_norms(d)])
+  architecture, pixels = _config(tensors)
+  _check_plain(tensors, architecture, depth)
   origins: dict[str, Origin] = {}
   for part in conv_norms(depth):
     conv, norm = (root[1] + name for name in _names(part))
@@ -43,7 +50,7 @@ def understand(tensors: Tensors) -> Source | None:
     origins |= norm_origins(part.norm, {ours: f"{norm}.{n}" for ours, n in _NORM.items()})
   network = {"depth": depth, "stride_placement": "first_3x3", "padding": "symmetric",
              "batch_norm_epsilon": 1e-5}
-  return Source(FORMAT, tensors, origins, network, _preprocessing(tensors),
+  return Source(FORMAT, tensors, origins, network, pixels,
                 ignored=(r"num_batches_tracked$", rf"^{re.escape(root[1])}fc\."))
 
 
@@ -56,18 +63,30 @@ def _names(part: ConvNorm) -> tuple[str, str]:
   return f"{unit}conv{part.part}", f"{unit}bn{part.part}"
 
 
-def _preprocessing(tensors: Tensors) -> preprocessing.Preprocessing:
-  """timm's `config.json` beside the file decides, else the numbers both use by default."""
+def _config(tensors: Tensors) -> tuple[str, preprocessing.Preprocessing]:
+  """Architecture and pixels by timm's `config.json` beside the file: "" and the usual without."""
   path = tensors.path.parent / "config.json"
   if not path.is_file():
-    return preprocessing.STANDARDISED
+    return "", preprocessing.STANDARDISED
   try:
     config = json.loads(path.read_text(encoding="utf-8"))
-    config = config.get("pretrained_cfg", config)
-    if "mean" not in config or "std" not in config:
-      return preprocessing.STANDARDISED
-    mean, std = ([255.0 * float(v) for v in config[k]] for k in ("mean", "std"))
-    return preprocessing.Preprocessing(tuple(mean), tuple(std))
+    pretrained = config.get("pretrained_cfg", config)
+    architecture = config.get("architecture") or pretrained.get("architecture") or ""
+    if "mean" not in pretrained or "std" not in pretrained:
+      return str(architecture), preprocessing.STANDARDISED
+    mean, std = ([255.0 * float(v) for v in pretrained[k]] for k in ("mean", "std"))
+    return str(architecture), preprocessing.Preprocessing(tuple(mean), tuple(std))
   except (ValueError, TypeError, AttributeError) as e:
     raise StorageError("weights-config", path, str(e)[:200], "timm's config.json",
                        "Correct it, or move it away for the usual mean and deviation.") from e
+
+
+def _check_plain(tensors: Tensors, architecture: str, depth: int) -> None:
+  """Refuses relatives of ResNet whose names are the same and whose layers are not."""
+  plain = _PLAIN.fullmatch(architecture)
+  if not architecture or (plain and int(plain[1] or plain[2]) == depth):
+    return
+  why = (f"The tensors are those of depth {depth}: is it the config.json of this file?" if plain
+         else "Relatives such as resnetblur50 differ in layers that have no tensors.")
+  raise StorageError("architecture", tensors.path.parent / "config.json", printable(architecture),
+                     f"resnet{depth}, whose layers are known here", why)

@@ -98,6 +98,12 @@ def test_both_unmatched_sides_are_counted_and_named(keras_file, tmp_path):
     loading.load(source)
 
 
+@pytest.mark.parametrize("share, text", [
+    (1.0, "100.00%"), (1 - 1e-9, "99.99%"), (0.99996, "99.99%"), (0.5, "50.00%"), (0.0, "0.00%")])
+def test_a_part_is_never_printed_as_the_whole(share, text):
+  assert loading.percent(share) == text
+
+
 def test_a_deeper_file_is_more_than_the_network(tmp_path):
   weights = {n: np.zeros(s, np.float32) for n, s in numpy_resnet.torch_shapes(101).items()}
   source = recognise.open_source(

@@ -24,7 +24,10 @@ def _randomise(model: tf_keras.Model, seed: int = 0) -> None:
 
 def slim(folder: pathlib.Path, depth: int = 50, root: str = "", version: int = 2,
          rename: tuple[str, str] = ("", "")) -> pathlib.Path:
-  """A slim checkpoint with a head of 7 classes, in the new format or that of 2016."""
+  """A slim checkpoint as published ones are, with a head of 7 classes.
+
+  Beside the network it holds `mean_rgb` and the step; its format is the new one or that of 2016.
+  """
   networks = source_graphs.slim_networks()
   import tf_slim
 
@@ -33,6 +36,8 @@ def slim(folder: pathlib.Path, depth: int = 50, root: str = "", version: int = 2
     tf.compat.v1.set_random_seed(3)
     with tf_slim.arg_scope(networks.resnet_arg_scope()):
       getattr(networks, f"resnet_v1_{depth}")(tf.zeros([1, 64, 64, 3]), 7, is_training=False)
+    tf.compat.v1.get_variable(f"resnet_v1_{depth}/mean_rgb", initializer=[123.68, 116.78, 103.94])
+    tf.compat.v1.train.get_or_create_global_step()
     variables = tf.compat.v1.global_variables()
     with tf.compat.v1.Session() as session:
       session.run(tf.compat.v1.global_variables_initializer())
@@ -58,6 +63,18 @@ def keras(folder: pathlib.Path, ending: str, depth: int = 50, head: bool = True,
   path = folder / f"resnet{depth}{ending}"
   model.save(path) if whole else model.save_weights(path)
   return path
+
+
+def trained_keras(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, tf_keras.Model]:
+  """`keras.applications` after a step of Adam: the whole model in `.h5`, `.weights.h5`, itself."""
+  model = tf_keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=3)
+  model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+  pixels = np.random.default_rng(0).normal(0, 50, (2, 32, 32, 3)).astype(np.float32)
+  model.train_on_batch(pixels, np.array([0, 1]))
+  whole, weights = folder / "trained.h5", folder / "trained.weights.h5"
+  model.save(whole)
+  model.save_weights(weights)
+  return whole, weights, model
 
 
 def model_garden(folder: pathlib.Path, depth: int = 50, wrap: str = "backbone") -> pathlib.Path:
