@@ -13,6 +13,7 @@ from jft_reps.errors import StorageError
 from jft_reps.training import checkpoints
 from tests.apps.tiny_run import arguments as pretraining
 
+pytestmark = pytest.mark.slow
 CONFIG = "experiments/table1_imagenet.py"
 _SMALL = (
     "task.resize=20", "task.crop=16", "task.batch_size=8", "task.eval_batch_size=12",

@@ -16,6 +16,8 @@ from tests.apps.tiny_run import arguments
 
 AVERAGED = "--config.train.ema_decay=0.5"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def in_the_repository(monkeypatch, root):

@@ -69,6 +69,7 @@ def test_a_perturbed_kernel_is_found_in_its_stage(keras_file, monkeypatch, capsy
   assert "4 of 10 comparisons differ, from conv4 on" in captured.err
 
 
+@pytest.mark.slow
 def test_the_tolerance_is_the_users(keras_file, capsys):
   assert run(keras_file, "--tolerance=0") == 3
   assert run(keras_file, "--tolerance=1e-4", "--sizes=33,64", "--count=1") == 0
