@@ -98,10 +98,13 @@ def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Pa
   from jft_reps.tasks import frozen_features
   from jft_reps.training import events, monitor, progress
 
+  embed = frozen_features.embedder(model)
+
   def features(split: str):
     bar = progress.counter(f"pictures of {split}")
     total = task.size(split)
-    return frozen_features.extract(task, model, split, folder, lambda done: bar(done, total))
+    return frozen_features.extract(task, model, split, folder, lambda done: bar(done, total),
+                                   embed)
 
   train = features(train_split)
   fitted = frozen_features.fit(train, len(task.labels), options)

@@ -55,8 +55,14 @@ class Options:
                         f"{self.seeds}", "numbers from 1")
 
 
+def embedder(model: classifier.Classifier) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Pooled conv5 features of a batch of pictures; tracing it takes seconds, so keep it."""
+  return tf.function(lambda images: model.embed(images, "frozen"), reduce_retracing=True)
+
+
 def extract(task: Any, model: classifier.Classifier, split: str, folder: Any,
-            progress: Callable[[int], None] = lambda done: None) -> feature_cache.Features:
+            progress: Callable[[int], None] = lambda done: None,
+            embed: Callable[[tf.Tensor], tf.Tensor] | None = None) -> feature_cache.Features:
   """Features of every picture of a split, from the cache where weights and pictures are the same.
 
   Args:
@@ -65,16 +71,17 @@ def extract(task: Any, model: classifier.Classifier, split: str, folder: Any,
     split: name of a record set, the training split too.
     folder: of the cache.
     progress: called with the number of pictures done.
+    embed: `embedder(model)`, where it serves several splits.
   """
   key = {"weights": fingerprint(model.backbone), **task.feature_key(split)}
   return feature_cache.cached(
-      folder, split, key, lambda: batches(model, task.eval_dataset(split)), progress)
+      folder, split, key, lambda: batches(embed or embedder(model), task.eval_dataset(split)),
+      progress)
 
 
-def batches(model: classifier.Classifier,
+def batches(embed: Callable[[tf.Tensor], tf.Tensor],
             dataset: tf.data.Dataset) -> Iterator[feature_cache.Batch]:
   """(ids, features, targets) of each batch, while the next one is being read."""
-  embed = tf.function(lambda images: model.embed(images, "frozen"), reduce_retracing=True)
   dropped = np.zeros(reasons.COUNT, np.int64)
   for batch in dataset:
     dropped += batch["dropped"].numpy().sum(0)
