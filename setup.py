@@ -40,6 +40,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],
+        "fast-coco": ["faster-coco-eval>=1.7"],
         "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "scikit-learn"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
