@@ -1,7 +1,8 @@
 """Builds a record set from encoded pictures; every picture is decoded once, here.
 
 Two passes over the list of pictures: the first collects labels and finds those that no
-class has before any work is done, the second encodes in a pool of processes.
+class has before any work is done, the second encodes in a pool of processes. Pictures whose
+annotation says what lies where become records with boxes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from jft_reps import errors
-from jft_reps.data import encoding, label_map, manifest, quarantine, records, schema
+from jft_reps.data import (
+    encoding,
+    label_map,
+    manifest,
+    placed_boxes,
+    quarantine,
+    reasons,
+    records,
+    schema,
+)
 from jft_reps.data.sources import raw
 
 _CHUNK = 16
@@ -34,6 +44,7 @@ class Summary:
     classes: size of the label map.
     dropped: pictures left out, by name of the reason.
     quarantine: file that lists them, or an empty string.
+    boxes: what became of the boxes, in a set that has them.
   """
 
   record_set: manifest.RecordSet
@@ -42,6 +53,7 @@ class Summary:
   classes: int
   dropped: dict[str, int]
   quarantine: str
+  boxes: placed_boxes.PlacedBoxes | None = None
 
 
 def _class_indices(
@@ -73,19 +85,17 @@ def _unknown_label(label: str, where: str, known: dict[str, int]) -> errors.Data
   )
 
 
-def _encode_chunk(
-    pictures: list[str | bytes], size: int, quality: int
-) -> list[encoding.Encoded]:
-  return [encoding.encode_picture(picture, size, quality) for picture in pictures]
+def _encode_chunk(pictures: list[str | bytes], how: tuple) -> list[encoding.Encoded]:
+  return [encoding.encode_picture(picture, *how) for picture in pictures]
 
 
 def _encoded(
-    sources: Iterable[raw.Source], size: int, quality: int, processes: int
+    sources: Iterable[raw.Source], how: tuple, processes: int
 ) -> Iterator[tuple[raw.Source, encoding.Encoded]]:
   """Every source with its encoded picture, in order; few chunks are in flight at once."""
   if processes <= 1:
     for source in sources:
-      yield source, encoding.encode_picture(source.picture, size, quality)
+      yield source, encoding.encode_picture(source.picture, *how)
     return
   context = multiprocessing.get_context("spawn")
   remaining = iter(sources)
@@ -97,7 +107,7 @@ def _encoded(
           chunk = list(itertools.islice(remaining, _CHUNK))
           if not chunk:
             break
-          job = pool.submit(_encode_chunk, [s.picture for s in chunk], size, quality)
+          job = pool.submit(_encode_chunk, [s.picture for s in chunk], how)
           waiting.append((chunk, job))
         if not waiting:
           return
@@ -128,11 +138,13 @@ def build(
     progress: Callable[[int, int], None] | None = None,
     listing: Callable[[], Iterable[raw.Source]] | None = None,
     total: int | None = None,
+    boxes: bool = False,
 ) -> Summary:
   """Writes pictures with their labels as a record set.
 
-  EXIF rotation is applied (the manifest says so), bytes after the end of a JPEG are cut
-  off, pictures that do not decode whole are listed in `quarantine-<split>.tsv`.
+  EXIF rotation is applied unless there are boxes (the manifest says so), bytes after the end
+  of a JPEG are cut off, pictures that do not decode whole, or whose size is not that of their
+  annotation, are listed in `quarantine-<split>.tsv`.
 
   Args:
     sources: called twice, gives the pictures; `sources.folder.read` or `sources.lists.read`.
@@ -151,12 +163,14 @@ def build(
     listing: the same pictures for the first pass, where they are cheaper without their bytes.
     total: number of pictures, where it is known and all they can have is in `labels`; there is
       no first pass then.
+    boxes: pictures have `objects`, which refer to the stored pixels; not to be resized.
 
   Returns:
     What was done.
 
   Raises:
-    errors.DataError: bad input, an unknown label, an id given twice, too many bad pictures.
+    errors.DataError: bad input, an unknown label, an id given twice, too many bad pictures or
+      boxes.
     errors.StorageError: a shard could not be written.
   """
   if store_size < 0 or processes < 1 or not 1 <= store_quality <= 100:
@@ -166,21 +180,28 @@ def build(
     classes, total = _class_indices(listing or sources, labels)
   else:
     classes = {label: i for i, label in enumerate(labels)}
+  if boxes and store_size:
+    raise errors.ConfigError("bad-build", "build", f"store_size {store_size} with boxes",
+                             "0: their areas are in pixels of the picture")
   about = {"exif": "applied", "store_size": store_size, **(metadata or {})}
+  if boxes:
+    about.update(exif="ignored", annotations="boxes")
   if store_size:
     about["store_quality"] = store_quality
   output = os.fspath(output)
   written = label_count = 0
+  placed = placed_boxes.PlacedBoxes() if boxes else None
   with (quarantine.Quarantine(os.path.join(output, f"quarantine-{split}.tsv")) as left_out,
         records.Writer(output, split, shards, about, overwrite) as writer):
     label_map.check(output, list(classes))
-    encoded = _encoded(sources(), store_size, store_quality, processes)
+    encoded = _encoded(sources(), (store_size, store_quality, not boxes), processes)
     for done, (source, picture) in enumerate(encoded, 1):
-      if picture.reason >= 0:
-        left_out.add(source, picture.reason)
+      reason = _reason(source, picture)
+      if reason >= 0:
+        left_out.add(source, reason)
         left_out.check(done, source.where)
       else:
-        writer.write(source.picture_id, _example(source, picture, classes))
+        writer.write(source.picture_id, _example(source, picture, classes, placed))
         written, label_count = written + 1, label_count + len(source.labels)
       if progress is not None:
         progress(done, total)
@@ -188,12 +209,15 @@ def build(
       raise errors.DataError(
           "no-usable-picture", "input", f"none of {total} pictures is usable ({left_out.text})",
           "JPEG or PNG pictures", left_out.advice)
+    if placed is not None:
+      placed.check(output, done=True)
+      writer.metadata.update(placed.metadata)
     writer.metadata["dropped"] = dict(left_out.counts)
     writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))
   _check_labels(writer.record_set, classes)
   return Summary(
       writer.record_set, written, label_count, len(classes), dict(left_out.counts),
-      left_out.written,
+      left_out.written, placed,
   )
 
 
@@ -213,12 +237,29 @@ def _check_labels(record_set: manifest.RecordSet, classes: dict[str, int]) -> No
         "Build the splits one after another, or with the same --labels.")
 
 
-def _example(source: raw.Source, picture: encoding.Encoded, classes: dict[str, int]) -> bytes:
+def _reason(source: raw.Source, picture: encoding.Encoded) -> int:
+  """Why a picture is left out, a code of `reasons`, or -1."""
+  if picture.reason < 0 and source.objects is not None and source.objects.size is not None:
+    if source.objects.size != (picture.height, picture.width):
+      return reasons.SIZE_MISMATCH
+  return picture.reason
+
+
+def _example(
+    source: raw.Source, picture: encoding.Encoded, classes: dict[str, int],
+    placed: placed_boxes.PlacedBoxes | None,
+) -> bytes:
   confidences = None if all(c == 1.0 for c in source.confidences) else source.confidences
   for label in source.labels:
     if label not in classes:  # the second pass differs from the first, or there was none
       raise _unknown_label(label, source.where, classes)
+  labels, objects = source.labels, {}
+  if placed is not None and source.objects is not None:
+    objects, names = placed.place(source.objects, picture.height, picture.width)
+    placed.check(source.where)
+    objects["object_labels"] = [classes[name] for name in names]
+    labels = tuple(label for label in labels if label in names)
   return schema.encode(
       source.picture_id, picture.data, picture.image_format, picture.height, picture.width,
-      [classes[label] for label in source.labels], confidences,
+      [classes[label] for label in labels], confidences, **objects,
   )

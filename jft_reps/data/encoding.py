@@ -109,10 +109,12 @@ def _header_reason(data: bytes, limits: picture_headers.SizeLimits) -> int:
   return reasons.BAD_ASPECT if aspect else -1
 
 
-def encode_picture(picture: str | bytes, store_size: int = 0, store_quality: int = 75) -> Encoded:
+def encode_picture(
+    picture: str | bytes, store_size: int = 0, store_quality: int = 75, exif: bool = True
+) -> Encoded:
   """`encode_file` of a path, or `encode` of bytes."""
   encoder = encode if isinstance(picture, bytes) else encode_file
-  return encoder(picture, store_size, store_quality)
+  return encoder(picture, store_size, store_quality, exif=exif)
 
 
 def encode_file(
@@ -120,6 +122,7 @@ def encode_file(
     store_size: int = 0,
     store_quality: int = 75,
     limits: picture_headers.SizeLimits | None = None,
+    exif: bool = True,
 ) -> Encoded:
   """Reads and checks a picture by decoding it whole.
 
@@ -129,6 +132,8 @@ def encode_file(
     store_quality: of the JPEG of a resized picture, 1 to 100. 75 is libjpeg's default (TFDS's
       `open_images_v4/300k` has 72); 95 takes twice the bytes and 1.3 times the time to read.
     limits: of the size in the header.
+    exif: turn the picture as its EXIF orientation says; annotations of boxes refer to the pixels
+      as they are stored.
 
   Returns:
     The file's own bytes where nothing has to change (bytes after the end marker of a JPEG
@@ -136,13 +141,13 @@ def encode_file(
   """
   try:
     if not os.path.isfile(path):
-      return Encoded(reasons.MISSING_FEATURE)
+      return Encoded(reasons.MISSING_FILE)
     if os.path.getsize(path) > _LARGEST_FILE:
       return Encoded(reasons.TOO_MANY_PIXELS)
     with open(path, "rb") as file:
-      return encode(file.read(), store_size, store_quality, limits)
+      return encode(file.read(), store_size, store_quality, limits, exif)
   except OSError:
-    return Encoded(reasons.MISSING_FEATURE)
+    return Encoded(reasons.MISSING_FILE)
 
 
 def encode(
@@ -150,6 +155,7 @@ def encode(
     store_size: int = 0,
     store_quality: int = 75,
     limits: picture_headers.SizeLimits | None = None,
+    exif: bool = True,
 ) -> Encoded:
   """As `encode_file`, of the bytes of a file."""
   try:
@@ -162,7 +168,7 @@ def encode(
     pixels = decode(data, channels=3)
   except (tf.errors.OpError, struct.error):
     return Encoded(reasons.DECODE_ERROR)
-  orientation = exif_orientation(data) if jpeg else 1
+  orientation = exif_orientation(data) if jpeg and exif else 1
   height, width = pixels.shape[:2]
   if orientation == 1 and store_size in (0, height) and store_size in (0, width):
     return Encoded(-1, data, "jpeg" if jpeg else "png", height, width)

@@ -9,6 +9,7 @@ indices; those few are asked for their reason. Order does not depend on parallel
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -36,7 +37,7 @@ class Limits:
   early_after: int = 100
 
 
-def _augmentation_seeds(seed: tf.Tensor, epochs: tf.Tensor, source: tf.Tensor) -> tf.Tensor:
+def augmentation_seeds(seed: tf.Tensor, epochs: tf.Tensor, source: tf.Tensor) -> tf.Tensor:
   """int64 `[n, 2]`, a function of (seed, epoch, shard, record) alone."""
   return tf.stack([seed * 1_000_003 + epochs, source[:, 0] * 2**32 + source[:, 1]], 1)
 
@@ -57,8 +58,25 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
   count = tf.size(chunk["serialized"], out_type=tf.int64)
   parsed = parser.parse(chunk["serialized"])
   encoded, problem = parsed.pop("encoded"), parsed.pop("problem")
-  seeds = _augmentation_seeds(seed, chunk["position"][:, 0], chunk["source"])
+  seeds = augmentation_seeds(seed, chunk["position"][:, 0], chunk["source"])
   images, index = _pictures(parser.picture, encoded, parser.picture.draw(seeds), problem)
+  whole = tf.equal(tf.size(index, out_type=tf.int64), count)
+  parsed["position"] = chunk["position"]
+  good = tf.cond(whole, lambda: parsed, lambda: {k: tf.gather(v, index) for k, v in parsed.items()})
+  return {**good, "image": images, **left_out(parser.reason, chunk, index)}
+
+
+def left_out(
+    reason: Callable[[tf.Tensor], tf.Tensor], chunk: Tensors, index: tf.Tensor
+) -> Tensors:
+  """`dropped` and `quarantined` of `decode_chunk`.
+
+  Args:
+    reason: code of why a record, scalar string, failed.
+    chunk: an element of `reading.chunks`, of n records.
+    index: int64 `[m]`, those that came through, in order.
+  """
+  count = tf.size(chunk["serialized"], out_type=tf.int64)
 
   def none() -> tuple[tf.Tensor, tf.Tensor]:
     return (
@@ -67,12 +85,8 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
     )
 
   whole = tf.equal(tf.size(index, out_type=tf.int64), count)
-  dropped, quarantined = tf.cond(whole, none, lambda: _left_out(parser, chunk, index))
-  parsed["position"] = chunk["position"]
-  good = tf.cond(whole, lambda: parsed, lambda: {k: tf.gather(v, index) for k, v in parsed.items()})
+  dropped, quarantined = tf.cond(whole, none, lambda: _left_out(reason, chunk, index))
   return {
-      **good,
-      "image": images,
       "dropped": tf.ensure_shape(dropped, [None, reasons.COUNT]),
       "quarantined": tf.ensure_shape(quarantined, [None, 4]),
   }
@@ -97,14 +111,14 @@ def _pictures(
 
 
 def _left_out(
-    parser: picture_records.Parser, chunk: Tensors, index: tf.Tensor
+    reason: Callable[[tf.Tensor], tf.Tensor], chunk: Tensors, index: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """(dropped, quarantined) of `decode_chunk`, given which records came through."""
+  """(dropped, quarantined) of `decode_chunk`, where some records did not come through."""
   count = tf.size(chunk["serialized"], out_type=tf.int64)
   used = tf.scatter_nd(index[:, tf.newaxis], tf.ones_like(index), [count])
   bad = tf.where(tf.equal(used, 0))[:, 0]
   serialized = tf.data.Dataset.from_tensor_slices(tf.gather(chunk["serialized"], bad))
-  codes = serialized.map(_plain_python(parser.reason)).batch(count).get_single_element()
+  codes = serialized.map(_plain_python(reason)).batch(count).get_single_element()
   slots = tf.searchsorted(index, bad, out_type=tf.int64)
   good = tf.size(index, out_type=tf.int64)
   dropped = tf.math.unsorted_segment_sum(
@@ -116,6 +130,11 @@ def _left_out(
   seen = tf.gather(line, tf.maximum(latest, 0))
   quarantined = tf.where(latest[:, tf.newaxis] >= 0, seen, tf.constant([_NOTHING], tf.int64))
   return dropped, quarantined
+
+
+def empty_like(spec: tf.TensorSpec) -> tf.Tensor:
+  """No rows of `spec`; sides of a size that differs between pictures are 0."""
+  return tf.zeros([0, *(side or 0 for side in spec.shape[1:])], spec.dtype)
 
 
 def _text(dropped: tf.Tensor) -> tf.Tensor:
@@ -194,7 +213,7 @@ def with_tail(chunks: tf.data.Dataset) -> tf.data.Dataset:
   there is none. So every chunk is held back until the next one with examples arrives.
   """
   spec = chunks.element_spec
-  nothing = {k: tf.zeros([0, *s.shape[1:]], s.dtype) for k, s in spec.items()}
+  nothing = {k: empty_like(s) for k, s in spec.items()}
   nothing["dropped"] = tf.zeros([1, reasons.COUNT], tf.int64)
   nothing["quarantined"] = tf.constant([_NOTHING], tf.int64)
   end = tf.data.Dataset.from_tensors(nothing)

@@ -28,7 +28,8 @@ def _chunk_size(batch_size: int) -> int:
   return next(n for n in range(min(batch_size, most), 0, -1) if batch_size % n == 0 or n <= least)
 
 
-def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def with_own_threads(dataset: tf.data.Dataset) -> tf.data.Dataset:
+  """The dataset with threads of its own and in a fixed order."""
   options = tf.data.Options()
   options.deterministic = True
   # Own threads, as many as the machine that reads has cores: in-process parameter servers
@@ -51,7 +52,8 @@ def _chunks(
   return records.map(decode, num_parallel_calls=parallel, deterministic=True)
 
 
-def _check_arguments(record_set: manifest.RecordSet, batch_size: int, num_classes: int) -> None:
+def check_arguments(record_set: manifest.RecordSet, batch_size: int, num_classes: int) -> None:
+  """Raises `ConfigError` on sizes below 1, `DataError` on a set without records."""
   if batch_size < 1:
     raise errors.ConfigError("bad-batch-size", "batch_size", str(batch_size), "at least 1")
   if num_classes < 1:
@@ -104,7 +106,7 @@ def train_batches(
     errors.DataError: the set is empty. When run, TensorFlow's errors of the reader, and
       `InvalidArgumentError` with the counts by reason beyond the limits.
   """
-  _check_arguments(record_set, batch_size, num_classes)
+  check_arguments(record_set, batch_size, num_classes)
   parser = picture_records.Parser(
       picture or images.RandomCrop(), num_classes, max_labels, keep_empty
   )
@@ -113,7 +115,7 @@ def train_batches(
   chunks = _chunks(records, parser, seed)
   chunks = guarded.count_and_carry(chunks, limits or guarded.Limits(), record_set.records)
   batches = chunks.rebatch(batch_size, drop_remainder=True)
-  return _options(batches.prefetch(2))
+  return with_own_threads(batches.prefetch(2))
 
 
 def eval_batches(
@@ -132,14 +134,14 @@ def eval_batches(
   Records left out after the last picture are counted with it, so that the sum of `dropped`
   and the number of pictures is the number of records.
   """
-  _check_arguments(record_set, batch_size, num_classes)
+  check_arguments(record_set, batch_size, num_classes)
   parser = picture_records.Parser(
       picture or images.CenterCrop(), num_classes, max_labels, keep_empty
   )
   records = reading.chunks(record_set, _chunk_size(batch_size), shuffle=0, repeat=False)
   chunks = guarded.with_tail(_chunks(records, parser, 0))
   chunks = guarded.count_and_carry(chunks, limits or guarded.Limits(), record_set.records)
-  return _options(chunks.rebatch(batch_size).prefetch(2))
+  return with_own_threads(chunks.rebatch(batch_size).prefetch(2))
 
 
 def quarantine_lines(record_set: manifest.RecordSet, quarantined) -> list[str]:

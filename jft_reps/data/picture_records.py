@@ -28,7 +28,7 @@ def attempt(value: tf.Tensor, function: Callable, otherwise: Callable) -> Tensor
   return tried.concatenate(fallback).take(1).get_single_element()
 
 
-def _first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
+def first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
   """Code of the first true problem or -1, of flags of any one shape."""
   flags = tf.stack([flag for flag, _ in problems], -1)
   codes = tf.constant([code for _, code in problems], tf.int64)
@@ -36,8 +36,60 @@ def _first_problem(problems: list[tuple[tf.Tensor, int]]) -> tf.Tensor:
   return tf.where(tf.reduce_any(flags, -1), first, -1)
 
 
+def encoding_problems(
+    pictures: tf.Tensor, encoded: tf.Tensor, inconsistent: tf.Tensor
+) -> list[tuple[tf.Tensor, int]]:
+  """For `first_problem`: what is wrong before a look into the picture.
+
+  Args:
+    pictures: `[n]`, number of pictures in a record.
+    encoded: `[n]`, the first of them.
+    inconsistent: `[n]`, whether lists of a record do not fit together.
+  """
+  known = _starts_with(encoded, picture_headers.JPEG_MAGIC) | _starts_with(
+      encoded, picture_headers.PNG_MAGIC)
+  return [
+      (tf.equal(pictures, 0), reasons.MISSING_FEATURE),
+      ((pictures > 1) | inconsistent, reasons.PARSE_ERROR),
+      (tf.equal(tf.strings.length(encoded), 0), reasons.EMPTY_IMAGE),
+      (~known, reasons.UNSUPPORTED_FORMAT),
+  ]
+
+
 def _starts_with(values: tf.Tensor, magic: bytes) -> tf.Tensor:
   return tf.equal(tf.strings.substr(values, 0, len(magic)), magic)
+
+
+def reason_of(
+    parse: Callable[[tf.Tensor], Tensors], limits: picture_headers.SizeLimits,
+    serialized: tf.Tensor,
+) -> tf.Tensor:
+  """Code (int64 scalar) of why a record fails.
+
+  Args:
+    parse: gives `problem` and `encoded` `[1]` of records `[1]`.
+    limits: of the size in the header.
+    serialized: scalar string.
+
+  Returns:
+    A code of `reasons`, `DECODE_ERROR` where nothing else is wrong.
+  """
+
+  def header_problem(record: tf.Tensor) -> tf.Tensor:
+    encoded = parse(record[tf.newaxis])["encoded"][0]
+    many, small, aspect = limits.problems(picture_headers.header_size(encoded))
+    return first_problem([
+        (many, reasons.TOO_MANY_PIXELS),
+        (small, reasons.TOO_SMALL),
+        (aspect, reasons.BAD_ASPECT),
+    ])
+
+  code = lambda value: lambda _: tf.constant(value, tf.int64)
+  first = attempt(
+      serialized, lambda s: parse(s[tf.newaxis])["problem"][0], code(reasons.PARSE_ERROR))
+  second = attempt(serialized, header_problem, code(reasons.DECODE_ERROR))
+  last = tf.where(second >= 0, second, reasons.DECODE_ERROR)
+  return tf.where(first >= 0, first, last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +119,7 @@ class Parser:
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-    code = lambda value: lambda _: tf.constant(value, tf.int64)
-    first = attempt(serialized, lambda s: self._parse(s[tf.newaxis])["problem"][0],
-                    code(reasons.PARSE_ERROR))
-    second = attempt(serialized, self._header_problem, code(reasons.DECODE_ERROR))
-    last = tf.where(second >= 0, second, reasons.DECODE_ERROR)
-    return tf.where(first >= 0, first, last)
-
-  def _header_problem(self, serialized: tf.Tensor) -> tf.Tensor:
-    encoded = self._parse(serialized[tf.newaxis])["encoded"][0]
-    many, small, aspect = self.picture.limits.problems(picture_headers.header_size(encoded))
-    return _first_problem([
-        (many, reasons.TOO_MANY_PIXELS),
-        (small, reasons.TOO_SMALL),
-        (aspect, reasons.BAD_ASPECT),
-    ])
+    return reason_of(self._parse, self.picture.limits, serialized)
 
   def _parse(self, serialized: tf.Tensor) -> Tensors:
     """As `parse`, but fails as a whole if one record is malformed."""
@@ -107,14 +145,10 @@ class Parser:
     pictures, count = parsed[schema.ENCODED].row_lengths(), labels.row_lengths()
     stated = parsed[schema.CONFIDENCE].row_lengths()
     longest = tf.maximum(count, unknown.row_lengths())
-    known = _starts_with(encoded, picture_headers.JPEG_MAGIC) | _starts_with(
-        encoded, picture_headers.PNG_MAGIC)
-    empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(known)
-    return _first_problem([
-        (tf.equal(pictures, 0), reasons.MISSING_FEATURE),
-        ((pictures > 1) | ((stated > 0) & tf.not_equal(stated, count)), reasons.PARSE_ERROR),
-        (tf.equal(tf.strings.length(encoded), 0), reasons.EMPTY_IMAGE),
-        (~known, reasons.UNSUPPORTED_FORMAT),
+    inconsistent = (stated > 0) & tf.not_equal(stated, count)
+    empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(inconsistent)
+    return first_problem([
+        *encoding_problems(pictures, encoded, inconsistent),
         (self._outside(labels) | self._outside(unknown), reasons.LABEL_OUT_OF_RANGE),
         (longest > self.max_labels, reasons.TOO_MANY_LABELS),
         (empty, reasons.EMPTY_LABELS),

@@ -14,6 +14,8 @@ NAMES = (
     "label_out_of_range",
     "empty_labels",
     "too_many_labels",
+    "missing_file",
+    "size_mismatch",
 )
 COUNT = len(NAMES)
 (
@@ -28,6 +30,8 @@ COUNT = len(NAMES)
     LABEL_OUT_OF_RANGE,
     EMPTY_LABELS,
     TOO_MANY_LABELS,
+    MISSING_FILE,
+    SIZE_MISMATCH,
 ) = range(COUNT)
 
 

@@ -25,6 +25,9 @@ CONFIDENCE = "image/class/confidence"
 UNKNOWN = "image/class/unknown"
 BOX = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
 OBJECT_LABEL = "image/object/class/label"
+OBJECT_CROWD = "image/object/is_crowd"
+OBJECT_DIFFICULT = "image/object/difficult"
+OBJECT_AREA = "image/object/area"
 OBJECT_MASK = "image/object/mask"
 KEYPOINT = tuple(f"image/object/keypoint/{part}" for part in ("y", "x", "visibility"))
 SEGMENTATION = "image/segmentation/class/encoded"
@@ -55,21 +58,26 @@ def _objects(
     object_labels: Sequence[int] | None,
     object_masks: Sequence[bytes] | None,
     keypoints: Sequence[Sequence[Sequence[float]]] | None,
+    crowd: Sequence[bool] | None,
+    difficult: Sequence[bool] | None,
+    area: Sequence[float] | None,
 ) -> dict[str, tf.train.Feature]:
   """Features of the objects of one picture, checked against one another."""
-  box = np.asarray(boxes, np.float64).reshape(len(boxes), -1)
-  _expect(box.shape[1] == 4 or not len(box), picture_id, f"boxes of {box.shape}", "[objects, 4]")
+  box = np.asarray(boxes, np.float64)
+  box = box.reshape(len(boxes), -1) if len(boxes) else np.zeros((0, 4))
+  _expect(box.shape[1] == 4, picture_id, f"boxes of {box.shape}", "[objects, 4]")
   _expect(bool(np.isfinite(box).all()), picture_id, "a box that is not finite", "numbers")
-  sides = box.T if len(box) else np.zeros((4, 0))
-  feature = {key: _floats(side) for key, side in zip(BOX, sides, strict=True)}
-  if object_labels is not None:
-    found = f"{len(object_labels)} object labels"
-    _expect(len(object_labels) == len(box), picture_id, found, f"{len(box)}, one per box")
-    feature[OBJECT_LABEL] = _ints(object_labels)
-  if object_masks is not None:
-    found = f"{len(object_masks)} masks"
-    _expect(len(object_masks) == len(box), picture_id, found, f"{len(box)}, one per box")
-    feature[OBJECT_MASK] = _bytes(*object_masks)
+  feature = {key: _floats(side) for key, side in zip(BOX, box.T, strict=True)}
+  for key, name, values, convert in (
+      (OBJECT_LABEL, "object labels", object_labels, _ints),
+      (OBJECT_CROWD, "crowd flags", crowd, _ints),
+      (OBJECT_DIFFICULT, "difficult flags", difficult, _ints),
+      (OBJECT_AREA, "areas", area, _floats),
+      (OBJECT_MASK, "masks", object_masks, lambda masks: _bytes(*masks))):
+    if values is not None:
+      found = f"{len(values)} {name}"
+      _expect(len(values) == len(box), picture_id, found, f"{len(box)}, one per box")
+      feature[key] = convert(values)
   if keypoints is not None:
     points = np.asarray(keypoints, np.float64)
     fits = not len(box) or (points.ndim == 3 and points.shape[::2] == (len(box), 3))
@@ -93,6 +101,9 @@ def encode(
     object_masks: Sequence[bytes] | None = None,
     keypoints: Sequence[Sequence[Sequence[float]]] | None = None,
     segmentation: bytes | None = None,
+    crowd: Sequence[bool] | None = None,
+    difficult: Sequence[bool] | None = None,
+    area: Sequence[float] | None = None,
 ) -> bytes:
   """Serialises one picture.
 
@@ -110,6 +121,9 @@ def encode(
     object_masks: one PNG per box, of the size of the picture.
     keypoints: `[objects, points, 3]` as y, x (normalised) and visibility 0, 1 or 2.
     segmentation: PNG with a class index per pixel.
+    crowd: per box, whether it holds a crowd of its class that nobody told apart (COCO).
+    difficult: per box, whether evaluation leaves it out (VOC).
+    area: per box, in pixels of the stored picture; COCO's own is that of the outline.
 
   Returns:
     The serialised `tf.train.Example`.
@@ -132,7 +146,8 @@ def encode(
   if unknown is not None:
     feature[UNKNOWN] = _ints(unknown)
   if boxes is not None:
-    feature.update(_objects(picture_id, boxes, object_labels, object_masks, keypoints))
+    feature.update(_objects(picture_id, boxes, object_labels, object_masks, keypoints, crowd,
+                            difficult, area))
   if segmentation is not None:
     feature[SEGMENTATION] = _bytes(segmentation)
   return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
@@ -157,12 +172,22 @@ def picture_features() -> dict[str, tf.io.RaggedFeature]:
   }
 
 
+def box_features() -> dict[str, tf.io.RaggedFeature]:
+  """Parsing specification of boxes and what is known of each; every value is a list."""
+  return {
+      **{side: _list(tf.float32) for side in BOX},
+      OBJECT_LABEL: _list(tf.int64),
+      OBJECT_CROWD: _list(tf.int64),
+      OBJECT_DIFFICULT: _list(tf.int64),
+      OBJECT_AREA: _list(tf.float32),
+  }
+
+
 def object_features() -> dict[str, tf.io.RaggedFeature]:
   """Parsing specification of boxes, masks and keypoints; every value is a list."""
   y, x, visibility = KEYPOINT
   return {
-      **{side: _list(tf.float32) for side in BOX},
-      OBJECT_LABEL: _list(tf.int64),
+      **box_features(),
       OBJECT_MASK: _list(tf.string),
       y: _list(tf.float32),
       x: _list(tf.float32),

@@ -4,8 +4,9 @@ Pictures show one to four objects, each a shape with a texture and a colour, on 
 split `train` is labelled as the paper reports of JFT-300M (Sun et al. 2017, section 3: about 20 %
 of the labels are wrong, recall is unknown, classes have a long tail); all other splits have
 complete true labels and leaves drawn uniformly. The transfer splits show held-out shapes in
-held-out textures, under a label tree of their own; those called `single` show one object a picture,
-for classification, and their classes are the leaves of that tree.
+held-out textures, under a label tree of their own; those called `single` show one object a picture, for
+classification, and their classes are the leaves of that tree; those called `boxes` are for
+detection, and their classes are its shapes.
 
 A picture is a function of (seed, split, index) alone: any subset comes out the same in any order
 and in any process. Noise is laid over stored true labels, so pictures are the same at every noise
@@ -149,6 +150,7 @@ class ToyWorld:
     self.vocabulary: Vocabulary = vocabulary.pretraining()
     self.transfer: Vocabulary = vocabulary.transfer()
     self.leaves_alone: Vocabulary = vocabulary.transfer_leaves()
+    self.shapes_alone: Vocabulary = vocabulary.transfer_shapes()
     count = len(self.vocabulary.leaves)
     ranks = np.argsort(scenes.generator(seed, 0, 0).random(count))
     chances = (ranks + 3.0) ** -zipf
@@ -168,8 +170,8 @@ class ToyWorld:
   def vocabulary_of(self, split: str) -> Vocabulary:
     """The label tree whose class indices a split uses."""
     wanted = splits.named(split)
-    if wanted.single:
-      return self.leaves_alone
+    if wanted.single or wanted.shapes:
+      return self.leaves_alone if wanted.single else self.shapes_alone
     return self.transfer if wanted.held_out else self.vocabulary
 
   def picture(self, split: str, index: int) -> Picture:

@@ -142,7 +142,7 @@ def resize_crop_mirror(
   return _mirrored(tf.ensure_shape(image, [crop, crop, 3]), mirror)
 
 
-def _random_words(seeds: tf.Tensor, count: int) -> tf.Tensor:
+def random_words(seeds: tf.Tensor, count: int) -> tf.Tensor:
   """int64 `[n, count]` of 31 random bits each, a function of int64 `seeds`, `[n, 2]`.
 
   The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over a whole batch of seeds; one
@@ -183,7 +183,7 @@ class RandomCrop:
     """int32 `[n, 3]`: y and x of the crop and whether to mirror; of `seeds`, int64 `[n, 2]`."""
     positions = self.resize - self.crop + 1
     choices = [positions, positions, 2 if self.mirror else 1]
-    return tf.cast(tf.math.floormod(_random_words(seeds, 3), choices), tf.int32)
+    return tf.cast(tf.math.floormod(random_words(seeds, 3), choices), tf.int32)
 
   def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string and one row of `draw`."""

@@ -40,10 +40,21 @@ def test_parsing_specification_reads_back_and_gives_empty_lists_for_what_is_abse
     assert parsed[key].shape[0] == 0
 
 
+def test_what_is_known_of_each_box():
+  serialized = schema.encode(
+      "x", b"e", "png", 1, 1, [2], boxes=[[0, 0, 1, 1]] * 2, object_labels=[0, 1],
+      crowd=[True, False], difficult=[0, 1], area=[3.5, 7])
+  assert _feature(serialized, "image/object/is_crowd") == [1, 0]
+  assert _feature(serialized, "image/object/difficult") == [0, 1]
+  assert _feature(serialized, "image/object/area") == [3.5, 7.0]
+  assert set(schema.box_features()) < set(schema.object_features())
+
+
 @pytest.mark.parametrize("more", [
     {"confidences": [1.0, 0.5]}, {"boxes": [[0, 0, 1]]}, {"boxes": [[0, 0, 1, float("nan")]]},
     {"boxes": [[0, 0, 1, 1]], "object_labels": [1, 2]},
-    {"boxes": [[0, 0, 1, 1]], "object_masks": []},
+    {"boxes": [[0, 0, 1, 1]], "object_masks": []}, {"boxes": [[0, 0, 1, 1]], "crowd": [0, 1]},
+    {"boxes": [], "difficult": [1]}, {"boxes": [[0, 0, 1, 1]], "area": []},
     {"boxes": [[0, 0, 1, 1]], "keypoints": [[[0, 0]]]},
 ])
 def test_lists_that_do_not_fit_together_are_refused_with_the_id(more):

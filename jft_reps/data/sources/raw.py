@@ -5,7 +5,36 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import numpy as np
+
 from jft_reps import errors
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Objects:
+  """What lies where in one picture, as its annotation says; a build checks and clips the boxes.
+
+  Attributes:
+    boxes: finite `[n, 4]` as ymin, xmin, ymax, xmax, in pixels of the file as it is stored: its
+      EXIF orientation counts for nothing.
+    labels: class name per box.
+    crowd: per box, whether it holds a crowd of its class (COCO).
+    difficult: per box, whether evaluation leaves it out (VOC).
+    area: pixels per box; NaN: that of the box.
+    size: height and width of the picture where the annotation states them.
+    normalised: boxes are in [0, 1] of the picture's sides instead.
+    one_based: boxes name their first and last pixel and count from 1, as VOC does: pixel 1 to 10
+      are the edges 0 to 10, so 1 is taken off ymin and xmin.
+  """
+
+  boxes: np.ndarray
+  labels: tuple[str, ...]
+  crowd: tuple[bool, ...]
+  difficult: tuple[bool, ...]
+  area: tuple[float, ...]
+  size: tuple[int, int] | None = None
+  normalised: bool = False
+  one_based: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +48,7 @@ class Source:
     confidences: one per label, in [0, 1].
     where: for the text of errors.
     data: the encoded picture where it is no file of its own.
+    objects: boxes, in a set that has them.
   """
 
   picture_id: str
@@ -27,6 +57,7 @@ class Source:
   confidences: tuple[float, ...]
   where: str
   data: bytes | None = None
+  objects: Objects | None = None
 
   @property
   def picture(self) -> str | bytes:

@@ -70,7 +70,7 @@ class TfdsSet:
     return {"listing": self.listing}
 
   def _sources(self, pictures: bool) -> Iterator[raw.Source]:
-    with _reading(self.name, self.split):
+    with reading(self.name, self.split):
       for example in self._dataset(pictures).as_numpy_iterator():
         record = errors.printable(example[TFDS_ID])
         where = f"tfds:{self.name} {self.split} {record}"
@@ -93,12 +93,7 @@ class TfdsSet:
     if pictures:
       wanted[self._picture] = True
       skip = {self._picture: tfds.decode.SkipDecoding()}
-    return self._builder.as_dataset(
-        split=self.split, shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(wanted, skip),
-        read_config=tfds.ReadConfig(
-            add_tfds_id=True, try_autocache=False, interleave_cycle_length=1),
-    )
+    return examples(self._builder, self.split, wanted, skip)
 
   def _labels_of(self, example: dict[str, Any], where: str) -> dict[str, float]:
     """Highest confidence of every class that the picture shows."""
@@ -124,8 +119,18 @@ class TfdsSet:
     return graded
 
 
+def examples(builder: Any, split: str, wanted: dict[str, Any], decoders: dict[str, Any]) -> Any:
+  """A split as a dataset of the `wanted` features, in the order of its files."""
+  import tensorflow_datasets as tfds
+
+  return builder.as_dataset(
+      split=split, shuffle_files=False, decoders=tfds.decode.PartialDecoding(wanted, decoders),
+      read_config=tfds.ReadConfig(
+          add_tfds_id=True, try_autocache=False, interleave_cycle_length=1))
+
+
 @contextlib.contextmanager
-def _reading(name: str, split: str) -> Iterator[None]:
+def reading(name: str, split: str) -> Iterator[None]:
   """Errors of TFDS and TensorFlow as ours; what a set's files make them raise is not bounded."""
   try:
     yield
@@ -161,16 +166,9 @@ def open_split(
   import tensorflow_datasets as tfds
 
   found = tfds_folders.find(spec, data_dir)
-  tfds_folders.check_features(found.path)
-  with _reading(str(found), split):
-    builder = tfds.builder_from_directory(found.path)
+  builder, count = open_builder(found, split)
+  with reading(str(found), split):
     features = builder.info.features
-    try:
-      count = builder.info.splits[split].num_examples
-    except (KeyError, ValueError) as error:
-      raise errors.DataError(
-          "tfds-split", found.path, errors.printable(error),
-          f"--tfds_split of {', '.join(sorted(builder.info.splits))}, or a slice of one") from None
     classes = _class_labels(features)
     label = _chosen("label", label, list(classes), _LABELS, found.path)
     images = [k for k, f in features.items() if type(f) is tfds.features.Image]
@@ -179,11 +177,30 @@ def open_split(
     name = _chosen("id", picture_id or TFDS_ID, [TFDS_ID, *texts], (), found.path)
     path = (label,) if label in features else tuple(label.rsplit("/", 1))
     graded = len(path) == 2 and _CONFIDENCE in _inner(features[path[0]])
-    names = _names(classes[label], found.path, label)
+    names = class_names(classes[label], found.path, label)
     return TfdsSet(str(found), split, names, count, builder, picture, path, graded, name)
 
 
-def _names(feature: Any, path: str, label: str) -> tuple[str, ...]:
+def open_builder(found: tfds_folders.Prepared, split: str) -> tuple[Any, int]:
+  """(builder, number of pictures of the split) of a prepared set, by its metadata alone.
+
+  Raises:
+    errors.DataError: the metadata is unreadable or names foreign code, or no such split.
+  """
+  import tensorflow_datasets as tfds
+
+  tfds_folders.check_features(found.path)
+  with reading(str(found), split):
+    builder = tfds.builder_from_directory(found.path)
+    try:
+      return builder, builder.info.splits[split].num_examples
+    except (KeyError, ValueError) as error:
+      raise errors.DataError(
+          "tfds-split", found.path, errors.printable(error),
+          f"--tfds_split of {', '.join(sorted(builder.info.splits))}, or a slice of one") from None
+
+
+def class_names(feature: Any, path: str, label: str) -> tuple[str, ...]:
   """Names of the classes; TFDS passes over a names file that does not fit."""
   names = tuple(feature.names)
   if not names or len(names) != feature.num_classes or len(set(names)) != len(names):

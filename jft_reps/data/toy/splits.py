@@ -15,12 +15,14 @@ class Split(NamedTuple):
     held_out: classes that pre-training never shows.
     jointed: figures with joints only.
     single: one object a picture, whose leaf is its one label.
+    shapes: classes are shapes, whatever their texture and colour.
   """
 
   stream: int
   held_out: bool = False
   jointed: bool = False
   single: bool = False
+  shapes: bool = False
 
 
 SPLITS = {
@@ -36,6 +38,9 @@ SPLITS = {
     "single_train": Split(10, held_out=True, single=True),
     "single_dev": Split(11, held_out=True, single=True),
     "single_test": Split(12, held_out=True, single=True),
+    "boxes_train": Split(13, held_out=True, shapes=True),
+    "boxes_dev": Split(14, held_out=True, shapes=True),
+    "boxes_test": Split(15, held_out=True, shapes=True),
 }
 
 

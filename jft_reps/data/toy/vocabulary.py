@@ -127,6 +127,18 @@ def transfer_leaves() -> Vocabulary:
   return Vocabulary(ids, names, (-1,) * count, ("leaf",) * count, tuple(range(count)), tree.looks)
 
 
+@functools.cache
+def transfer_shapes() -> Vocabulary:
+  """The held-out shapes whatever their texture and colour: 31 classes to detect."""
+  tree = transfer()
+  shape_of = [tree.parents[tree.parents[leaf]] for leaf in tree.leaves]
+  shapes_ = sorted(set(shape_of))
+  ids, names = (tuple(values[shape] for shape in shapes_) for values in (tree.ids, tree.names))
+  count, index = len(ids), {shape: i for i, shape in enumerate(shapes_)}
+  return Vocabulary(ids, names, (-1,) * count, ("shape",) * count,
+                    tuple(index[shape] for shape in shape_of), tree.looks)
+
+
 def _vocabulary(held_out: bool) -> Vocabulary:
   nodes: dict[str, tuple[str, str, str]] = {}  # id: (name, parent id, level)
   looks: dict[str, Look] = {}

@@ -1,0 +1,136 @@
+"""Pictures with boxes from a record set, one at a time: what a detector is trained and judged on.
+
+Read → shuffle encoded records → decode, mirror and resize in parallel, leaving bad records out →
+count them. As in `picture_batches`, with one picture in a batch and nothing padded.
+"""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from jft_reps import errors
+from jft_reps.data import box_records, guarded, manifest, picture_batches, reading
+from jft_reps.ops import keep_aspect
+
+__all__ = ["eval_batches", "train_batches"]
+
+_plain_python = tf.autograph.experimental.do_not_convert
+_DEGENERATE, _AFTER = 0.05, 1000
+
+
+def _parser(
+    record_set: manifest.RecordSet, num_classes: int, min_side: int, max_side: int, mirror: bool,
+    resize: bool,
+) -> box_records.BoxParser:
+  if not 1 <= min_side <= max_side:
+    raise errors.ConfigError("bad-picture-size", "min_side", f"{min_side}, max_side {max_side}",
+                             "1 <= min_side <= max_side")
+  picture_batches.check_arguments(record_set, 1, num_classes)
+  return box_records.BoxParser(
+      keep_aspect.KeepAspect(min_side, max_side, mirror, resize), num_classes)
+
+
+def _decoded(
+    records: tf.data.Dataset, parser: box_records.BoxParser, seed: int | tf.Tensor
+) -> tf.data.Dataset:
+  parallel = max(4, 2 * (os.cpu_count() or 1))
+  seed = tf.cast(seed, tf.int64)
+  decode = _plain_python(lambda chunk: parser.decode(chunk, seed))
+  return records.map(decode, num_parallel_calls=parallel, deterministic=True)
+
+
+def _finished(
+    pictures: tf.data.Dataset, limits: guarded.Limits | None, records: int
+) -> tf.data.Dataset:
+  """Bad records counted, the share of degenerate boxes held, shapes of one picture."""
+  counted = guarded.count_and_carry(pictures, limits or guarded.Limits(), records)
+  spec = counted.element_spec
+
+  def step(state: tuple[tf.Tensor, tf.Tensor], example: dict[str, tf.Tensor]):
+    lost = state[0] + example["dropped_boxes"][0]
+    seen = state[1] + example["dropped_boxes"][0] + tf.size(example["classes"], tf.int64)
+    share = tf.cast(lost, tf.float64) / tf.cast(seen, tf.float64)
+    fine = (seen < _AFTER) | (share <= _DEGENERATE)
+    message = ["degenerate boxes", lost, "of", seen, "boxes; are they normalised to [0, 1]?"]
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=message)]):
+      state = (tf.identity(lost), seen)
+    return state, {k: tf.ensure_shape(v, [1, *spec[k].shape[1:]]) for k, v in example.items()}
+
+  zero = tf.constant(0, tf.int64)
+  limited = counted.scan((zero, zero), _plain_python(step))
+  return picture_batches.with_own_threads(limited.prefetch(4))
+
+
+def train_batches(
+    record_set: manifest.RecordSet,
+    *,
+    num_classes: int,
+    worker: int | tf.Tensor = 0,
+    workers: int | tf.Tensor = 1,
+    seed: int | tf.Tensor = 0,
+    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
+    min_side: int = 600,
+    max_side: int = 1024,
+    mirror: bool = True,
+    resize: bool = True,
+    shuffle: int = 2048,
+    limits: guarded.Limits | None = None,
+) -> tf.data.Dataset:
+  """Endless pictures for training; order and mirroring depend on (seed, epoch, worker).
+
+  Args:
+    record_set: of `records.load`.
+    num_classes: object labels lie in [0, num_classes).
+    worker: index of this worker; an int64 tensor is fine here and for the next three.
+    workers: number of workers.
+    seed: of order and mirroring.
+    position: the `position` of the last example used, to go on after it.
+    min_side: pixels that the shorter side is resized to, unless
+    max_side: the longer side would pass this, which it is then resized to.
+    mirror: mirror half of the pictures.
+    resize: False: `image` keeps the stored size, and is resized by the model's first op
+      (`keep_aspect.new_size`, `keep_aspect.resized`); all else is the same.
+    shuffle: window of encoded records.
+    limits: of bad records.
+
+  Returns:
+    A dataset of dicts of one picture each:
+    `image` uint8 `[1, height, width, 3]`, resized and perhaps mirrored; `id` string `[1]`;
+    `size` int64 `[1, 2]`, height and width of the stored picture;
+    `boxes` float32 `[1, n, 4]`, pixels of the resized picture, n may be 0;
+    `classes` int64, `crowd` bool, `difficult` bool, `area` float32 `[1, n]`, area in stored pixels
+    (that of the box where the record names none); `dropped_boxes` int64 `[1]`, boxes left out
+    because they are not finite or have no area inside of the picture;
+    `position`, `dropped`, `quarantined` as in `picture_batches.train_batches`.
+
+  Raises:
+    errors.DataError: the set is empty. When run, TensorFlow's errors of the reader, and
+      `InvalidArgumentError` with counts beyond the limits: of bad records, and of boxes left out,
+      5 % after a thousand.
+  """
+  parser = _parser(record_set, num_classes, min_side, max_side, mirror, resize)
+  records = reading.chunks(record_set, 1, worker, workers, seed, position, shuffle)
+  return _finished(_decoded(records, parser, seed), limits, record_set.records)
+
+
+def eval_batches(
+    record_set: manifest.RecordSet,
+    *,
+    num_classes: int,
+    min_side: int = 600,
+    max_side: int = 1024,
+    resize: bool = True,
+    limits: guarded.Limits | None = None,
+) -> tf.data.Dataset:
+  """Every usable picture once, always in the same order, unmirrored.
+
+  Arguments and elements as in `train_batches`. Records left out after the last picture are
+  counted with it, so that the sum of `dropped` and the number of pictures is the number of
+  records.
+  """
+  parser = _parser(record_set, num_classes, min_side, max_side, False, resize)
+  records = reading.chunks(record_set, 1, shuffle=0, repeat=False)
+  pictures = guarded.with_tail(_decoded(records, parser, 0))
+  return _finished(pictures, limits, record_set.records)
