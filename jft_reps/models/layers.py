@@ -64,7 +64,7 @@ def he_normal(fan_in: int):
 
 
 class Conv2D(Layer):
-  """Square convolution without bias, symmetric zero padding, He initialisation.
+  """Square convolution, symmetric zero padding; without bias and by He unless said otherwise.
 
   Args:
     in_channels: channels of the input.
@@ -73,6 +73,8 @@ class Conv2D(Layer):
     stride: default stride; output `[batch, ceil(height / stride), ceil(width / stride), out]`.
     rate: default atrous rate: distance of the kernel's taps in pixels.
     same: pad strided kernels as TensorFlow's SAME does.
+    bias: add one, which starts at zero.
+    stddev: of truncated normal initial kernels in place of He's.
   """
 
   def __init__(
@@ -83,6 +85,8 @@ class Conv2D(Layer):
       stride: int = 1,
       rate: int = 1,
       same: bool = False,
+      bias: bool = False,
+      stddev: float | None = None,
       name: str | None = None,
   ):
     super().__init__(name=name)
@@ -92,8 +96,12 @@ class Conv2D(Layer):
     self.kernel = self.add_weight(
         name="kernel",
         shape=[kernel_size, kernel_size, in_channels, out_channels],
-        initializer=he_normal(kernel_size * kernel_size * in_channels),
+        initializer=he_normal(kernel_size * kernel_size * in_channels) if stddev is None
+        else truncated_normal(stddev),
     )
+    self.bias = None
+    if bias:
+      self.bias = self.add_weight(name="bias", shape=[out_channels], initializer="zeros")
 
   def call(
       self, x: tf.Tensor, stride: int | None = None, rate: int | None = None, lost: int = 1
@@ -103,6 +111,10 @@ class Conv2D(Layer):
     `lost` is the stride that an atrous network took away here: under SAME padding it still
     decides where the kernel is centred.
     """
+    y = self._convolved(x, stride, rate, lost)
+    return y if self.bias is None else y + tf.cast(variables.value(self.bias), y.dtype)
+
+  def _convolved(self, x: tf.Tensor, stride: int | None, rate: int | None, lost: int) -> tf.Tensor:
     stride = self.stride if stride is None else stride
     rate = self.rate if rate is None else rate
     if stride > 1 and rate > 1:

@@ -76,3 +76,9 @@ def softmax_cross_entropy(
     even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
     loss = (1.0 - smoothing) * loss + smoothing * even
   return tf.reduce_mean(loss)
+
+
+def smooth_l1(predicted: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+  """Girshick 2015 (arXiv:1504.08083, (3)), summed over the last axis: float32 `[…]` of `[…, k]`."""
+  error = tf.abs(tf.cast(predicted, tf.float32) - tf.cast(targets, tf.float32))
+  return tf.reduce_sum(tf.where(error < 1.0, 0.5 * error * error, error - 0.5), -1)
