@@ -5,6 +5,7 @@
 
 Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
 outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
+--submission=DIR writes detections as COCO's server (results-<set>.json) or VOC's wants them.
 """
 
 from __future__ import annotations
@@ -35,19 +36,29 @@ flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new
                    "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
 
 
+flags.DEFINE_string("submission", None, "Folder for the detections in the form of the test "
+                    "server.", flag_values=FLAGS)
+
+
 def main(argv: Sequence[str]) -> int:
   config, module = resolve(argv, FLAGS, __doc__)
+  if FLAGS.follow and FLAGS.submission:
+    raise ConfigError("flags", "--submission", "given with --follow", "one of them")
   if FLAGS.follow:
     return follow(config, FLAGS.average, FLAGS.exclude_ids, FLAGS.timeout)
-  values = evaluate(config, FLAGS.checkpoint, FLAGS.average, FLAGS.exclude_ids)
+  values = evaluate(config, FLAGS.checkpoint, FLAGS.average, FLAGS.exclude_ids, FLAGS.submission)
   print(json.dumps(values, indent=1, sort_keys=True))
   _, _, row = FLAGS.config.partition(":")
   return verdict(values, row, getattr(module, "EXPECTED", []))
 
 
 def evaluate(config, checkpoint: str | None = None, average: bool = False,
-             exclude_file: str | None = None) -> dict[str, float]:
-  """Numbers of one checkpoint by TensorBoard name; definitions go to stderr."""
+             exclude_file: str | None = None, submission: str | None = None) -> dict[str, float]:
+  """Numbers of one checkpoint by TensorBoard name; definitions and classes go to stderr.
+
+  Raises:
+    ConfigError: a submission is wanted of a task that detects nothing.
+  """
   from jft_reps.training import initialise, monitor
 
   excluded = _excluded(exclude_file)
@@ -57,12 +68,21 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
   for evaluator in task.evaluators():
+    if submission and not hasattr(evaluator, "write_submission"):
+      raise ConfigError("flags", "--submission", config.task.name, "a task that detects objects")
     found = monitor.judge(evaluator, model, excluded, task=task)
     if getattr(evaluator, "last", None) is not None:
-      print(f"{evaluator.name}: {evaluator.last.definition}", file=sys.stderr)
+      print(f"{evaluator.name}: {_said(evaluator.last)}", file=sys.stderr)
+    if submission:
+      print(f"wrote {evaluator.write_submission(submission)}", file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
   print(f"evaluated {path}", file=sys.stderr)
   return values
+
+
+def _said(result) -> str:
+  """A result's definition, and the table of those that have one."""
+  return result.table() if hasattr(result, "table") else result.definition
 
 
 def follow(config, average: bool = False, exclude_file: str | None = None,
@@ -108,7 +128,10 @@ def class_results(task, run):
     if getattr(evaluator, "last", None) is not None:
       folder = run.path / f"eval_{evaluator.name}"
       folder.mkdir(exist_ok=True)
-      results.write_csv(evaluator.last, folder / f"per_class_{step}.csv", task.labels)
+      if hasattr(evaluator.last, "table"):
+        (folder / f"per_class_{step}.txt").write_text(evaluator.last.table())
+      else:
+        results.write_csv(evaluator.last, folder / f"per_class_{step}.csv", task.labels)
       (folder / "definition.txt").write_text(evaluator.last.definition + "\n")
 
   return write

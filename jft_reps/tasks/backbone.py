@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jft_reps.models import resnet
+from jft_reps.models.variables import trainable_variables
 from jft_reps.ops import preprocessing as preprocessing_lib
 
 
@@ -60,3 +61,15 @@ class Backbone:
   def _pixels(self) -> preprocessing_lib.Preprocessing:
     return preprocessing_lib.from_json(
         self.preprocessing or preprocessing_lib.UNIT_RANGE.to_json())
+
+
+def trainable(model: Any, frozen_through: str | None = None) -> dict[str, Any]:
+  """Every trained variable of a model with a `backbone`, by path.
+
+  Those of stages up to and with `frozen_through` are left out: no slots and no decay.
+  """
+  stages = resnet.STAGES
+  end = 0 if frozen_through is None else stages.index(frozen_through) + 1
+  frozen = tuple(f"backbone/{stage}/" for stage in stages[:end])
+  return {path: item for path, item in trainable_variables(model).items()
+          if not path.startswith(frozen)}

@@ -17,10 +17,10 @@ from jft_reps.errors import ConfigError
 from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import classifier
 from jft_reps.models.resnet import STAGES
-from jft_reps.models.variables import named_variables, trainable_variables
+from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
 from jft_reps.tasks import labelled_pictures
-from jft_reps.tasks.backbone import Backbone
+from jft_reps.tasks.backbone import Backbone, trainable
 from jft_reps.tasks.picture_sets import PictureSets
 from jft_reps.tasks.scored_sets import MeanApSet, TopKSet
 
@@ -147,10 +147,7 @@ class Classify:
 
   def trainable(self, model) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""
-    frozen = () if self._frozen_through is None else tuple(
-        f"backbone/{stage}/" for stage in STAGES[:STAGES.index(self._frozen_through) + 1])
-    return {path: item for path, item in trainable_variables(model).items()
-            if not path.startswith(frozen)}
+    return trainable(model, self._frozen_through)
 
   def checkpoint_items(self, model) -> dict[str, Any]:
     """`backbone/<stage>/…` and `head/…`, statistics of batch-norm included."""

@@ -14,6 +14,7 @@ from jft_reps.task import Evaluator, Task
 from jft_reps.training import failures
 
 _SHARE, _FEW, _SHARE_OF_FEW = 0.01, 100, 0.5
+_DRAWN = 8
 
 
 def to_stderr(text: str) -> None:
@@ -23,7 +24,7 @@ def to_stderr(text: str) -> None:
 
 def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
           predict: Callable | None = None,
-          first_batch: Callable[[Any], None] = lambda batch: None, task: Task | None = None,
+          draw: Callable[[Any], None] = lambda batch: None, task: Task | None = None,
           say: Callable[[str], None] = to_stderr) -> dict[str, float]:
   """Runs one evaluator over its dataset; numbers by TensorBoard name.
 
@@ -34,7 +35,7 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
     model: with its weights loaded.
     exclude_ids: pictures to leave out of a second set of numbers, marked `clean`.
     predict: a traced function of a batch, to use one over several evaluations.
-    first_batch: called with the first batch.
+    draw: called with the first batches, until they hold eight pictures.
     task: names the reasons of what was left out, and explains errors of the input.
     say: prints one line.
 
@@ -46,9 +47,9 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
   excluded, found = frozenset(exclude_ids), set()
   pictures, dropped = 0, None
   try:
-    for i, batch in enumerate(evaluator.dataset()):
-      if i == 0:
-        first_batch(batch)
+    for batch in evaluator.dataset():
+      if pictures < _DRAWN:
+        draw(batch)
       predictions = tf.nest.map_structure(lambda t: t.numpy(), predict(batch))
       truth = tf.nest.map_structure(lambda t: t.numpy(), dict(batch))
       ids = [name.decode("utf-8", "backslashreplace") for name in truth["id"].tolist()]

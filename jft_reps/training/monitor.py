@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from jft_reps.errors import StorageError
 from jft_reps.task import Task
 from jft_reps.training import checkpoints, notes
@@ -169,11 +171,13 @@ class Monitor:
     """Every evaluator's numbers of the model as it is, written to the evaluators' curves."""
     values: dict[str, float] = {}
     for evaluator in self._task.evaluators():
-      events = self._event(evaluator.name)
+      events, drawn = self._event(evaluator.name), []
       found = judge(
           evaluator, self._model, self._exclude, self._predictor(evaluator),
-          lambda batch, events=events: events.pictures(  # noqa: B023
-              step, self._task.pictures(self._model, batch)), self._task, self._say)
+          lambda batch, drawn=drawn: drawn.append(self._task.pictures(self._model, batch)),
+          self._task, self._say)
+      events.pictures(step, {n: np.concatenate([d[n] for d in drawn]) for n in drawn[0]}
+                      if drawn else {})
       events.scalars(step, found)
       values |= by_set(evaluator, found, first=not values)
       self._details(evaluator, step)

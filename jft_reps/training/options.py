@@ -23,6 +23,7 @@ class Options:
     schedule: learning rate of the global step.
     weight_decay: on convolution and dense kernels.
     ema_decay: of the moving average of the weights, 0 for none.
+    gradient_clip: longest gradient of each variable by itself, 0 for any (10 in section 5.2).
     checkpoint_every: pushes between checkpoints.
     keep: newest checkpoints that stay.
     keep_steps: milestones that stay for ever (12M, 24M and 36M for the schedule study): of each
@@ -43,6 +44,7 @@ class Options:
   schedule: Callable[[tf.Tensor], tf.Tensor]
   weight_decay: float = 1e-4
   ema_decay: float = 0.0
+  gradient_clip: float = 0.0
   checkpoint_every: int = 10_000
   keep: int = 5
   keep_steps: Sequence[int] = ()
@@ -64,6 +66,7 @@ class Options:
       self._check(name, numbers.Integral, "a whole number from 0", 0)
     self._check("seed", numbers.Integral, "a whole number")
     self._check("weight_decay", numbers.Real, "a number from 0", 0)
+    self._check("gradient_clip", numbers.Real, "a number from 0", 0)
     self._check("ema_decay", numbers.Real, "a number from 0 to 1", 0, 1)
     self._check("liveness_timeout", numbers.Real, "seconds, at least 1", 1)
     if not all(isinstance(m, numbers.Integral) and m >= 0 for m in self.keep_steps):

@@ -207,7 +207,7 @@ class Trainer:
   def _train_step(self, state, strategy) -> TrainStep:
     options = self._options
     return TrainStep(self._task, state, options.optimizer, options.schedule, strategy,
-                     options.weight_decay, options.ema_decay)
+                     options.weight_decay, options.ema_decay, options.gradient_clip)
 
   def _start_from(self, state: TrainState) -> None:
     """Resume, else initialise, else scratch; says which."""

@@ -1,0 +1,158 @@
+"""Object detection with Faster R-CNN on a pre-trained backbone: section 5.2, Tables 2 to 5."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data import reasons
+from jft_reps.errors import ConfigError
+from jft_reps.metrics import coco, voc
+from jft_reps.models import batch_norm as batch_norm_lib
+from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
+from jft_reps.models.resnet import STAGES
+from jft_reps.models.variables import named_variables
+from jft_reps.ops.anchors import AnchorGrid
+from jft_reps.tasks import box_pictures, detection_sets
+from jft_reps.tasks.backbone import Backbone, trainable
+from jft_reps.tasks.box_sets import BoxSets
+
+_SHOWN = 0.3  # least score of a detection that is drawn
+_BEST = {"coco": "coco/AP", "voc": "voc/mAP", "voc07": "voc/mAP"}
+
+
+class Detect:
+  """Faster R-CNN, one picture per worker and step.
+
+  Args:
+    records: folder of the record sets; `labels.txt` beside them names the classes.
+    backbone: the network; conv4 is read at its `output_stride`.
+    train_split: name of the training split; None for evaluation only.
+    eval_splits: each judged by `metric`.
+    metric: `coco`; `voc` with AP as area under the curve, or `voc07` at 11 points.
+    batch_norm: `frozen`: by the statistics that came with the weights; `train`: by the picture;
+      `recalibrate`: by the statistics of this task's own pictures, taken before the first step.
+    recalibration_pictures: training pictures whose statistics those are.
+    frozen_through: up to and with this stage nothing is trained (`conv4` in the paper's study of
+      frozen features); None: everything is.
+    min_side, max_side: of the resized picture in pixels.
+    sampling: arguments of `models.faster_rcnn_loss.Sampling`: anchors and boxes a step trains on.
+    anchors: arguments of `ops.anchors.AnchorGrid`.
+    rpn_rate: atrous rate of the region proposal network; 2 with `output_stride` 8.
+    proposals: boxes that go to the classifier.
+    mirror: mirror half of the training pictures.
+    shuffle: encoded pictures in the shuffle buffer.
+
+  Attributes:
+    labels: class names in class order.
+    best: the number whose best checkpoint is kept.
+  """
+
+  reasons = reasons.NAMES
+
+  def __init__(
+      self, records: str | os.PathLike[str], backbone: Backbone,
+      train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
+      metric: str = "coco", batch_norm: str = "frozen", recalibration_pictures: int = 100,
+      frozen_through: str | None = None, min_side: int = 600, max_side: int = 1024,
+      sampling: Mapping[str, Any] | None = None, anchors: Mapping[str, Any] | None = None,
+      rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = 2048):
+    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
+                              ("metric", metric, tuple(_BEST)),
+                              ("frozen_through", frozen_through, (None, *STAGES))):
+      if value not in known:
+        raise ConfigError("config-value", f"config.task.{key}", repr(value),
+                          " or ".join(map(str, known)))
+    self._sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)
+    self.labels, self.best = self._sets.labels, _BEST[metric]
+    self._backbone, self._metric = backbone, metric
+    self._batch_norm, self._pictures = batch_norm, recalibration_pictures
+    self._frozen_through = frozen_through
+    self._sampling = faster_rcnn_loss.Sampling(**(sampling or {}))
+    self._grid = AnchorGrid(**{k: tuple(v) if k != "base" else v
+                               for k, v in (anchors or {}).items()})
+    self._rpn_rate, self._proposals = rpn_rate, region_proposals.Proposals(proposals)
+    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+
+  @property
+  def notes(self) -> dict[str, Any]:
+    """What every checkpoint says of its pictures, network and labels."""
+    return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
+
+  @property
+  def card(self) -> dict[str, Any]:
+    """What the run card says of this task."""
+    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
+            "sampling": f"{self._sampling.rpn} anchors, {self._sampling.boxes} boxes"}
+
+  def build(self) -> faster_rcnn.FasterRCNN:
+    """The detector with random weights."""
+    return faster_rcnn.FasterRCNN(
+        self._backbone.build(), len(self.labels), self._grid, self._rpn_rate, self._proposals)
+
+  def prepare(self, model: faster_rcnn.FasterRCNN) -> str:
+    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
+    if self._batch_norm != "recalibrate":
+      return f"batch-norm: {self._batch_norm}"
+    layers = batch_norm_lib.recalibrate(
+        lambda batch: self._run(model, batch, "recalibrate"),
+        self.train_dataset(0, 1, 0, (0, 0, 0)), self._pictures)
+    return (f"batch-norm: statistics of {layers} layers taken from {self._pictures} pictures of "
+            f"{self._sets.train_split}, then frozen")
+
+  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+    """Endless pictures with their boxes, see `data.detection`."""
+    return self._sets.train_batches(worker, workers, seed, position)
+
+  def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The sum of four losses: objectness and box of proposals, class and box of objects."""
+    mode = "train" if self._batch_norm == "train" else "frozen"
+    total, parts = self._run(model, batch, mode)
+    lost = tf.reduce_sum(batch["dropped_boxes"])
+    return total, {**parts, "data/dropped_boxes": tf.cast(lost, tf.float32)}
+
+  def _run(self, model, batch, mode: str):
+    objects = faster_rcnn_loss.Objects(*(batch[k][0] for k in ("boxes", "classes", "crowd")))
+    # The draw of anchors and boxes is a function of the place in the data: resumed runs repeat it.
+    epoch, shard, record = tf.unstack(batch["position"][0])
+    seed = tf.stack([epoch, shard * 2**32 + record])
+    return faster_rcnn_loss.loss(
+        model, self._sets.resized(batch), objects, seed, self._sampling, batch_norm=mode,
+        frozen_through=self._frozen_through)
+
+  def trainable(self, model) -> dict[str, Any]:
+    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
+    return trainable(model, self._frozen_through)
+
+  def checkpoint_items(self, model) -> dict[str, Any]:
+    """`backbone/<stage>/…`, `rpn/…`, `classes/…` and `codes/…`, statistics included."""
+    return dict(named_variables(model))
+
+  def evaluators(self) -> list[detection_sets.DetectionSet]:
+    """One per evaluation split."""
+    return [detection_sets.DetectionSet(
+        split, functools.partial(self._sets.eval_batches, split), self._sets.resized,
+        self._new_metric(split), self.labels) for split in self._sets.eval_splits]
+
+  def _new_metric(self, split: str) -> coco.CocoBoxes | voc.VocBoxes:
+    if self._metric != "coco":
+      return voc.VocBoxes(self.labels, method="area" if self._metric == "voc" else "11-point")
+    return coco.CocoBoxes(self.labels, self._sets.category_ids(split))
+
+  def pictures(self, model, batch) -> dict[str, np.ndarray]:
+    """A picture with its objects left and what was found right."""
+    image = self._sets.resized(batch)
+    found = {k: v.numpy() for k, v in model.detect(image).items()}
+    truth = [(box, int(c), self.labels[c])
+             for box, c in zip(np.asarray(batch["boxes"])[0], np.asarray(batch["classes"])[0])]
+    shown = [(box, int(c), f"{self.labels[c]} {score:.0%}") for box, c, score
+             in zip(*(found[k] for k in ("boxes", "classes", "scores"))) if score >= _SHOWN]
+    return {"boxes": box_pictures.panel(image[0].numpy(), truth, shown)[np.newaxis]}
+
+
+create = Detect

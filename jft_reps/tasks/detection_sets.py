@@ -1,0 +1,81 @@
+"""Evaluators of detectors: COCO's twelve numbers, and PASCAL VOC's mean average precision."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.metrics import coco, detection_files, voc
+from jft_reps.metrics.detections import Detections, Truth
+
+
+class DetectionSet:
+  """One evaluation set and what a `models.faster_rcnn.FasterRCNN` finds in it.
+
+  Args:
+    name: of the set; its curves go to `eval_<name>/`.
+    dataset: gives batches of `data.detection`.
+    picture: of a batch, as the network sees it.
+    metric: a `metrics.coco.CocoBoxes` or `metrics.voc.VocBoxes`.
+    labels: names of the classes.
+
+  Attributes:
+    last: the whole result that `result` gave last, with its definition and per-class table.
+  """
+
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
+               picture: Callable[[Mapping[str, Any]], tf.Tensor],
+               metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str]):
+    self.name, self._dataset, self._picture = name, dataset, picture
+    self._metric, self._labels, self.last = metric, tuple(labels), None
+    self._prefix = "voc/" if isinstance(metric, voc.VocBoxes) else "coco/"
+    self._found: list[tuple[str, Detections]] = []
+
+  def dataset(self) -> tf.data.Dataset:
+    """Batches of one picture."""
+    return self._dataset()
+
+  def predict(self, model: Any, batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Detections of the picture, and its true boxes as `truth`, in pixels of the stored one."""
+    picture = self._picture(batch)
+    found = model.detect(picture)
+    return {**found, "boxes": found["boxes"] / scale(picture, batch),
+            "truth": batch["boxes"][0] / scale(picture, batch)}
+
+  def update(self, ids: Sequence[str], predictions: Mapping[str, np.ndarray],
+             truth: Mapping[str, Any]) -> None:
+    """Takes one picture's detections and truth."""
+    rest = (truth[k][0] for k in ("classes", "crowd", "difficult", "area"))
+    objects = Truth(predictions["truth"], *rest)
+    found = Detections(*(predictions[k] for k in ("boxes", "classes", "scores")))
+    self._metric.update(ids[0], found, objects)
+    self._found.append((ids[0], found))
+
+  def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
+    """Numbers by TensorBoard name; those that are undefined are left out."""
+    found = self._metric.result(exclude_ids)
+    if not exclude_ids:
+      self.last = found
+    return found.scalars(self._prefix)
+
+  def write_submission(self, folder: str | os.PathLike[str]) -> str:
+    """Writes all detections as the metric's test server wants them; returns where to."""
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if isinstance(self._metric, voc.VocBoxes):
+      detection_files.write_voc_results(path, self._found, self._labels)
+      return str(path)
+    path = path / f"results-{self.name}.json"
+    detection_files.write_coco_results(path, self._found, self._metric.category_ids)
+    return str(path)
+
+
+def scale(picture: tf.Tensor, batch: Mapping[str, Any]) -> tf.Tensor:
+  """float32 `[4]`: pixels of the resized picture per pixel of the stored one, as a box has them."""
+  resized = tf.cast(tf.shape(picture)[1:3], tf.float32)
+  return tf.tile(resized / tf.cast(batch["size"][0], tf.float32), [2])
