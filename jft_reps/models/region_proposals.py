@@ -46,11 +46,11 @@ class RegionProposalNetwork(layers.Layer):
     grid: the anchors.
     depth: channels of the convolution.
     rate: its atrous rate; 2 in the variant with stride 8.
-    stddev: of initial kernels.
+    stddev: of initial kernels: what is left of 0.01 after TF1 cuts it at two sigma.
   """
 
   def __init__(self, channels: int, stride: int, grid: anchors_lib.AnchorGrid, depth: int = 512,
-               rate: int = 1, stddev: float = 0.01, name: str | None = None):
+               rate: int = 1, stddev: float = 0.0088, name: str | None = None):
     super().__init__(name=name)
     self._grid, self._stride = grid, stride
     new = {"bias": True, "stddev": stddev}

@@ -30,10 +30,11 @@ def intersection(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def iou(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-  """Intersection over union of every pair, `[n, m]`; 0 for boxes without area."""
+  """Intersection over union of every pair, `[n, m]`; 0 for boxes without area or with a NaN."""
   common = intersection(a, b)
   union = area(a)[:, tf.newaxis] + area(b)[tf.newaxis, :] - common
-  return tf.math.divide_no_nan(common, union)
+  found = tf.math.divide_no_nan(common, union)
+  return tf.where(tf.math.is_nan(found), 0.0, found)
 
 
 def covered(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

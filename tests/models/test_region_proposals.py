@@ -83,7 +83,7 @@ def test_it_starts_from_small_noise_without_bias():
     if path.endswith("bias"):
       assert not value.any()
     else:
-      assert abs(value.mean()) < 1e-3 and 0.0085 < value.std() < 0.0105
+      assert abs(value.mean()) < 1e-3 and 0.0080 < value.std() < 0.0095
       assert np.abs(value).max() < 0.024  # cut at two sigma
 
 
