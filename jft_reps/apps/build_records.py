@@ -53,7 +53,7 @@ flags.DEFINE_string("root", None, "csv: folder of the pictures (default: that of
                     flag_values=FLAGS)
 flags.DEFINE_string("tfds_split", None, "Split or slice, as train[:90%] (default: --split).",
                     flag_values=FLAGS)
-flags.DEFINE_string("tfds_label", None, "Feature with the classes, as objects/label; no boxes then.",
+flags.DEFINE_string("tfds_label", None, "Feature with the classes, without boxes then.",
                     flag_values=FLAGS)
 flags.DEFINE_string("tfds_id", None, "Feature that names pictures (default: the set's ids).",
                     flag_values=FLAGS)
@@ -64,8 +64,8 @@ flags.DEFINE_integer("shards", 16, "Number of files.", lower_bound=1, upper_boun
 flags.DEFINE_integer("store_size", 0, "Resize pictures to this side, 340 for the paper's "
                      "training; 0 keeps them.", lower_bound=0, upper_bound=8192,
                      flag_values=FLAGS)
-flags.DEFINE_integer("store_quality", 75, "JPEG quality of resized pictures; 95: twice the bytes.", lower_bound=1, upper_bound=100,
-                     flag_values=FLAGS)
+flags.DEFINE_integer("store_quality", 75, "JPEG quality of resized pictures; 95: twice the bytes.",
+                     lower_bound=1, upper_bound=100, flag_values=FLAGS)
 flags.DEFINE_string("labels", None, "Label map, one id per line in class order.",
                     flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
