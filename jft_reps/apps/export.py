@@ -67,6 +67,9 @@ def export(config, output: str, checkpoint: str | None = None, average: bool = F
   saved_model.free(output, overwrite)  # before minutes of loading
   source = initialise.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
+  if not hasattr(task, "probabilities"):
+    raise ConfigError("export", "config.task.name", repr(config.task.name),
+                      "a task that labels whole pictures")
   model = task.build()
   monitor.load_model(path, task, model, average)
   pixels = task.notes["preprocessing"]

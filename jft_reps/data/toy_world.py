@@ -4,8 +4,8 @@ Pictures show one to four objects, each a shape with a texture and a colour, on 
 split `train` is labelled as the paper reports of JFT-300M (Sun et al. 2017, section 3: about 20 %
 of the labels are wrong, recall is unknown, classes have a long tail); all other splits have
 complete true labels and leaves drawn uniformly. The transfer splits show held-out shapes in
-held-out textures, under a label tree of their own; those called `single` show one object a picture, for
-classification, and their classes are the leaves of that tree; those called `boxes` are for
+held-out textures, under a label tree of their own; those called `single` show one object a picture,
+for classification, and their classes are the leaves of that tree; those called `boxes` are for
 detection, and their classes are its shapes.
 
 A picture is a function of (seed, split, index) alone: any subset comes out the same in any order
