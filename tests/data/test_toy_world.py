@@ -125,9 +125,11 @@ def test_held_out_classes_share_nothing_with_those_pre_trained_on():
   assert all(len(theirs[family]) >= 2 and len(mine[family]) >= 3 for family in mine)
   assert set(mine["biped"] | theirs["biped"]) == set(figures.KINDS)
   for split, shown in SPLITS.items():
-    known = WORLD.vocabulary_of(split)
-    assert {known.ids[leaf] for leaf in known.leaves} == {
-        tree.ids[leaf] for tree in [held if shown.held_out else seen] for leaf in tree.leaves}
+    known, tree = WORLD.vocabulary_of(split), held if shown.held_out else seen
+    wanted = {tree.ids[leaf] for leaf in tree.leaves}
+    if shown.shapes:
+      wanted = {leaf.rsplit("/", 2)[0] for leaf in wanted}
+    assert {known.ids[leaf] for leaf in known.leaves} == wanted
     for index in range(50):
       picture = WORLD.picture(split, index)
       leaves = picture.leaves
@@ -137,6 +139,20 @@ def test_held_out_classes_share_nothing_with_those_pre_trained_on():
 
 
 # Boxes, masks, keypoints.
+
+
+def test_classes_of_boxes_are_held_out_shapes_whatever_their_look():
+  world = ToyWorld(seed=1, size=32)
+  shapes = world.vocabulary_of("boxes_train")
+  assert len(shapes.ids) == 31 and set(shapes.ids) <= set(world.transfer.ids)
+  looks = {}
+  for i in range(300):
+    picture = world.picture("boxes_train", i)
+    assert picture.labels == tuple(sorted(set(picture.leaves)))
+    for label, look in zip(picture.leaves, picture._looks):
+      assert shapes.ids[label].rpartition("/")[2] == look.shape
+      looks.setdefault(label, set()).add((look.texture, look.colour))
+  assert len(looks) == 31 and all(len(seen) > 1 for seen in looks.values())
 
 
 def test_boxes_are_the_extents_of_the_masks_and_masks_are_where_the_objects_are():
