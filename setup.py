@@ -41,7 +41,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],
         "fast-coco": ["faster-coco-eval>=1.7"],
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "scikit-learn"],
+        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "scikit-learn",
+                 "faster-coco-eval>=1.7"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
     classifiers=[

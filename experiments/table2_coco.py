@@ -57,6 +57,7 @@ def paper() -> ml_collections.ConfigDict:
           "train_split": "train",
           "eval_splits": ("minival",),
           "metric": "coco",
+          "coco_backend": "pycocotools",
           "backbone": {**base.task.backbone.to_dict(), "output_stride": 16},
           "batch_norm": "frozen",
           "recalibration_pictures": 100,

@@ -35,6 +35,7 @@ class Detect:
     train_split: name of the training split; None for evaluation only.
     eval_splits: each judged by `metric`.
     metric: `coco`; `voc` with AP as area under the curve, or `voc07` at 11 points.
+    coco_backend: `pycocotools`, or `faster` with the extra `fast-coco`: the same numbers sooner.
     batch_norm: `frozen`: by the statistics that came with the weights; `train`: by the picture;
       `recalibrate`: by the statistics of this task's own pictures, taken before the first step.
     recalibration_pictures: training pictures whose statistics those are.
@@ -58,8 +59,9 @@ class Detect:
   def __init__(
       self, records: str | os.PathLike[str], backbone: Backbone,
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
-      metric: str = "coco", batch_norm: str = "frozen", recalibration_pictures: int = 100,
-      frozen_through: str | None = None, min_side: int = 600, max_side: int = 1024,
+      metric: str = "coco", coco_backend: str = "pycocotools", batch_norm: str = "frozen",
+      recalibration_pictures: int = 100, frozen_through: str | None = None,
+      min_side: int = 600, max_side: int = 1024,
       sampling: Mapping[str, Any] | None = None, anchors: Mapping[str, Any] | None = None,
       rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = 2048):
     for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
@@ -70,7 +72,7 @@ class Detect:
                           " or ".join(map(str, known)))
     self._sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)
     self.labels, self.best = self._sets.labels, _BEST[metric]
-    self._backbone, self._metric = backbone, metric
+    self._backbone, self._metric, self._backend = backbone, metric, coco_backend
     self._batch_norm, self._pictures = batch_norm, recalibration_pictures
     self._frozen_through = frozen_through
     self._sampling = faster_rcnn_loss.Sampling(**(sampling or {}))
@@ -100,7 +102,7 @@ class Detect:
     if self._batch_norm != "recalibrate":
       return f"batch-norm: {self._batch_norm}"
     layers = batch_norm_lib.recalibrate(
-        lambda batch: self._run(model, batch, "recalibrate"),
+        lambda batch: self._run(model, batch, "recalibrate", frozen_through=None),
         self.train_dataset(0, 1, 0, (0, 0, 0)), self._pictures)
     return (f"batch-norm: statistics of {layers} layers taken from {self._pictures} pictures of "
             f"{self._sets.train_split}, then frozen")
@@ -112,18 +114,18 @@ class Detect:
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of four losses: objectness and box of proposals, class and box of objects."""
     mode = "train" if self._batch_norm == "train" else "frozen"
-    total, parts = self._run(model, batch, mode)
+    total, parts = self._run(model, batch, mode, self._frozen_through)
     lost = tf.reduce_sum(batch["dropped_boxes"])
     return total, {**parts, "data/dropped_boxes": tf.cast(lost, tf.float32)}
 
-  def _run(self, model, batch, mode: str):
+  def _run(self, model, batch, mode: str, frozen_through: str | None):
     objects = faster_rcnn_loss.Objects(*(batch[k][0] for k in ("boxes", "classes", "crowd")))
     # The draw of anchors and boxes is a function of the place in the data: resumed runs repeat it.
     epoch, shard, record = tf.unstack(batch["position"][0])
     seed = tf.stack([epoch, shard * 2**32 + record])
     return faster_rcnn_loss.loss(
         model, self._sets.resized(batch), objects, seed, self._sampling, batch_norm=mode,
-        frozen_through=self._frozen_through)
+        frozen_through=frozen_through)
 
   def trainable(self, model) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""
@@ -142,7 +144,7 @@ class Detect:
   def _new_metric(self, split: str) -> coco.CocoBoxes | voc.VocBoxes:
     if self._metric != "coco":
       return voc.VocBoxes(self.labels, method="area" if self._metric == "voc" else "11-point")
-    return coco.CocoBoxes(self.labels, self._sets.category_ids(split))
+    return coco.CocoBoxes(self.labels, self._sets.category_ids(split), self._backend)
 
   def pictures(self, model, batch) -> dict[str, np.ndarray]:
     """A picture with its objects left and what was found right."""

@@ -104,3 +104,11 @@ def test_an_error_of_the_input_is_put_to_the_task_with_the_split():
     judged(Broken(tf.errors.DataLossError(None, None, "corrupted at 7")))
   with pytest.raises(tf.errors.InternalError):
     judged(Broken(tf.errors.InternalError(None, None, "a bug")), task=Explaining())
+
+
+def test_the_first_eight_pictures_are_drawn_however_small_the_batches():
+  drawn = []
+  monitor.judge(TinyEvaluator(TinyTask()), TinyTask().build(),
+                draw=lambda batch: drawn.append(batch["id"].numpy().tolist()))
+  first = [b["id"].numpy().tolist() for b in TinyEvaluator(TinyTask()).dataset().take(2)]
+  assert drawn == first and sum(map(len, drawn)) == 8

@@ -171,3 +171,20 @@ def test_a_slow_monitor_takes_the_newest_and_says_what_it_skips(tmp_path):
     assert watch._next(evaluated) == newest
     evaluated.add(newest)
   assert "skipping step 5: step 6 is newer" in said
+
+
+def test_pictures_of_several_batches_stand_side_by_side_in_tensorboard(tmp_path):
+  class Drawing(TinyTask):
+    def pictures(self, model, batch):
+      return {"boxes": np.full([4, 2, 2, 3], 7, np.uint8)}
+
+  train(tmp_path, 4)
+  monitor.Monitor(Drawing(), run_directory.RunDirectory(tmp_path), best="score",
+                  say=lambda text: None).follow(poll=0.05, timeout=30)
+  shown = {}
+  for path in (tmp_path / "eval_tiny").glob("events*"):
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+      for value in event.summary.value:
+        if value.tag == "boxes":
+          shown[event.step] = len(tf.make_ndarray(value.tensor)) - 2  # after width and height
+  assert shown and set(shown.values()) == {8}
