@@ -104,13 +104,13 @@ def laptop(config: ml_collections.ConfigDict) -> None:
   config.task.anchors.update({"base": 32.0, "scales": (0.5, 1.0, 2.0)})
   config.task.backbone.update({
       "depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9})
-  config.schedule = {"name": "polynomial", "initial": 0.01, "steps": 2000, "power": 1.0,
-                     "start": 1000, "warm_up": 50}
-  config.train.update({"steps": 2000, "checkpoint_every": 2000, "log_every": 50,
+  config.schedule = {"name": "polynomial", "initial": 0.01, "steps": 1200, "power": 1.0,
+                     "start": 600, "warm_up": 50}
+  config.train.update({"steps": 1200, "checkpoint_every": 1200, "log_every": 50,
                        "startup_delay": 0})
   config.toy_world = {
       "seed": 0, "size": 72, "processes": 2,
-      "splits": {"boxes_train": (2000, 2), "boxes_dev": (300, 1), "boxes_test": (1000, 1)}}
+      "splits": {"boxes_train": (2000, 2), "boxes_dev": (200, 1), "boxes_test": (600, 1)}}
 
 
 OPTIONS = {"frozen": frozen, "huang": huang, "laptop": laptop}

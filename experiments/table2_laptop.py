@@ -24,7 +24,7 @@ from experiments import paired_starts
 from jft_reps.apps import command_line
 
 FLAGS = flags.FlagValues()
-paired_starts.define_flags(FLAGS, steps=2000)
+paired_starts.define_flags(FLAGS, steps=1200)
 
 CONFIG = "experiments/table2_coco.py"
 NUMBERS = {"coco/AP50": "dev_ap50", "boxes_test: coco/AP50": "test_ap50",
