@@ -6,8 +6,8 @@
 Rows are a detection set (`coco`: left plot, AP on minival*; `voc`: right plot, mAP@.5 on VOC 2007
 test) and a random subset of the pre-training pictures: 10M, 30M, 100M, all 300M. The checkpoint of
 each is that of its fourth epoch, under the schedule of the whole set. Blue is fine-tuned, red is
-`,frozen`: nothing before conv5 is trained. Clusters, schedules, options and deviations as in
-`table2_coco` and `table3_voc`.
+`,frozen`: nothing before conv5 is trained. Clusters, schedules and deviations as in `table2_coco`
+and `table3_voc`, options as in the former.
 
 The plots' other points were not recovered; what the paper says of them is that performance grows
 about linearly in the logarithm of the size, with no plateau at 300M, and that fine-tuning is
@@ -31,7 +31,7 @@ EXPECTED = [
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-  """`row[,frozen][,huang][,laptop]`."""
+  """`row[,frozen][,huang][,atrous][,laptop]`."""
   arg = arg or "coco-300M"
   base = table3_voc if arg.startswith("voc") else table2_coco
   return table2_coco.configure(ROWS, base.paper(), arg)

@@ -30,7 +30,8 @@ GAINS = [  # points of coco/AP, by depth
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-  """`row[,frozen][,huang][,laptop]`; on a laptop depths are 14, 26 and 50 at an eighth's width."""
+  """`row[,frozen][,huang][,atrous][,laptop]`; on a laptop depths are 14, 26 and 50, an eighth as
+  wide."""
   arg = arg or "101-300M"
   config = table2_coco.configure(ROWS, table2_coco.paper(), arg)
   if "laptop" in arg.split(","):

@@ -1,7 +1,7 @@
 """Table 3: object detection on PASCAL VOC 2007 test, Faster R-CNN from three initialisations.
 
   python -m jft_reps.apps.build_records --source=voc --input=VOC2007,VOC2012 --output=RECORDS \\
-      --split=trainval
+      --voc_set=trainval --split=trainval
   python -m jft_reps.apps.build_records --source=voc --input=VOC2007 --output=RECORDS --split=test
   python -m jft_reps.apps.train --config=experiments/table3_voc.py:300M --workdir=RUN \\
       --config.init.checkpoint=PRETRAINING --config.task.records=RECORDS [--local_cluster=…]
@@ -41,9 +41,11 @@ def paper() -> ml_collections.ConfigDict:
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-  """`row[,late][,huang][,laptop]`, and `frozen`, whose schedule is COCO's."""
+  """`row[,late][,huang][,atrous][,laptop]`, or `frozen`, whose schedule is COCO's, for `late`."""
   row, *options = (arg or "ImageNet+300M").split(",")
   config = paper()
+  if {"late", "frozen"} <= set(options):
+    raise ValueError(f"{arg!r}: late or frozen, each has a schedule of its own")
   if "late" in options:
     options.remove("late")
     config.schedule.boundaries = (590_000,)

@@ -26,5 +26,5 @@ EXPECTED = [
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-  """`row[,frozen][,huang][,laptop]`."""
+  """`row[,frozen][,huang][,atrous][,laptop]`."""
   return table2_coco.configure(ROWS, table2_coco.paper(), arg or "18K")

@@ -93,7 +93,7 @@ def _parse(key: str, text: str, old: Any) -> Any:
     return value
   if isinstance(old, (tuple, list)):
     if not isinstance(value, list):
-      value = [v if not v.lstrip("-").isdigit() else int(v) for v in text.split(",") if v]
+      value = [_number(v) for v in text.split(",") if v]
     return tuple(value)
   if isinstance(old, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
     value = float(value)
@@ -102,6 +102,16 @@ def _parse(key: str, text: str, old: Any) -> Any:
   if type(value) is not type(old) or value != value:
     raise ConfigError("config-type", f"--config.{key}", repr(text), type(old).__name__)
   return value
+
+
+def _number(text: str) -> int | float | str:
+  """The number that a text is, else the text."""
+  for kind in (int, float):
+    try:
+      return kind(text)
+    except ValueError:
+      pass
+  return text
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""Records to pictures with their boxes, one at a time, and why a record cannot become one."""
+"""Records to pictures with their boxes, and why a record cannot become one.
+
+Records are parsed and decoded a chunk at a time, as in `picture_records`. Pictures of a chunk
+differ in size and so cannot be stacked: each travels as a handle, an optional of TensorFlow,
+until `one_picture` opens it. Boxes are padded to the longest list of the chunk meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,48 @@ import dataclasses
 
 import tensorflow as tf
 
-from jft_reps.data import guarded, picture_records, reasons, schema
-from jft_reps.ops import keep_aspect
+from jft_reps.data import picture_records, reasons, schema
+from jft_reps.ops import keep_aspect, picture_headers
 
 Tensors = dict[str, tf.Tensor]
-_plain_python = tf.autograph.experimental.do_not_convert
+# What has one row per box.
+_PER_BOX = ("boxes", "classes", "crowd", "difficult", "area")
+
+
+def _features() -> picture_records.Features:
+  unused = (schema.LABEL, schema.CONFIDENCE, schema.UNKNOWN)
+  wanted = {**schema.picture_features(), **schema.box_features()}
+  return {key: feature for key, feature in wanted.items() if key not in unused}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """The picture path of `keep_aspect` with pictures as handles.
+
+  Attributes:
+    path: from bytes and a draw to pixels and sizes.
+  """
+
+  path: keep_aspect.KeepAspect
+
+  @property
+  def limits(self) -> picture_headers.SizeLimits:
+    return self.path.limits
+
+  def draw(self, seeds: tf.Tensor) -> tf.Tensor:
+    """As of the path."""
+    return self.path.draw(seeds)
+
+  def decode(self, encoded: tf.Tensor, mirror: tf.Tensor) -> Tensors:
+    """What the path gives, `image` as a handle (variant scalar), and `mirror`."""
+    decoded = self.path.decode(encoded, mirror)
+    handle = tf.raw_ops.OptionalFromValue(components=[decoded["image"]])
+    return {**decoded, "image": handle, "mirror": mirror}
 
 
 @dataclasses.dataclass(frozen=True)
 class BoxParser:
-  """Reads serialised examples with boxes.
+  """Reads chunks of serialised examples with boxes.
 
   Boxes are clipped to the picture; those that are not finite or have no area then are left out
   and counted. A record whose boxes and labels do not fit together is left out as a whole.
@@ -25,104 +62,92 @@ class BoxParser:
     num_classes: object labels must lie in [0, num_classes).
   """
 
-  picture: keep_aspect.KeepAspect
+  picture: Picture
   num_classes: int
 
-  def decode(self, chunk: Tensors, seed: tf.Tensor) -> Tensors:
-    """Parses and decodes the record of a chunk of one; leaves it out where that fails.
-
-    Args:
-      chunk: an element of `reading.chunks` of size 1.
-      seed: int64 scalar, of the augmentation.
+  def parse(self, serialized: tf.Tensor) -> Tensors:
+    """Parses n records, `[n]`; never fails.
 
     Returns:
-      What `detection.train_batches` describes, with m rows of 0 or 1; `dropped` and
-      `quarantined` as of `guarded.decode_chunk`.
+      `problem` int64 `[n]`, a code of `reasons` or -1; `encoded` and `id` string `[n]`;
+      `boxes` float32 `[n, k, 4]`, normalised and clipped; `classes` int64, `crowd` bool,
+      `difficult` bool, `area` float32 (NaN where a record names none) and `kept` bool `[n, k]`,
+      false of boxes that are left out and of padding; `dropped_boxes` int64 `[n]`.
     """
-    seeds = guarded.augmentation_seeds(seed, chunk["position"][:, 0], chunk["source"])
-    # Ignoring errors is safe here: all that lies upstream is in memory.
-    here = tf.data.Dataset.from_tensors((chunk["serialized"], self.picture.draw(seeds)))
-    good = here.map(_plain_python(self._example)).ignore_errors()
-    empty = {k: guarded.empty_like(s) for k, s in good.element_spec.items()}
-    good = good.concatenate(tf.data.Dataset.from_tensors(empty)).take(1).get_single_element()
-    index = tf.range(tf.shape(good["id"], tf.int64)[0])
-    return {
-        **good,
-        "position": chunk["position"][: tf.size(index)],
-        **guarded.left_out(self.reason, chunk, index),
-    }
+    return self._tensors(picture_records.parse_each(serialized, _features()))
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-    return picture_records.reason_of(self._parse, self.picture.limits, serialized)
+    parse = lambda record: self._tensors(tf.io.parse_example(record, _features()))
+    return picture_records.reason_of(parse, self.picture.limits, serialized)
 
-  def _example(self, serialized: tf.Tensor, mirror: tf.Tensor) -> Tensors:
-    """One picture of a record `[1]` and a draw `[1]`; fails where there is a problem."""
-    parsed = self._parse(serialized)
-    fine = parsed["problem"][0] < 0
-    with tf.control_dependencies([
-        tf.raw_ops.Assert(condition=fine, data=[parsed["problem"]])]):
-      encoded = tf.identity(parsed["encoded"][0])
-    picture = self.picture.decode(encoded, mirror[0])
-    size, new_size = (tf.cast(picture[k], tf.float32) for k in ("size", "new_size"))
-    boxes, area = parsed["boxes"], parsed["area"]
-    extent = tf.reduce_prod((boxes[:, 2:] - boxes[:, :2]) * size, 1)
-    # x becomes 1 - x, which turns left and right round.
-    mirrored = tf.stack([boxes[:, 0], 1.0 - boxes[:, 3], boxes[:, 2], 1.0 - boxes[:, 1]], 1)
-    boxes = tf.where(mirror[0], mirrored, boxes) * tf.tile(new_size, [2])
-    rows = {
-        "image": picture["image"],
-        "id": parsed["id"][0],
-        "size": picture["size"],
-        "boxes": boxes,
-        "classes": parsed["classes"],
-        "crowd": parsed["crowd"] > 0,
-        "difficult": parsed["difficult"] > 0,
-        "area": tf.where(tf.math.is_nan(area), extent, area),
-        "dropped_boxes": parsed["dropped_boxes"],
-    }
-    return {key: value[tf.newaxis] for key, value in rows.items()}
+  def _tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
+    """What `parse` describes."""
+    encoded = picture_records.first_of_each(parsed[schema.ENCODED])
+    count = parsed[schema.OBJECT_LABEL].row_lengths()
+    shape = tf.stack([tf.size(count, tf.int64), tf.reduce_max(count)])
 
-  def _parse(self, serialized: tf.Tensor) -> Tensors:
-    """Features of one record, `[1]`; fails only where it is malformed."""
-    wanted = {**schema.picture_features(), **schema.box_features()}
-    for key in (schema.LABEL, schema.CONFIDENCE, schema.UNKNOWN):
-      wanted.pop(key)
-    parsed = {k: v.values for k, v in tf.io.parse_example(serialized, wanted).items()}
-    classes, pictures = parsed[schema.OBJECT_LABEL], parsed[schema.ENCODED]
-    count = tf.size(classes)
-    counts = tf.stack([tf.size(parsed[side]) for side in schema.BOX])
-    optional = tf.stack([tf.size(parsed[k]) for k in (
-        schema.OBJECT_CROWD, schema.OBJECT_DIFFICULT, schema.OBJECT_AREA)])
-    fits = tf.reduce_all(tf.equal(counts, count)) & tf.reduce_all(
-        tf.equal(optional, 0) | tf.equal(optional, count))
-    count = tf.where(fits, count, 0)  # so that nothing below fails
-    outside = tf.reduce_any((classes < 0) | (classes >= self.num_classes))
-    encoded = tf.concat([pictures, [""]], 0)[:1]
-    number = tf.size(pictures)[tf.newaxis]
-    problem = picture_records.first_problem([
-        *picture_records.encoding_problems(number, encoded, ~fits[tf.newaxis]),
-        (outside[tf.newaxis], reasons.LABEL_OUT_OF_RANGE)])
-    boxes = tf.stack([parsed[side][:count] for side in schema.BOX], 1)
-    inside = tf.clip_by_value(boxes, 0.0, 1.0)
-    kept = tf.where(tf.reduce_all(tf.math.is_finite(boxes), 1) & tf.reduce_all(
-        inside[:, 2:] > inside[:, :2], 1))[:, 0]
-
-    def of(key: str, default: float) -> tf.Tensor:
-      """Values of the boxes that are kept; `default` for each where the record names none."""
+    def padded(key: str, default: float = 0) -> tf.Tensor:
       values = parsed[key]
-      absent = count - tf.minimum(tf.size(values), count)
-      missing = tf.fill([absent], tf.cast(default, values.dtype))
-      return tf.gather(tf.concat([values, missing], 0), kept)
+      return values.to_tensor(tf.cast(default, values.dtype), shape=shape)
 
+    boxes = tf.stack([padded(side, float("nan")) for side in schema.BOX], -1)
+    inside = tf.clip_by_value(boxes, 0.0, 1.0)
+    kept = tf.reduce_all(tf.math.is_finite(boxes), -1) & tf.reduce_all(
+        inside[..., 2:] > inside[..., :2], -1)
     return {
-        "problem": problem,
+        "problem": self._problem(parsed, encoded),
         "encoded": encoded,
-        "id": tf.concat([parsed[schema.SOURCE_ID], [""]], 0)[:1],
-        "boxes": tf.gather(inside, kept),
-        "classes": of(schema.OBJECT_LABEL, 0),
-        "crowd": of(schema.OBJECT_CROWD, 0),
-        "difficult": of(schema.OBJECT_DIFFICULT, 0),
-        "area": of(schema.OBJECT_AREA, float("nan")),
-        "dropped_boxes": tf.cast(count, tf.int64) - tf.size(kept, out_type=tf.int64),
+        "id": picture_records.first_of_each(parsed[schema.SOURCE_ID]),
+        "boxes": inside,
+        "classes": padded(schema.OBJECT_LABEL),
+        "crowd": padded(schema.OBJECT_CROWD) > 0,
+        "difficult": padded(schema.OBJECT_DIFFICULT) > 0,
+        "area": padded(schema.OBJECT_AREA, float("nan")),
+        "kept": kept,
+        "dropped_boxes": count - tf.math.count_nonzero(kept, -1),
     }
+
+  def _problem(self, parsed: dict[str, tf.RaggedTensor], encoded: tf.Tensor) -> tf.Tensor:
+    """Code `[n]` of the first problem that needs no look into the picture, or -1."""
+    classes = parsed[schema.OBJECT_LABEL]
+    lengths = lambda *keys: tf.stack([parsed[key].row_lengths() for key in keys])
+    optional = lengths(schema.OBJECT_CROWD, schema.OBJECT_DIFFICULT, schema.OBJECT_AREA)
+    fits = tf.reduce_all(tf.equal(lengths(*schema.BOX), classes.row_lengths()), 0)
+    fits &= tf.reduce_all(tf.equal(optional, 0) | tf.equal(optional, classes.row_lengths()), 0)
+    pictures = parsed[schema.ENCODED].row_lengths()
+    return picture_records.first_problem([
+        *picture_records.encoding_problems(pictures, encoded, ~fits),
+        (picture_records.outside(classes, self.num_classes), reasons.LABEL_OUT_OF_RANGE),
+    ])
+
+
+def placed(chunk: Tensors) -> Tensors:
+  """A chunk of `guarded.decode_chunk` with boxes where they lie in its pictures, in pixels."""
+  picture, boxes, area = chunk["image"], chunk["boxes"], chunk["area"]
+  size, new_size = (tf.cast(picture[k], tf.float32)[:, tf.newaxis] for k in ("size", "new_size"))
+  extent = tf.reduce_prod((boxes[..., 2:] - boxes[..., :2]) * size, -1)
+  top, left, bottom, right = tf.unstack(boxes, axis=-1)
+  # x becomes 1 - x, which turns left and right round.
+  mirrored = tf.stack([top, 1.0 - right, bottom, 1.0 - left], -1)
+  boxes = tf.where(picture["mirror"][:, tf.newaxis, tf.newaxis], mirrored, boxes)
+  return {
+      **chunk,
+      "image": picture["image"],
+      "size": picture["size"],
+      "boxes": boxes * tf.tile(new_size, [1, 1, 2]),
+      "area": tf.where(tf.math.is_nan(area), extent, area),
+  }
+
+
+def one_picture(chunk: Tensors) -> Tensors:
+  """What `detection.train_batches` describes, of a chunk of one in which `placed` put the boxes."""
+  image = tf.raw_ops.OptionalGetValue(
+      optional=chunk["image"][0], output_types=[tf.uint8], output_shapes=[[None, None, 3]])
+  kept = tf.where(chunk["kept"])[:, 1]
+  boxes = {key: tf.gather(chunk[key], kept, axis=1) for key in _PER_BOX}
+  example = {**chunk, **boxes, "image": tf.expand_dims(image[0], 0)}
+  del example["kept"]
+  for value in example.values():
+    value.set_shape([1, *value.shape[1:]])
+  return example

@@ -7,19 +7,17 @@ annotation says what lies where become records with boxes.
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import dataclasses
 import difflib
 import itertools
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jft_reps import errors
 from jft_reps.data import (
     encoding,
+    encoding_pool,
     label_map,
     manifest,
     placed_boxes,
@@ -29,8 +27,6 @@ from jft_reps.data import (
     schema,
 )
 from jft_reps.data.sources import raw
-
-_CHUNK = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,45 +79,6 @@ def _unknown_label(label: str, where: str, known: dict[str, int]) -> errors.Data
       "unknown-label", where, f"label {errors.printable(label)!r}",
       f"one of the {len(known)} labels of the label map", fix,
   )
-
-
-def _encode_chunk(pictures: list[str | bytes], how: tuple) -> list[encoding.Encoded]:
-  return [encoding.encode_picture(picture, *how) for picture in pictures]
-
-
-def _encoded(
-    sources: Iterable[raw.Source], how: tuple, processes: int
-) -> Iterator[tuple[raw.Source, encoding.Encoded]]:
-  """Every source with its encoded picture, in order; few chunks are in flight at once."""
-  if processes <= 1:
-    for source in sources:
-      yield source, encoding.encode_picture(source.picture, *how)
-    return
-  context = multiprocessing.get_context("spawn")
-  remaining = iter(sources)
-  waiting: collections.deque = collections.deque()
-  with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-    try:
-      while True:
-        while len(waiting) < 3 * processes:
-          chunk = list(itertools.islice(remaining, _CHUNK))
-          if not chunk:
-            break
-          job = pool.submit(_encode_chunk, [s.picture for s in chunk], how)
-          waiting.append((chunk, job))
-        if not waiting:
-          return
-        chunk, job = waiting.popleft()
-        yield from zip(chunk, job.result(), strict=True)
-    except concurrent.futures.process.BrokenProcessPool:
-      raise errors.DataError(
-          "process-died", chunk[0].where, "a process that decodes pictures ended early",
-          fix="Out of memory or killed? Try fewer --processes; it was in this or the next "
-          f"{_CHUNK * 3 * processes} pictures.",
-      ) from None
-    finally:
-      for _, job in waiting:
-        job.cancel()
 
 
 def build(
@@ -194,7 +151,8 @@ def build(
   with (quarantine.Quarantine(os.path.join(output, f"quarantine-{split}.tsv")) as left_out,
         records.Writer(output, split, shards, about, overwrite) as writer):
     label_map.check(output, list(classes))
-    encoded = _encoded(sources(), (store_size, store_quality, not boxes), processes)
+    encoded = encoding_pool.encoded(
+        sources(), (store_size, store_quality, not boxes), processes)
     for done, (source, picture) in enumerate(encoded, 1):
       reason = _reason(source, picture)
       if reason >= 0:

@@ -1,7 +1,7 @@
 """Pictures with boxes from a record set, one at a time: what a detector is trained and judged on.
 
-Read → shuffle encoded records → decode, mirror and resize in parallel, leaving bad records out →
-count them. As in `picture_batches`, with one picture in a batch and nothing padded.
+Read → shuffle encoded records → decode, mirror and resize a chunk in parallel, leaving bad records
+out → count them → single pictures. As in `picture_batches`, but nothing is cut or padded.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ __all__ = ["eval_batches", "train_batches"]
 
 _plain_python = tf.autograph.experimental.do_not_convert
 _DEGENERATE, _AFTER = 0.05, 1000
+# Records decoded by one call, all of whose pictures are in memory at once.
+_CHUNK = 8
 
 
 def _parser(
@@ -28,39 +30,40 @@ def _parser(
     raise errors.ConfigError("bad-picture-size", "min_side", f"{min_side}, max_side {max_side}",
                              "1 <= min_side <= max_side")
   picture_batches.check_arguments(record_set, 1, num_classes)
-  return box_records.BoxParser(
-      keep_aspect.KeepAspect(min_side, max_side, mirror, resize), num_classes)
+  path = keep_aspect.KeepAspect(min_side, max_side, mirror, resize)
+  return box_records.BoxParser(box_records.Picture(path), num_classes)
 
 
 def _decoded(
     records: tf.data.Dataset, parser: box_records.BoxParser, seed: int | tf.Tensor
 ) -> tf.data.Dataset:
-  parallel = max(4, 2 * (os.cpu_count() or 1))
+  parallel = max(4, os.cpu_count() or 1)
   seed = tf.cast(seed, tf.int64)
-  decode = _plain_python(lambda chunk: parser.decode(chunk, seed))
+  decode = _plain_python(
+      lambda chunk: box_records.placed(guarded.decode_chunk(parser, chunk, seed)))
   return records.map(decode, num_parallel_calls=parallel, deterministic=True)
 
 
 def _finished(
-    pictures: tf.data.Dataset, limits: guarded.Limits | None, records: int
+    chunks: tf.data.Dataset, limits: guarded.Limits | None, records: int
 ) -> tf.data.Dataset:
-  """Bad records counted, the share of degenerate boxes held, shapes of one picture."""
-  counted = guarded.count_and_carry(pictures, limits or guarded.Limits(), records)
-  spec = counted.element_spec
+  """Bad records counted, the share of degenerate boxes held, one picture after the other."""
+  counted = guarded.count_and_carry(chunks, limits or guarded.Limits(), records)
 
-  def step(state: tuple[tf.Tensor, tf.Tensor], example: dict[str, tf.Tensor]):
-    lost = state[0] + example["dropped_boxes"][0]
-    seen = state[1] + example["dropped_boxes"][0] + tf.size(example["classes"], tf.int64)
+  def step(state: tuple[tf.Tensor, tf.Tensor], chunk: dict[str, tf.Tensor]):
+    dropped = tf.reduce_sum(chunk["dropped_boxes"])
+    lost = state[0] + dropped
+    seen = state[1] + dropped + tf.math.count_nonzero(chunk["kept"])
     share = tf.cast(lost, tf.float64) / tf.cast(seen, tf.float64)
     fine = (seen < _AFTER) | (share <= _DEGENERATE)
     message = ["degenerate boxes", lost, "of", seen, "boxes; are they normalised to [0, 1]?"]
     with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=message)]):
-      state = (tf.identity(lost), seen)
-    return state, {k: tf.ensure_shape(v, [1, *spec[k].shape[1:]]) for k, v in example.items()}
+      return (tf.identity(lost), seen), chunk
 
   zero = tf.constant(0, tf.int64)
   limited = counted.scan((zero, zero), _plain_python(step))
-  return picture_batches.with_own_threads(limited.prefetch(4))
+  pictures = limited.rebatch(1).map(_plain_python(box_records.one_picture))
+  return picture_batches.with_own_threads(pictures.prefetch(4))
 
 
 def train_batches(
@@ -111,7 +114,7 @@ def train_batches(
       5 % after a thousand.
   """
   parser = _parser(record_set, num_classes, min_side, max_side, mirror, resize)
-  records = reading.chunks(record_set, 1, worker, workers, seed, position, shuffle)
+  records = reading.chunks(record_set, _CHUNK, worker, workers, seed, position, shuffle)
   return _finished(_decoded(records, parser, seed), limits, record_set.records)
 
 
@@ -131,6 +134,6 @@ def eval_batches(
   records.
   """
   parser = _parser(record_set, num_classes, min_side, max_side, False, resize)
-  records = reading.chunks(record_set, 1, shuffle=0, repeat=False)
-  pictures = guarded.with_tail(_decoded(records, parser, 0))
-  return _finished(pictures, limits, record_set.records)
+  records = reading.chunks(record_set, _CHUNK, shuffle=0, repeat=False)
+  chunks = guarded.with_tail(_decoded(records, parser, 0))
+  return _finished(chunks, limits, record_set.records)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from jft_reps.data import picture_records, reasons
+from jft_reps.data import box_records, picture_records, reasons
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = (-1, -1, -1, -1)
@@ -42,18 +43,21 @@ def augmentation_seeds(seed: tf.Tensor, epochs: tf.Tensor, source: tf.Tensor) ->
   return tf.stack([seed * 1_000_003 + epochs, source[:, 0] * 2**32 + source[:, 1]], 1)
 
 
-def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor) -> Tensors:
+def decode_chunk(
+    parser: picture_records.Parser | box_records.BoxParser, chunk: Tensors, seed: tf.Tensor
+) -> Tensors:
   """Parses and decodes the records of one chunk, leaving out those that fail.
 
   Args:
-    parser: of one record.
+    parser: of the records.
     chunk: an element of `reading.chunks`, of n records.
     seed: int64 scalar, of the augmentation.
 
   Returns:
-    What the parser gives and `position`, stacked over the m good records; `dropped` int64
-    `[m + 1, reasons]`, left out before each good record and after the last; `quarantined`
-    int64 `[m + 1, 4]`, the latest of those as (reason, epoch, shard, record) or -1s.
+    What the parser gives, `position` and `image`, what its picture path gives, stacked over
+    the m good records; `dropped` int64 `[m + 1, reasons]`, left out before each good record and
+    after the last; `quarantined` int64 `[m + 1, 4]`, the latest of those as (reason, epoch,
+    shard, record) or -1s.
   """
   count = tf.size(chunk["serialized"], out_type=tf.int64)
   parsed = parser.parse(chunk["serialized"])
@@ -63,20 +67,6 @@ def decode_chunk(parser: picture_records.Parser, chunk: Tensors, seed: tf.Tensor
   whole = tf.equal(tf.size(index, out_type=tf.int64), count)
   parsed["position"] = chunk["position"]
   good = tf.cond(whole, lambda: parsed, lambda: {k: tf.gather(v, index) for k, v in parsed.items()})
-  return {**good, "image": images, **left_out(parser.reason, chunk, index)}
-
-
-def left_out(
-    reason: Callable[[tf.Tensor], tf.Tensor], chunk: Tensors, index: tf.Tensor
-) -> Tensors:
-  """`dropped` and `quarantined` of `decode_chunk`.
-
-  Args:
-    reason: code of why a record, scalar string, failed.
-    chunk: an element of `reading.chunks`, of n records.
-    index: int64 `[m]`, those that came through, in order.
-  """
-  count = tf.size(chunk["serialized"], out_type=tf.int64)
 
   def none() -> tuple[tf.Tensor, tf.Tensor]:
     return (
@@ -84,18 +74,20 @@ def left_out(
         tf.tile(tf.constant([_NOTHING], tf.int64), [count + 1, 1]),
     )
 
-  whole = tf.equal(tf.size(index, out_type=tf.int64), count)
-  dropped, quarantined = tf.cond(whole, none, lambda: _left_out(reason, chunk, index))
+  dropped, quarantined = tf.cond(whole, none, lambda: _left_out(parser.reason, chunk, index))
   return {
+      **good,
+      "image": images,
       "dropped": tf.ensure_shape(dropped, [None, reasons.COUNT]),
       "quarantined": tf.ensure_shape(quarantined, [None, 4]),
   }
 
 
 def _pictures(
-    picture: picture_records.Picture, encoded: tf.Tensor, drawn: tf.Tensor, problem: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-  """(pictures `[m, height, width, 3]`, their indices `[m]`) of those that decode."""
+    picture: picture_records.Picture | box_records.Picture, encoded: tf.Tensor, drawn: tf.Tensor,
+    problem: tf.Tensor,
+) -> tuple[Any, tf.Tensor]:
+  """(what `picture.decode` gives, stacked; indices int64 `[m]`) of those that decode."""
   count = tf.size(encoded, out_type=tf.int64)
 
   def decode(index: tf.Tensor, data: tf.Tensor, draw: tf.Tensor, code: tf.Tensor):
@@ -104,9 +96,9 @@ def _pictures(
     return picture.decode(data, draw), index
 
   each = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded, drawn, problem))
-  good = each.map(_plain_python(decode)).ignore_errors()
-  empty = tuple(tf.zeros([0, *s.shape], s.dtype) for s in good.element_spec)
-  good = good.batch(count).concatenate(tf.data.Dataset.from_tensors(empty))
+  good = each.map(_plain_python(decode)).ignore_errors().batch(count)
+  empty = tf.nest.map_structure(_empty_like, good.element_spec)
+  good = good.concatenate(tf.data.Dataset.from_tensors(empty))
   return good.take(1).get_single_element()
 
 
@@ -132,9 +124,10 @@ def _left_out(
   return dropped, quarantined
 
 
-def empty_like(spec: tf.TensorSpec) -> tf.Tensor:
-  """No rows of `spec`; sides of a size that differs between pictures are 0."""
-  return tf.zeros([0, *(side or 0 for side in spec.shape[1:])], spec.dtype)
+def _empty_like(spec: tf.TensorSpec) -> tf.Tensor:
+  """No rows of `spec`; sides of a size that differs between chunks are 0."""
+  value = tf.raw_ops.OptionalNone() if spec.dtype == tf.variant else tf.zeros([], spec.dtype)
+  return tf.fill([0, *(side or 0 for side in spec.shape[1:])], value)
 
 
 def _text(dropped: tf.Tensor) -> tf.Tensor:
@@ -213,7 +206,7 @@ def with_tail(chunks: tf.data.Dataset) -> tf.data.Dataset:
   there is none. So every chunk is held back until the next one with examples arrives.
   """
   spec = chunks.element_spec
-  nothing = {k: empty_like(s) for k, s in spec.items()}
+  nothing = {k: _empty_like(s) for k, s in spec.items()}
   nothing["dropped"] = tf.zeros([1, reasons.COUNT], tf.int64)
   nothing["quarantined"] = tf.constant([_NOTHING], tf.int64)
   end = tf.data.Dataset.from_tensors(nothing)

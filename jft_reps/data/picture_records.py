@@ -16,6 +16,7 @@ from jft_reps.ops import images, picture_headers
 
 Picture = images.RandomCrop | images.CenterCrop
 Tensors = dict[str, tf.Tensor]
+Features = dict[str, tf.io.RaggedFeature]
 _plain_python = tf.autograph.experimental.do_not_convert
 
 
@@ -58,6 +59,51 @@ def encoding_problems(
 
 def _starts_with(values: tf.Tensor, magic: bytes) -> tf.Tensor:
   return tf.equal(tf.strings.substr(values, 0, len(magic)), magic)
+
+
+def first_of_each(strings: tf.RaggedTensor) -> tf.Tensor:
+  """`[n]`: the first string of every row, or an empty one; copies only where it must."""
+  lengths, values = strings.row_lengths(), strings.values
+
+  def pick() -> tf.Tensor:
+    last = tf.size(values, out_type=tf.int64)
+    at = tf.where(lengths > 0, strings.row_starts(), last)
+    return tf.gather(tf.concat([values, [""]], 0), at)
+
+  return tf.cond(tf.reduce_all(tf.equal(lengths, 1)), lambda: values, pick)
+
+
+def outside(ids: tf.RaggedTensor, num_classes: int) -> tf.Tensor:
+  """Whether a record has an id that is no class; in int64, before a cast could wrap one."""
+  wrong = (ids.values < 0) | (ids.values >= num_classes)
+  rows = tf.math.unsorted_segment_sum(tf.cast(wrong, tf.int32), ids.value_rowids(), ids.nrows())
+  return rows > 0
+
+
+def parse_each(serialized: tf.Tensor, features: Features) -> dict[str, tf.RaggedTensor]:
+  """`tf.io.parse_example` of n records, `[n]`, with empty ones in the place of the malformed."""
+
+  def parse(records: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    parsed = tf.io.parse_example(records, features)
+    return {key: (lists.values, lists.row_splits) for key, lists in parsed.items()}
+
+  # Nothing but the op, because every call of `attempt` sets up its functions anew.
+  parsed = attempt(serialized, parse, lambda s: parse(_without_malformed(s, features)))
+  return {key: tf.RaggedTensor.from_row_splits(*lists, validate=False)
+          for key, lists in parsed.items()}
+
+
+def _without_malformed(serialized: tf.Tensor, features: Features) -> tf.Tensor:
+  """Records that do not parse replaced by empty ones, which parse and lack a picture."""
+
+  def test(record: tf.Tensor) -> tf.Tensor:
+    parsed = tf.io.parse_example(record[tf.newaxis], features)
+    return tf.size(parsed[schema.ENCODED].values) >= 0
+
+  each = tf.data.Dataset.from_tensor_slices(serialized).map(
+      _plain_python(lambda r: attempt(r, test, lambda _: tf.constant(False))))
+  fine = each.batch(tf.size(serialized, out_type=tf.int64)).get_single_element()
+  return tf.where(fine, serialized, "")
 
 
 def reason_of(
@@ -115,25 +161,25 @@ class Parser:
       `problem` int64 `[n]`, a code of `reasons` or -1; `encoded` and `id` string `[n]`;
       `labels`, `unknown` int64 `[n, k]` padded with -1; `confidence` float32 `[n, k]`.
     """
-    return attempt(serialized, self._parse, lambda s: self._parse(_without_malformed(s)))
+    return self._tensors(parse_each(serialized, schema.picture_features()))
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-    return reason_of(self._parse, self.picture.limits, serialized)
+    parse = lambda record: self._tensors(tf.io.parse_example(record, schema.picture_features()))
+    return reason_of(parse, self.picture.limits, serialized)
 
-  def _parse(self, serialized: tf.Tensor) -> Tensors:
-    """As `parse`, but fails as a whole if one record is malformed."""
-    parsed = tf.io.parse_example(serialized, schema.picture_features())
+  def _tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
+    """What `parse` describes."""
     labels, unknown = parsed[schema.LABEL], parsed[schema.UNKNOWN]
     confidence, count = parsed[schema.CONFIDENCE], parsed[schema.LABEL].row_lengths()
-    encoded = _first_of_each(parsed[schema.ENCODED])
+    encoded = first_of_each(parsed[schema.ENCODED])
     shape = [None, self.max_labels]
     ones = tf.sequence_mask(count, self.max_labels, tf.float32)
     stated = confidence.to_tensor(0.0, shape=shape)
     return {
         "problem": self._problem(parsed, encoded),
         "encoded": encoded,
-        "id": _first_of_each(parsed[schema.SOURCE_ID]),
+        "id": first_of_each(parsed[schema.SOURCE_ID]),
         "labels": labels.to_tensor(-1, shape=shape),
         "unknown": unknown.to_tensor(-1, shape=shape),
         "confidence": tf.where(confidence.row_lengths()[:, tf.newaxis] > 0, stated, ones),
@@ -149,38 +195,8 @@ class Parser:
     empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(inconsistent)
     return first_problem([
         *encoding_problems(pictures, encoded, inconsistent),
-        (self._outside(labels) | self._outside(unknown), reasons.LABEL_OUT_OF_RANGE),
+        (outside(labels, self.num_classes) | outside(unknown, self.num_classes),
+         reasons.LABEL_OUT_OF_RANGE),
         (longest > self.max_labels, reasons.TOO_MANY_LABELS),
         (empty, reasons.EMPTY_LABELS),
     ])
-
-  def _outside(self, ids: tf.RaggedTensor) -> tf.Tensor:
-    """Whether a record has an id that is no class; in int64, before a cast could wrap one."""
-    wrong = (ids.values < 0) | (ids.values >= self.num_classes)
-    rows = tf.math.unsorted_segment_sum(tf.cast(wrong, tf.int32), ids.value_rowids(), ids.nrows())
-    return rows > 0
-
-
-def _first_of_each(strings: tf.RaggedTensor) -> tf.Tensor:
-  """`[n]`: the first string of every row, or an empty one; copies only where it must."""
-  lengths, values = strings.row_lengths(), strings.values
-
-  def pick() -> tf.Tensor:
-    last = tf.size(values, out_type=tf.int64)
-    at = tf.where(lengths > 0, strings.row_starts(), last)
-    return tf.gather(tf.concat([values, [""]], 0), at)
-
-  return tf.cond(tf.reduce_all(tf.equal(lengths, 1)), lambda: values, pick)
-
-
-def _without_malformed(serialized: tf.Tensor) -> tf.Tensor:
-  """Records that do not parse replaced by empty ones, which parse and lack a picture."""
-
-  def test(record: tf.Tensor) -> tf.Tensor:
-    parsed = tf.io.parse_example(record[tf.newaxis], schema.picture_features())
-    return tf.size(parsed[schema.ENCODED].values) >= 0
-
-  each = tf.data.Dataset.from_tensor_slices(serialized).map(
-      _plain_python(lambda r: attempt(r, test, lambda _: tf.constant(False))))
-  fine = each.batch(tf.size(serialized, out_type=tf.int64)).get_single_element()
-  return tf.where(fine, serialized, "")

@@ -178,7 +178,10 @@ def recalibrate(model_fn: Callable[[Any], Any], dataset: Iterable[Any], batches:
   """
   norms: list[BatchNorm] = []
 
-  @tf.function(autograph=False)
+  if batches < 1:
+    _check_recalibration(0, batches, {})
+
+  @tf.function(autograph=False, reduce_retracing=True)
   def moments(batch):
     with StatisticsTape() as tape:
       model_fn(batch)

@@ -87,7 +87,8 @@ class FasterRCNN(layers.Layer):
     """
     count = tf.shape(boxes)[0]
     # Convolutions of no crop at all fail on some devices.
-    boxes = tf.pad(boxes, [[0, tf.cast(tf.equal(count, 0), tf.int32)], [0, 0]])
+    whole = tf.cast(tf.concat([[0, 0], size], 0), tf.float32)[tf.newaxis]
+    boxes = tf.concat([boxes, whole[:tf.cast(tf.equal(count, 0), tf.int32)]], 0)
     crops = crop(features, boxes, size)
     hidden = self.backbone.run_stage("conv5", crops, batch_norm=batch_norm, stride=1)
     hidden = tf.reduce_mean(tf.cast(hidden, tf.float32), [1, 2])[:count]
@@ -99,13 +100,17 @@ class FasterRCNN(layers.Layer):
 
     Returns:
       `boxes` float32 `[n, 4]` in pixels of this picture, `classes` int64 `[n]` without
-      background, `scores` float32 `[n]`.
+      background, `scores` float32 `[n]`; `finite` bool: false where a score or code is not, and
+      nothing can be said.
     """
     size = tf.shape(image)[1:3]
     features = self.features(image)
-    boxes = region_proposals.propose(self.rpn(features, size, training=False), size, self.proposals)
+    scores = self.rpn(features, size, training=False)
+    boxes = region_proposals.propose(scores, size, self.proposals)
     logits, codes = self.classify(features, boxes, size)
-    return suppress(boxes, logits, codes, size, suppression)
+    finite = tf.stack([tf.reduce_all(tf.math.is_finite(t))
+                       for t in (scores.logits, scores.codes, logits, codes)])
+    return {**suppress(boxes, logits, codes, size, suppression), "finite": tf.reduce_all(finite)}
 
 
 def crop(features: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

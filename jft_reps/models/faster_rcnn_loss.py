@@ -10,6 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from jft_reps.errors import ConfigError
 from jft_reps.models import region_proposals
 from jft_reps.models.faster_rcnn import FasterRCNN
 from jft_reps.ops import boxes as box_ops
@@ -30,6 +31,13 @@ class Sampling:
   rpn_positive: float = 0.5
   boxes: int = 256
   boxes_positive: float = 0.25
+
+  def __post_init__(self):
+    counts, shares = (self.rpn, self.boxes), (self.rpn_positive, self.boxes_positive)
+    if not (all(isinstance(n, int) and n >= 1 for n in counts)
+            and all(isinstance(s, (int, float)) and 0 <= s <= 1 for s in shares)):
+      raise ConfigError("sampling", "sampling", f"counts {counts}, positive shares {shares}",
+                        "whole numbers from 1, and shares from 0 to 1")
 
 
 HUANG = Sampling(rpn=256, boxes=64)

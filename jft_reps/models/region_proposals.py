@@ -6,6 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from jft_reps.errors import ConfigError
 from jft_reps.models import layers
 from jft_reps.ops import anchors as anchors_lib
 from jft_reps.ops import boxes as box_ops
@@ -17,6 +18,11 @@ class Proposals:
 
   count: int = 300
   iou: float = 0.7
+
+  def __post_init__(self):
+    if not (isinstance(self.count, int) and self.count >= 1 and 0 <= self.iou <= 1):
+      raise ConfigError("proposals", "proposals", f"{self.count}, IoU {self.iou}",
+                        "at least one, and an IoU from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)

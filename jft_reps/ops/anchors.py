@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
+
+from jft_reps.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +28,13 @@ class AnchorGrid:
   base: float = 256.0
   scales: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
   aspects: tuple[float, ...] = (0.5, 1.0, 2.0)
+
+  def __post_init__(self):
+    numbers = (self.base, *self.scales, *self.aspects)
+    if not (self.scales and self.aspects and all(
+        isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers)):
+      raise ConfigError("anchors", "anchors", f"base {self.base}, scales {self.scales}, aspects "
+                        f"{self.aspects}", "positive numbers, at least one scale and one aspect")
 
   @property
   def per_cell(self) -> int:

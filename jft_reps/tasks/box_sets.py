@@ -41,11 +41,21 @@ class BoxSets(RecordSets):
     return self.record_set(split).metadata.get("category_ids")
 
   def train_batches(self, worker, workers, seed, position) -> tf.data.Dataset:
-    """Endless training pictures of stored size; arguments as those of `Task.train_dataset`."""
-    return detection.train_batches(
+    """Endless training pictures of stored size; arguments as those of `Task.train_dataset`.
+
+    With `draw` int64 `[1, 2]`, which decides the anchors and boxes that a step trains on: a
+    function of the seed and of the place in the data, so that a resumed run repeats it.
+    """
+    def with_draw(batch):
+      epoch, shard, record = tf.unstack(batch["position"][0])
+      key = [tf.cast(seed, tf.int64) * 1_000_003 + epoch, shard * 2**32 + record]
+      return {**batch, "draw": tf.stack(key)[tf.newaxis]}
+
+    pictures = detection.train_batches(
         self.training_records(), num_classes=len(self.labels), worker=worker, workers=workers,
         seed=seed, position=position, mirror=self._mirror, resize=False, shuffle=self._shuffle,
         **self._sides)
+    return pictures.map(with_draw, num_parallel_calls=1).prefetch(2)
 
   def eval_batches(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, of stored size."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,16 +77,22 @@ class Detect:
     self._backbone, self._metric, self._backend = backbone, metric, coco_backend
     self._batch_norm, self._pictures = batch_norm, recalibration_pictures
     self._frozen_through = frozen_through
-    self._sampling = faster_rcnn_loss.Sampling(**(sampling or {}))
-    self._grid = AnchorGrid(**{k: tuple(v) if k != "base" else v
-                               for k, v in (anchors or {}).items()})
+    self._sampling = _named(faster_rcnn_loss.Sampling, "sampling", sampling)
+    self._grid = _named(AnchorGrid, "anchors", anchors)
     self._rpn_rate, self._proposals = rpn_rate, region_proposals.Proposals(proposals)
+    if self._sampling.boxes > proposals or rpn_rate < 1:
+      raise ConfigError("config-value", "config.task", f"sampling.boxes {self._sampling.boxes}, "
+                        f"proposals {proposals}, rpn_rate {rpn_rate}",
+                        "at least as many proposals as sampled boxes, and a rate from 1")
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
   def notes(self) -> dict[str, Any]:
     """What every checkpoint says of its pictures, network and labels."""
-    return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
+    detector = {"anchors": dataclasses.asdict(self._grid), "rpn_rate": self._rpn_rate,
+                "proposals": self._proposals.count, "output_stride": self._backbone.output_stride}
+    return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels),
+            "detector": json.loads(json.dumps(detector))}
 
   @property
   def card(self) -> dict[str, Any]:
@@ -120,12 +128,9 @@ class Detect:
 
   def _run(self, model, batch, mode: str, frozen_through: str | None):
     objects = faster_rcnn_loss.Objects(*(batch[k][0] for k in ("boxes", "classes", "crowd")))
-    # The draw of anchors and boxes is a function of the place in the data: resumed runs repeat it.
-    epoch, shard, record = tf.unstack(batch["position"][0])
-    seed = tf.stack([epoch, shard * 2**32 + record])
     return faster_rcnn_loss.loss(
-        model, self._sets.resized(batch), objects, seed, self._sampling, batch_norm=mode,
-        frozen_through=frozen_through)
+        model, self._sets.resized(batch), objects, batch["draw"][0], self._sampling,
+        batch_norm=mode, frozen_through=frozen_through)
 
   def trainable(self, model) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""
@@ -139,7 +144,8 @@ class Detect:
     """One per evaluation split."""
     return [detection_sets.DetectionSet(
         split, functools.partial(self._sets.eval_batches, split), self._sets.resized,
-        self._new_metric(split), self.labels) for split in self._sets.eval_splits]
+        self._new_metric(split), self.labels, self._sets.category_ids(split))
+            for split in self._sets.eval_splits]
 
   def _new_metric(self, split: str) -> coco.CocoBoxes | voc.VocBoxes:
     if self._metric != "coco":
@@ -155,6 +161,14 @@ class Detect:
     shown = [(box, int(c), f"{self.labels[c]} {score:.0%}") for box, c, score
              in zip(*(found[k] for k in ("boxes", "classes", "scores"))) if score >= _SHOWN]
     return {"boxes": box_pictures.panel(image[0].numpy(), truth, shown)[np.newaxis]}
+
+
+def _named(kind, group: str, values: Mapping[str, Any] | None):
+  """An object of a group of the configuration."""
+  try:
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in (values or {}).items()})
+  except TypeError as e:
+    raise ConfigError("config-key", f"config.task.{group}", str(e)) from e
 
 
 create = Detect

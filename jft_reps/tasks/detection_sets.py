@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.errors import ConfigError, NumericError, StorageError, printable
 from jft_reps.metrics import coco, detection_files, voc
 from jft_reps.metrics.detections import Detections, Truth
 
@@ -23,6 +24,7 @@ class DetectionSet:
     picture: of a batch, as the network sees it.
     metric: a `metrics.coco.CocoBoxes` or `metrics.voc.VocBoxes`.
     labels: names of the classes.
+    category_ids: COCO's ids of them, or None.
 
   Attributes:
     last: the whole result that `result` gave last, with its definition and per-class table.
@@ -30,9 +32,11 @@ class DetectionSet:
 
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
                picture: Callable[[Mapping[str, Any]], tf.Tensor],
-               metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str]):
+               metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str],
+               category_ids: Sequence[int] | None = None):
     self.name, self._dataset, self._picture = name, dataset, picture
     self._metric, self._labels, self.last = metric, tuple(labels), None
+    self._category_ids = category_ids
     self._prefix = "voc/" if isinstance(metric, voc.VocBoxes) else "coco/"
     self._found: list[tuple[str, Detections]] = []
 
@@ -53,7 +57,12 @@ class DetectionSet:
     rest = (truth[k][0] for k in ("classes", "crowd", "difficult", "area"))
     objects = Truth(predictions["truth"], *rest)
     found = Detections(*(predictions[k] for k in ("boxes", "classes", "scores")))
+    if not predictions["finite"]:
+      raise NumericError("detector-not-finite", f"picture {printable(ids[0])!r}",
+                         "scores that are NaN or infinite", "numbers", "The model diverged.")
     self._metric.update(ids[0], found, objects)
+    if self._prefix == "coco/":  # what the numbers are of
+      found = found[np.argsort(-found.scores, kind="stable")[:coco.MOST]]
     self._found.append((ids[0], found))
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
@@ -64,14 +73,26 @@ class DetectionSet:
     return found.scalars(self._prefix)
 
   def write_submission(self, folder: str | os.PathLike[str]) -> str:
-    """Writes all detections as the metric's test server wants them; returns where to."""
-    path = pathlib.Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    if isinstance(self._metric, voc.VocBoxes):
+    """Writes what was found as the metric's test server wants it; returns where to.
+
+    Raises:
+      ConfigError: COCO's ids of the classes are not known.
+      StorageError: it cannot be written.
+    """
+    path = pathlib.Path(folder) / self.name
+    try:
+      path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+      raise StorageError("submission", path, e.strerror, "a folder to write to") from e
+    if self._prefix == "voc/":
       detection_files.write_voc_results(path, self._found, self._labels)
       return str(path)
-    path = path / f"results-{self.name}.json"
-    detection_files.write_coco_results(path, self._found, self._metric.category_ids)
+    if self._category_ids is None:
+      raise ConfigError("submission", f"records of {self.name}", "no COCO category ids",
+                        "records whose every class is one of COCO's",
+                        "Build them with --source=coco and without classes of your own.")
+    path = path / "results.json"
+    detection_files.write_coco_results(path, self._found, self._category_ids)
     return str(path)
 
 

@@ -60,7 +60,7 @@ def test_a_json_becomes_a_detector_with_numbers_and_server_files(root, records, 
   said = capsys.readouterr()
   values = json.loads(said.out)
   assert 0 <= values["coco/AP50"] <= 1 and "pycocotools" in said.err and "white" in said.err
-  found = json.loads((tmp_path / "results-train.json").read_text())
+  found = json.loads((tmp_path / "train" / "results.json").read_text())
   assert found and {d["category_id"] for d in found} <= {7, 21}
   assert {d["image_id"] for d in found} <= set(range(100, 108))
   assert all(-1e-3 <= d["bbox"][0] and d["bbox"][0] + d["bbox"][2] <= 80.001 for d in found)

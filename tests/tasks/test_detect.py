@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.data import label_map, records, schema, toy_records, toy_world
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, NumericError, StorageError
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.tasks import box_pictures, detect
@@ -89,7 +89,7 @@ class Oracle:
   def detect(self, image):
     batch = next(self._batches)
     return {"boxes": batch["boxes"][0], "classes": batch["classes"][0],
-            "scores": tf.ones_like(batch["area"][0])}
+            "scores": tf.ones_like(batch["area"][0]), "finite": tf.constant(True)}
 
 
 @pytest.mark.parametrize("metric,name", [("coco", "coco/AP"), ("voc", "voc/mAP")])
@@ -112,6 +112,7 @@ def picture_records(directory, boxes, classes):
   image = tf.io.encode_jpeg(np.full([64, 64, 3], 120, np.uint8)).numpy()
   with records.Writer(directory, "boxes_train", 1) as writer:
     writer.metadata.update(label_map.metadata(label_map.write(directory, ["cat", "dog"])))
+    writer.metadata["category_ids"] = [7, 21]
     for i, (box, label) in enumerate(((boxes, classes), ([], []))):
       writer.write(str(i + 10), schema.encode(str(i + 10), image, "jpeg", 64, 64, [], boxes=box,
                                           object_labels=label))
@@ -119,8 +120,8 @@ def picture_records(directory, boxes, classes):
 
 def test_detections_are_written_for_the_server(tmp_path):
   picture_records(tmp_path, [(0.25, 0.5, 0.75, 1.0)], [1])
-  for metric, written in (("voc", "voc/comp4_det_test_dog.txt"),
-                          ("coco", "coco/results-boxes_train.json")):
+  for metric, written in (("voc", "voc/boxes_train/comp4_det_test_dog.txt"),
+                          ("coco", "coco/boxes_train/results.json")):
     evaluator, = task_of(tmp_path, eval_splits=("boxes_train",), metric=metric).evaluators()
     for batch in evaluator.dataset():
       truth = {k: v.numpy() for k, v in batch.items()}
@@ -132,7 +133,7 @@ def test_detections_are_written_for_the_server(tmp_path):
       assert text.split() == ["10", "1.0", "33.000", "17.000", "64.000", "48.000"]
     else:
       assert json.loads(text) == [
-          {"image_id": 10, "category_id": 2, "bbox": [32, 16, 32, 32], "score": 1.0}]
+          {"image_id": 10, "category_id": 21, "bbox": [32, 16, 32, 32], "score": 1.0}]
 
 
 def test_a_picture_without_boxes_has_a_loss_of_background_alone(tmp_path):
@@ -165,6 +166,46 @@ def test_panels_show_the_truth_left_and_what_was_found_right():
   assert (left[120, 60] == red).all() and (left[100, 180] == red).all()  # left and right side
   assert (right[100, 300] == other).all() and (right[100, 420] == other).all()
   assert not (right == red).all(-1).any() and not (left == other).all(-1).any()
+
+
+def test_weights_that_are_not_numbers_get_no_number(boxes):
+  task = task_of(boxes)
+  model = task.build()
+  model.rpn.codes.bias.assign(tf.fill(model.rpn.codes.bias.shape, np.float32("nan")))
+  with pytest.raises(NumericError, match="detector-not-finite.*boxes_test-"):
+    monitor.judge(task.evaluators()[0], model)
+
+
+def test_a_checkpoint_of_other_anchors_is_refused(boxes, tmp_path):
+  run = train(task_of(boxes), tmp_path, 1)
+  other = task_of(boxes, anchors={"base": 16.0, "scales": [0.5, 1.0]})
+  with pytest.raises(StorageError, match="detector-differ.*anchors"):
+    monitor.load_model(run.path / "ckpt-1", other, other.build())
+
+
+def test_classes_that_coco_does_not_know_are_not_sent_to_its_server(boxes, tmp_path):
+  evaluator, = task_of(boxes).evaluators()
+  with pytest.raises(ConfigError, match="no COCO category ids"):
+    evaluator.write_submission(tmp_path)
+
+
+def test_the_draw_depends_on_the_seed_and_on_the_place_alone(boxes):
+  draws = lambda seed: [b["draw"].numpy().tolist() for b in
+                        task_of(boxes).train_dataset(0, 1, seed, (0, 0, 0)).take(30)]
+  one, again, other = draws(1), draws(1), draws(2)
+  assert one == again and len({str(d) for d in one}) == 30
+  assert not {str(d) for d in one} & {str(d) for d in other}
+
+
+@pytest.mark.parametrize("values,message", [
+    ({"anchors": {"base": -3.0}}, "anchors.*base -3"), ({"anchors": {"aspects": []}}, "aspect"),
+    ({"anchors": {"size": 3}}, "config.task.anchors.*size"),
+    ({"sampling": {"rpn": -4}}, r"counts \(-4"), ({"sampling": {"rpn_positive": 1.5}}, "shares"),
+    ({"proposals": 0, "sampling": {"boxes": 1}}, "proposals"),
+    ({"proposals": 8}, "at least as many proposals"), ({"rpn_rate": 0}, "rpn_rate 0")])
+def test_numbers_that_make_no_sense_are_refused(boxes, values, message):
+  with pytest.raises(ConfigError, match=message):
+    task_of(boxes, **values)
 
 
 @pytest.mark.slow
