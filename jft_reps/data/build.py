@@ -74,7 +74,8 @@ def _class_indices(
 
 def _unknown_label(label: str, where: str, known: dict[str, int]) -> errors.DataError:
   near = difflib.get_close_matches(label, itertools.islice(known, 20_000), 1)
-  fix = f"Did you mean {errors.printable(near[0])!r}?" if near else "Correct it or the label map."
+  fix = f"Did you mean {errors.printable(near[0])!r}?" if near else (
+      "Correct it, or name your own classes with --labels.")
   return errors.DataError(
       "unknown-label", where, f"label {errors.printable(label)!r}",
       f"one of the {len(known)} labels of the label map", fix,

@@ -38,9 +38,9 @@ def task_of(records, **values):
   return detect.create(records, **{**SMALL, **values})
 
 
-def train(task, path, steps, rate=0.01, **values):
+def train(task, path, steps, schedule=schedules.PiecewiseConstant((0.01,)), **values):  # noqa: B008
   options = trainer.Options(
-      steps=steps, optimizer=optimizers.Momentum(), schedule=schedules.PiecewiseConstant((rate,)),
+      steps=steps, optimizer=optimizers.Momentum(), schedule=schedule,
       weight_decay=0.0, gradient_clip=10.0, checkpoint_every=steps, log_every=5)
   run = run_directory.RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons, **values).train()
@@ -212,13 +212,14 @@ def test_numbers_that_make_no_sense_are_refused(boxes, values, message):
 def test_it_learns_a_few_pictures_by_heart(boxes, tmp_path):
   task = task_of(boxes, eval_splits=("boxes_train",), proposals=60,
                  sampling={"rpn": 64, "boxes": 32}, anchors={"base": 32.0, "scales": [0.5, 1, 2]})
-  run = train(task, tmp_path, 900, rate=0.02)
+  steps = 1500
+  run = train(task, tmp_path, steps, schedules.Polynomial(0.02, steps, start=900))
   model, numbers = task.build(), {}
-  for step in (0, 900):
+  for step in (0, steps):
     monitor.load_model(run.path / f"ckpt-{step}", task, model)
     evaluator, = task.evaluators()
     numbers[step] = monitor.judge(evaluator, model)["coco/AP50"]
-  assert numbers[0] < 0.05 and numbers[900] > 0.6
+  assert numbers[0] < 0.05 and numbers[steps] > 0.6
 
 
 @pytest.mark.slow
