@@ -35,8 +35,6 @@ flags.DEFINE_string("exclude_ids", None, "File of picture ids, one a line, to le
                     "second set of numbers.", flag_values=FLAGS)
 flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new line in "
                    "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
-
-
 flags.DEFINE_string("submission", None, "Folder for the detections in the form of the test "
                     "server.", flag_values=FLAGS)
 

@@ -17,7 +17,6 @@ _TOO_MANY = re.compile(r"too many bad records: (.*?)(; expected (.*?))?['\"\]]*$
 _DIAGNOSED = 2**34  # bytes of records up to which an error of the reader has all of them read
 
 
-
 class RecordSets:
   """Record sets that share a vocabulary.
 
