@@ -196,6 +196,7 @@ def test_an_unknown_mode_or_stage_is_named(records, key, value):
     single(records, **{key: value})
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_pictures_apart(records, tmp_path):
   """From 60 pictures that it has seen, far more than chance, 1 of 124."""
   task = classify.create(records, train_split="single_test", eval_splits=("single_test",),

@@ -54,6 +54,7 @@ def weights(task, run, step):
           named_variables(model).items()}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_draws_the_same_anchors_and_boxes(boxes, tmp_path):
   whole = train(task_of(boxes), tmp_path / "whole", 6)
   train(task_of(boxes), tmp_path / "parts", 3)

@@ -10,7 +10,7 @@ from jft_reps.data import hierarchy_readers, toy_records, toy_world
 from jft_reps.errors import ConfigError, DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
-from jft_reps.tasks import picture_sets, pretrain
+from jft_reps.tasks import pretrain, record_sets
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
 
@@ -218,6 +218,7 @@ def test_every_variable_is_saved_and_the_trained_ones_are_trained(records):
   assert untrained and all("/moving_" in name for name in untrained)
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_label_frequencies(records, tmp_path):
   task = make(records, batch_size=32)
   options = trainer.Options(
@@ -298,9 +299,9 @@ def test_the_quarantine_list_names_the_file_of_a_dropped_record(records, tmp_pat
 def test_a_large_set_is_not_read_whole_to_explain_an_error(records, monkeypatch):
   task = make(records)
   error = tf.errors.DataLossError(None, None, "corrupted record at 7")
-  monkeypatch.setattr(picture_sets.manifest, "diagnose", lambda record_set: DataError("d", "", ""))
+  monkeypatch.setattr(record_sets.manifest, "diagnose", lambda record_set: DataError("d", "", ""))
   assert task.explain(error).slug == "d"
-  monkeypatch.setattr(picture_sets, "_DIAGNOSED", 1)
+  monkeypatch.setattr(record_sets, "_DIAGNOSED", 1)
   assert task.explain(error) is None
 
 
@@ -366,6 +367,7 @@ def test_pictures_with_more_labels_than_stated_are_left_out_of_evaluation_and_sa
       f"; left out in reading: {lost} of 60 records (too_many_labels {lost})")
 
 
+@pytest.mark.slow
 def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_path):
   """Shuffle window, crops, mirrors and convolutions included; 300 pictures, 20 batches of 16."""
   from jft_reps.training import checkpoints
