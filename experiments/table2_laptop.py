@@ -29,7 +29,7 @@ paired_starts.define_flags(FLAGS, steps=1200)
 CONFIG = "experiments/table2_coco.py"
 NUMBERS = {"coco/AP50": "dev_ap50", "boxes_test: coco/AP50": "test_ap50",
            "boxes_test: coco/AP": "test_ap"}
-RATES = (0.003, 0.01, 0.03)
+RATES = (0.01, 0.03, 0.1)
 ARMS = ("scratch_3x", "fine-tuned", "scratch")
 PAIRS = (("fine-tuned", "scratch"), ("fine-tuned", "scratch_3x"), ("frozen", "scratch"),
          ("frozen", "scratch_3x"))
