@@ -22,6 +22,9 @@ ROWS = {
     "imagenet": {"init.checkpoint": "imagenet"},  # yellow: --config.init.checkpoint=PATH
 }
 
+# Of the quickstart, and of whatever goes on with its weights.
+LAPTOP_NETWORK = {"depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9}
+
 # The curves of figure 3 were not recovered: there is no number to compare with.
 EXPECTED = []
 
@@ -98,8 +101,7 @@ def laptop(config: ml_collections.ConfigDict) -> None:
   config.task.update({
       "records": "{workdir}/records", "hierarchy": "{workdir}/records/hierarchy.csv",
       "classifier_shards": 4, "resize": 72, "crop": 64, "eval_batch_size": 250})
-  config.task.backbone.update({
-      "depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9})
+  config.task.backbone.update(LAPTOP_NETWORK)
   config.optimizer = {"name": "momentum", "momentum": 0.3}
   config.schedule = {"name": "polynomial", "initial": 0.5, "steps": 4500, "power": 1.0,
                      "start": 2700, "warm_up": 50}

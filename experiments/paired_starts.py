@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import pathlib
@@ -166,6 +167,30 @@ def is_done(numbers: pathlib.Path, overrides: Sequence[str]) -> bool:
       raise StorageError("other-settings", numbers.parent, f"config.{key} {found}", value,
                          "Choose another --workdir.")
   return True
+
+
+def compare(comparison: Comparison, runs: Callable[..., list[Row]], arms: Sequence[str],
+            shown: Mapping[str, str], pairs: Iterable[tuple[str, str]], name: str,
+            values: flags.FlagValues) -> None:
+  """Makes every run of a comparison, writes them as CSV and prints the report.
+
+  Args:
+    comparison: of the flags.
+    runs: called with (comparison, seed, arm), gives the rows of that arm; the arm `frozen` comes
+      first and alone, because the first run of a seed writes its pictures.
+    arms: the other arms.
+    shown: heading by column, and
+    pairs: arms to compare, as those of `Comparison.report`.
+    name: of the CSV in the workdir.
+    values: with the flags of `define_flags`.
+  """
+  work, rows = functools.partial(runs, comparison), []
+  for seed in range(values.seeds):
+    rows += work(seed, "frozen")
+  rows += side_by_side(list(itertools.product(range(values.seeds), arms)), work, values.processes)
+  output = comparison.write(rows, values.output, name)
+  print(comparison.report(rows, shown, pairs))
+  print(f"\nall runs: {output}")
 
 
 def side_by_side(jobs: Sequence, work: Callable[..., list[Row]], processes: int) -> list[Row]:

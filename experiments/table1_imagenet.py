@@ -77,8 +77,7 @@ def laptop(config: ml_collections.ConfigDict) -> None:
       "records": "{workdir}/records", "train_split": "single_train",
       "eval_splits": ("single_dev", "single_test"), "resize": 72, "crop": 64,
       "eval_batch_size": 250})
-  config.task.backbone.update({
-      "depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9})
+  config.task.backbone.update(fig3_pretraining.LAPTOP_NETWORK)
   config.schedule = {"name": "polynomial", "initial": 0.05, "steps": 600, "power": 1.0,
                      "start": 300, "warm_up": 30}
   config.train.update({"steps": 600, "checkpoint_every": 600, "log_every": 50,

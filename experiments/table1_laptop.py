@@ -14,8 +14,6 @@ hour on two cores.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -61,14 +59,9 @@ def runs(comparison: paired_starts.Comparison, seed: int, arm: str) -> list[dict
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("workdir", "pretrained"))
   comparison = paired_starts.Comparison(CONFIG, NUMBERS, RATES, FLAGS.workdir, FLAGS.pretrained)
-  work, rows = functools.partial(runs, comparison), []
-  for seed in range(FLAGS.seeds):  # first and alone: it writes the pictures of its seed
-    rows += work(seed, "frozen")
-  rows += paired_starts.side_by_side(
-      list(itertools.product(range(FLAGS.seeds), TRAINED_ARMS)), work, FLAGS.processes)
-  output = comparison.write(rows, FLAGS.output, "table1_laptop.csv")
-  print(comparison.report(rows, {"test_top1": "top-1", "test_top5": "top-5"}, PAIRS))
-  print(f"\nall runs: {output}")
+  paired_starts.compare(
+      comparison, runs, TRAINED_ARMS, {"test_top1": "top-1", "test_top5": "top-5"}, PAIRS,
+      "table1_laptop.csv", FLAGS)
   return 0
 
 

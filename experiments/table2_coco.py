@@ -113,8 +113,7 @@ def laptop(config: ml_collections.ConfigDict) -> None:
       "proposals": 64, "batch_norm": "recalibrate"})
   config.task.sampling.update({"rpn": 64, "boxes": 32})
   config.task.anchors.update({"base": 32.0, "scales": (0.5, 1.0, 2.0)})
-  config.task.backbone.update({
-      "depth": 14, "width": 0.125, "stem": "small", "batch_norm_momentum": 0.9})
+  config.task.backbone.update(fig3_pretraining.LAPTOP_NETWORK)
   config.schedule = {"name": "polynomial", "initial": 0.01, "steps": 1200, "power": 1.0,
                      "start": 600, "warm_up": 50}
   config.train.update({"steps": 1200, "checkpoint_every": 1200, "log_every": 50,

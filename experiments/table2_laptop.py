@@ -13,8 +13,6 @@ differences over seeds. Goes on where it was; about an hour on two cores.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import sys
 from collections.abc import Sequence
 
@@ -45,14 +43,8 @@ def runs(comparison: paired_starts.Comparison, seed: int, arm: str) -> list[dict
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("workdir", "pretrained"))
   comparison = paired_starts.Comparison(CONFIG, NUMBERS, RATES, FLAGS.workdir, FLAGS.pretrained)
-  work, rows = functools.partial(runs, comparison), []
-  for seed in range(FLAGS.seeds):  # first and alone: it writes the pictures of its seed
-    rows += work(seed, "frozen")
-  rows += paired_starts.side_by_side(
-      list(itertools.product(range(FLAGS.seeds), ARMS)), work, FLAGS.processes)
-  output = comparison.write(rows, FLAGS.output, "table2_laptop.csv")
-  print(comparison.report(rows, {"test_ap50": "AP50", "test_ap": "AP"}, PAIRS))
-  print(f"\nall runs: {output}")
+  paired_starts.compare(comparison, runs, ARMS, {"test_ap50": "AP50", "test_ap": "AP"},
+                        PAIRS, "table2_laptop.csv", FLAGS)
   return 0
 
 

@@ -59,7 +59,7 @@ class CocoBoxes:
       raise ConfigError("coco-categories", "category_ids", f"{len(set(self.category_ids))} ids",
                         f"one for each of {len(self._labels)} labels")
     self._evaluate, self._version = coco_backends.load(backend)
-    self._pictures = Pictures("CocoBoxes")
+    self._pictures = Pictures("CocoBoxes", len(self._labels))
 
   def update(self, picture_id: str, detections: Detections, truth: Truth) -> None:
     """Takes a picture. One that is refused leaves nothing behind.
@@ -68,9 +68,7 @@ class CocoBoxes:
       DataError: a picture twice; see `Detections.checked` and `Truth.checked`.
       NumericError: numbers that are not finite.
     """
-    name = self._pictures.new(picture_id)
-    found = detections.checked(name, len(self._labels))
-    truth = truth.checked(name, len(self._labels))
+    name, found, truth = self._pictures.new(picture_id, detections, truth)
     self._pictures.add(name, (found[:MOST], truth, max(0, len(found.scores) - MOST)))
 
   def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:

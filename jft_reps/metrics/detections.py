@@ -118,26 +118,30 @@ class Pictures:
 
   Args:
     metric: its name, for errors.
+    num_classes: of its labels.
   """
 
-  def __init__(self, metric: str):
-    self._metric = metric
+  def __init__(self, metric: str, num_classes: int):
+    self._metric, self._num_classes = metric, num_classes
     self._kept: dict[str, Any] = {}
 
   def __len__(self) -> int:
     return len(self._kept)
 
-  def new(self, picture_id: Any) -> str:
-    """The id as text.
+  def new(self, picture_id: Any, detections: Detections,
+          truth: Truth) -> tuple[str, Detections, Truth]:
+    """The id as text, and what was found and is there, checked.
 
     Raises:
-      DataError: the picture was here before.
+      DataError: the picture was here before; see `Detections.checked` and `Truth.checked`.
+      NumericError: numbers that are not finite.
     """
     name = score_batches.text(picture_id)
     if name in self._kept:
       raise DataError("duplicate-picture", self._metric, f"picture {printable(name)!r} twice",
                       "each picture once", "Evaluate each record once, or make the ids unique.")
-    return name
+    return (name, detections.checked(name, self._num_classes),
+            truth.checked(name, self._num_classes))
 
   def add(self, name: str, kept: Any) -> None:
     """Remembers `kept` for a name from `new`."""

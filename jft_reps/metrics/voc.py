@@ -53,7 +53,7 @@ class VocBoxes:
     if method not in _METHODS:
       raise ConfigError("voc-method", "method", repr(method), " or ".join(_METHODS))
     self._iou, self._method, self._plus_one = iou, method, plus_one
-    self._pictures = Pictures("VocBoxes")
+    self._pictures = Pictures("VocBoxes", len(self._labels))
 
   def update(self, picture_id: str, detections: Detections, truth: Truth) -> None:
     """Takes a picture. One that is refused leaves nothing behind.
@@ -62,9 +62,7 @@ class VocBoxes:
       DataError: a picture twice; see `Detections.checked` and `Truth.checked`.
       NumericError: numbers that are not finite.
     """
-    name = self._pictures.new(picture_id)
-    found = detections.checked(name, len(self._labels))
-    truth = truth.checked(name, len(self._labels))
+    name, found, truth = self._pictures.new(picture_id, detections, truth)
     overlap = np.where(found.classes[:, None] == truth.classes[None],
                        overlaps(found.boxes, truth.boxes, 0.0 if self._plus_one else 1.0), 0.0)
     if overlap.shape[1]:

@@ -14,7 +14,6 @@ import dataclasses
 
 import tensorflow as tf
 
-from jft_reps import errors
 from jft_reps.models import layers, region_proposals, resnet, sharded_dense
 from jft_reps.models.region_proposals import Proposals
 from jft_reps.ops import anchors as anchors_lib
@@ -73,7 +72,8 @@ class FasterRCNN(layers.Layer):
     """conv4 of one picture `[1, height, width, 3]`; arguments as those of `ResNet.call`."""
     tf.debugging.assert_equal(tf.shape(image)[0], 1, "a detector takes one picture at a time")
     return self.backbone(image, batch_norm=batch_norm, stages=("conv4",),
-                         frozen_through=_up_to_conv4(frozen_through))["conv4"]
+                         frozen_through="conv4" if frozen_through == "conv5" else frozen_through,
+                         )["conv4"]
 
   def classify(self, features: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor,
                batch_norm: str = "frozen") -> tuple[tf.Tensor, tf.Tensor]:
@@ -148,9 +148,3 @@ def suppress(boxes: tf.Tensor, logits: tf.Tensor, codes: tf.Tensor, size: tf.Ten
   return {"boxes": picked.nmsed_boxes[0, :count],
           "classes": tf.cast(picked.nmsed_classes[0, :count], tf.int64),
           "scores": picked.nmsed_scores[0, :count]}
-
-
-def _up_to_conv4(stage: str | None) -> str | None:
-  if stage not in (None, *resnet.STAGES):
-    raise errors.ConfigError("detector", "frozen_through", repr(stage), ", ".join(resnet.STAGES))
-  return "conv4" if stage == "conv5" else stage

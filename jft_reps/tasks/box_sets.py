@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from jft_reps.data import detection
+from jft_reps.data import detection, guarded
 from jft_reps.ops import keep_aspect
 from jft_reps.tasks.record_sets import RecordSets
 
@@ -47,9 +47,9 @@ class BoxSets(RecordSets):
     function of the seed and of the place in the data, so that a resumed run repeats it.
     """
     def with_draw(batch):
-      epoch, shard, record = tf.unstack(batch["position"][0])
-      key = [tf.cast(seed, tf.int64) * 1_000_003 + epoch, shard * 2**32 + record]
-      return {**batch, "draw": tf.stack(key)[tf.newaxis]}
+      place = batch["position"]
+      draw = guarded.augmentation_seeds(tf.cast(seed, tf.int64), place[:, 0], place[:, 1:])
+      return {**batch, "draw": draw}
 
     pictures = detection.train_batches(
         self.training_records(), num_classes=len(self.labels), worker=worker, workers=workers,

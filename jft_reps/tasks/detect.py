@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -92,7 +91,7 @@ class Detect:
     detector = {"anchors": dataclasses.asdict(self._grid), "rpn_rate": self._rpn_rate,
                 "proposals": self._proposals.count, "output_stride": self._backbone.output_stride}
     return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels),
-            "detector": json.loads(json.dumps(detector))}
+            "detector": detector}
 
   @property
   def card(self) -> dict[str, Any]:

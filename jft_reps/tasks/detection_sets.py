@@ -47,23 +47,22 @@ class DetectionSet:
   def predict(self, model: Any, batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     """Detections of the picture, and its true boxes as `truth`, in pixels of the stored one."""
     picture = self._picture(batch)
-    found = model.detect(picture)
-    return {**found, "boxes": found["boxes"] / scale(picture, batch),
-            "truth": batch["boxes"][0] / scale(picture, batch)}
+    found, factor = model.detect(picture), scale(picture, batch)
+    return {**found, "boxes": found["boxes"] / factor, "truth": batch["boxes"][0] / factor}
 
   def update(self, ids: Sequence[str], predictions: Mapping[str, np.ndarray],
              truth: Mapping[str, Any]) -> None:
     """Takes one picture's detections and truth."""
     rest = (truth[k][0] for k in ("classes", "crowd", "difficult", "area"))
     objects = Truth(predictions["truth"], *rest)
-    found = Detections(*(predictions[k] for k in ("boxes", "classes", "scores")))
     if not predictions["finite"]:
       raise NumericError("detector-not-finite", f"picture {printable(ids[0])!r}",
                          "scores that are NaN or infinite", "numbers", "The model diverged.")
+    found = Detections(*(predictions[k] for k in ("boxes", "classes", "scores")))
+    found = found.checked(ids[0], len(self._labels))
     self._metric.update(ids[0], found, objects)
-    if self._prefix == "coco/":  # what the numbers are of
-      found = found[np.argsort(-found.scores, kind="stable")[:coco.MOST]]
-    self._found.append((ids[0], found))
+    # COCO's numbers are of the best of a picture, and so is what goes to its server.
+    self._found.append((ids[0], found[:coco.MOST] if self._prefix == "coco/" else found))
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
     """Numbers by TensorBoard name; those that are undefined are left out."""
