@@ -24,6 +24,10 @@ from absl import flags
 from jft_reps.errors import ConfigError, DataError, StorageError
 
 Row = dict
+# The four starts of a miniature whose frozen start is trained too, and what is claimed of them.
+ARMS = ("scratch_3x", "fine-tuned", "scratch")
+PAIRS = (("fine-tuned", "scratch"), ("fine-tuned", "scratch_3x"), ("frozen", "scratch"),
+         ("frozen", "scratch_3x"))
 
 
 def define_flags(values: flags.FlagValues, steps: int) -> None:
@@ -46,9 +50,20 @@ def program(name: str, *arguments: str) -> str:
   done = subprocess.run([sys.executable, "-m", f"jft_reps.apps.{name}", *arguments],
                         capture_output=True, text=True, env=environment)
   if done.returncode:
-    raise DataError("run-failed", " ".join([name, *arguments]), done.stderr.strip()[-500:],
+    raise DataError("run-failed", " ".join([name, *arguments]), done.stderr.strip()[-1000:],
                     "exit code 0")
   return done.stdout
+
+
+def _numbers(overrides: Sequence[str]) -> str:
+  """JSON of the numbers of a run that is trained now; of none if its loss or weights diverge."""
+  try:
+    program("train", *overrides)
+    return program("evaluate", *overrides)
+  except DataError as error:
+    if "not-finite]" in error.found:
+      return "{}"
+    raise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +105,20 @@ class Comparison:
             f"--config.init.checkpoint={start}"]
 
   def trained(self, seed: int, arm: str, row: str, steps: int, from_pretrained: bool) -> list[Row]:
-    """One run for each rate; `chosen` is the one that is best on the validation split."""
+    """One run for each rate; `chosen` is the one that is best on the validation split.
+
+    A run that diverges has no numbers and cannot be chosen.
+
+    Raises:
+      DataError: all of them diverge.
+    """
     rows = [self._trained(seed, arm, row, rate, steps, from_pretrained) for rate in self.rates]
     first = next(iter(self.numbers.values()))
-    max(rows, key=lambda r: r[first])["chosen"] = 1
+    finite = [r for r in rows if r[first] is not None]
+    if not finite:
+      raise DataError("run-failed", self.folder(seed, arm), f"diverged at rates {self.rates}",
+                      "one that trains", "Lower the rates.")
+    max(finite, key=lambda r: r[first])["chosen"] = 1
     return rows
 
   def _trained(self, seed, arm, row, rate, steps, from_pretrained) -> Row:
@@ -106,14 +131,13 @@ class Comparison:
         f"--config.train.checkpoint_every={steps}"]
     numbers = workdir / "numbers.json"
     if not is_done(numbers, overrides):
-      program("train", *overrides)
-      numbers.write_text(program("evaluate", *overrides))
+      numbers.write_text(_numbers(overrides))
     return self.row(seed, arm, rate, steps, json.loads(numbers.read_text()))
 
   def row(self, seed: int, arm: str, rate: float, steps: int, values: Mapping) -> Row:
     """A row of the results from the numbers of a run."""
     return {"seed": seed, "arm": arm, "rate": rate, "steps": steps, "chosen": 0,
-            **{column: values[name] for name, column in self.numbers.items()}}
+            **{column: values.get(name) for name, column in self.numbers.items()}}
 
   def write(self, rows: Iterable[Row], path: str | None, name: str) -> pathlib.Path:
     """Writes all runs as CSV, to `path` or into the workdir under `name`."""
@@ -148,6 +172,13 @@ class Comparison:
     for first, second in pairs:
       lines.append(f"{first} − {second}: {paired.difference(of(first), of(second))}")
     return "\n".join(lines)
+
+
+def runs(steps: int, comparison: Comparison, seed: int, arm: str) -> list[Row]:
+  """All runs of one arm, of rows `300M`, `300M,frozen` and `random`; the long one three times."""
+  row = {"fine-tuned": "300M", "frozen": "300M,frozen"}.get(arm, "random")
+  steps *= 3 if arm == "scratch_3x" else 1
+  return comparison.trained(seed, arm, row, steps, row != "random")
 
 
 def is_done(numbers: pathlib.Path, overrides: Sequence[str]) -> bool:

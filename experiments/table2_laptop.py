@@ -13,6 +13,7 @@ differences over seeds. Goes on where it was; about an hour on two cores.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 
@@ -28,23 +29,15 @@ CONFIG = "experiments/table2_coco.py"
 NUMBERS = {"coco/AP50": "dev_ap50", "boxes_test: coco/AP50": "test_ap50",
            "boxes_test: coco/AP": "test_ap"}
 RATES = (0.01, 0.03, 0.1)
-ARMS = ("scratch_3x", "fine-tuned", "scratch")
-PAIRS = (("fine-tuned", "scratch"), ("fine-tuned", "scratch_3x"), ("frozen", "scratch"),
-         ("frozen", "scratch_3x"))
-
-
-def runs(comparison: paired_starts.Comparison, seed: int, arm: str) -> list[dict]:
-  """All runs of one arm."""
-  row = {"fine-tuned": "300M", "frozen": "300M,frozen"}.get(arm, "random")
-  steps = FLAGS.steps * (3 if arm == "scratch_3x" else 1)
-  return comparison.trained(seed, arm, row, steps, row != "random")
 
 
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("workdir", "pretrained"))
   comparison = paired_starts.Comparison(CONFIG, NUMBERS, RATES, FLAGS.workdir, FLAGS.pretrained)
-  paired_starts.compare(comparison, runs, ARMS, {"test_ap50": "AP50", "test_ap": "AP"},
-                        PAIRS, "table2_laptop.csv", FLAGS)
+  runs = functools.partial(paired_starts.runs, FLAGS.steps)
+  paired_starts.compare(
+      comparison, runs, paired_starts.ARMS, {"test_ap50": "AP50", "test_ap": "AP"},
+      paired_starts.PAIRS, "table2_laptop.csv", FLAGS)
   return 0
 
 

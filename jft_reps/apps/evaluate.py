@@ -5,8 +5,8 @@
 
 Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
 outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
---submission=DIR writes the detections of each set into DIR/<set> as COCO's or VOC's server wants
-them.
+--submission=DIR writes the detections or masks of each set into DIR/<set> as COCO's or VOC's
+server wants them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ flags.DEFINE_string("exclude_ids", None, "File of picture ids, one a line, to le
                     "second set of numbers.", flag_values=FLAGS)
 flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new line in "
                    "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
-flags.DEFINE_string("submission", None, "Folder for the detections in the form of the test "
+flags.DEFINE_string("submission", None, "Folder for detections or masks in the form of the test "
                     "server.", flag_values=FLAGS)
 
 
@@ -56,7 +56,7 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
   """Numbers of one checkpoint by TensorBoard name; definitions and classes go to stderr.
 
   Raises:
-    ConfigError: a submission is wanted of a task that detects nothing.
+    ConfigError: a submission is wanted of a task that has none.
   """
   from jft_reps.training import initialise, monitor
 
@@ -67,8 +67,11 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
   monitor.load_model(path, task, model, average)
   values: dict[str, float] = {}
   for evaluator in task.evaluators():
-    if submission and not hasattr(evaluator, "write_submission"):
-      raise ConfigError("flags", "--submission", config.task.name, "a task that detects objects")
+    if submission:
+      if not hasattr(evaluator, "submits"):
+        raise ConfigError("flags", "--submission", config.task.name,
+                          "a task that detects or segments")
+      evaluator.submits = True
     found = monitor.judge(evaluator, model, excluded, task=task)
     if getattr(evaluator, "last", None) is not None:
       print(f"{evaluator.name}: {_said(evaluator.last)}", file=sys.stderr)

@@ -124,17 +124,15 @@ class BoxParser:
 
 def placed(chunk: Tensors) -> Tensors:
   """A chunk of `guarded.decode_chunk` with boxes where they lie in its pictures, in pixels."""
-  picture, boxes, area = chunk["image"], chunk["boxes"], chunk["area"]
-  size, new_size = (tf.cast(picture[k], tf.float32)[:, tf.newaxis] for k in ("size", "new_size"))
+  boxes, area = chunk["boxes"], chunk["area"]
+  size, new_size = (tf.cast(chunk[k], tf.float32)[:, tf.newaxis] for k in ("size", "new_size"))
   extent = tf.reduce_prod((boxes[..., 2:] - boxes[..., :2]) * size, -1)
   top, left, bottom, right = tf.unstack(boxes, axis=-1)
   # x becomes 1 - x, which turns left and right round.
   mirrored = tf.stack([top, 1.0 - right, bottom, 1.0 - left], -1)
-  boxes = tf.where(picture["mirror"][:, tf.newaxis, tf.newaxis], mirrored, boxes)
+  boxes = tf.where(chunk["mirror"][:, tf.newaxis, tf.newaxis], mirrored, boxes)
   return {
-      **chunk,
-      "image": picture["image"],
-      "size": picture["size"],
+      **{key: value for key, value in chunk.items() if key not in ("mirror", "new_size")},
       "boxes": boxes * tf.tile(new_size, [1, 1, 2]),
       "area": tf.where(tf.math.is_nan(area), extent, area),
   }

@@ -2,7 +2,7 @@
 
 Two passes over the list of pictures: the first collects labels and finds those that no
 class has before any work is done, the second encodes in a pool of processes. Pictures whose
-annotation says what lies where become records with boxes.
+annotation says what lies where become records with boxes or with a mask.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from jft_reps.data import (
     records,
     schema,
 )
+from jft_reps.data import masks as index_masks
 from jft_reps.data.sources import raw
 
 
@@ -41,6 +42,7 @@ class Summary:
     dropped: pictures left out, by name of the reason.
     quarantine: file that lists them, or an empty string.
     boxes: what became of the boxes, in a set that has them.
+    pixels: what the masks hold, in a set that has them.
   """
 
   record_set: manifest.RecordSet
@@ -50,6 +52,7 @@ class Summary:
   dropped: dict[str, int]
   quarantine: str
   boxes: placed_boxes.PlacedBoxes | None = None
+  pixels: index_masks.PixelCounts | None = None
 
 
 def _class_indices(
@@ -97,11 +100,12 @@ def build(
     listing: Callable[[], Iterable[raw.Source]] | None = None,
     total: int | None = None,
     boxes: bool = False,
+    masks: bool = False,
 ) -> Summary:
   """Writes pictures with their labels as a record set.
 
-  EXIF rotation is applied unless there are boxes (the manifest says so), bytes after the end
-  of a JPEG are cut off, pictures that do not decode whole, or whose size is not that of their
+  EXIF rotation is applied unless there are boxes or masks (the manifest says so), bytes after the
+  end of a JPEG are cut off, pictures that do not decode whole, or whose size is not that of their
   annotation, are listed in `quarantine-<split>.tsv`.
 
   Args:
@@ -122,13 +126,15 @@ def build(
     total: number of pictures, where it is known and all they can have is in `labels`; there is
       no first pass then.
     boxes: pictures have `objects`, which refer to the stored pixels; not to be resized.
+    masks: pictures have a `mask` instead, or, to be predicted only, none of them has; as boxes.
+      At most 255 `labels`, which have to be given.
 
   Returns:
     What was done.
 
   Raises:
     errors.DataError: bad input, an unknown label, an id given twice, too many bad pictures or
-      boxes.
+      boxes, a mask of another form or with another class.
     errors.StorageError: a shard could not be written.
   """
   if store_size < 0 or processes < 1 or not 1 <= store_quality <= 100:
@@ -138,22 +144,28 @@ def build(
     classes, total = _class_indices(listing or sources, labels)
   else:
     classes = {label: i for i, label in enumerate(labels)}
-  if boxes and store_size:
-    raise errors.ConfigError("bad-build", "build", f"store_size {store_size} with boxes",
-                             "0: their areas are in pixels of the picture")
+  placed_on_pixels = "boxes" if boxes else "masks" if masks else ""
+  if placed_on_pixels and store_size:
+    raise errors.ConfigError(
+        "bad-build", "build", f"store_size {store_size} with {placed_on_pixels}",
+        "0: they refer to pixels of the picture")
+  if masks and (labels is None or len(classes) > index_masks.VOID):
+    raise errors.ConfigError("bad-build", "build", f"{len(classes)} classes in masks",
+                             "labels, at most 255", "Index 255 is void.")
   about = {"exif": "applied", "store_size": store_size, **(metadata or {})}
-  if boxes:
-    about.update(exif="ignored", annotations="boxes")
+  if placed_on_pixels:
+    about.update(exif="ignored", annotations=placed_on_pixels)
   if store_size:
     about["store_quality"] = store_quality
   output = os.fspath(output)
   written = label_count = 0
   placed = placed_boxes.PlacedBoxes() if boxes else None
+  pixels = index_masks.PixelCounts(len(classes)) if masks else None
+  how = encoding_pool.How(store_size, store_quality, not placed_on_pixels, len(classes))
   with (quarantine.Quarantine(os.path.join(output, f"quarantine-{split}.tsv")) as left_out,
         records.Writer(output, split, shards, about, overwrite) as writer):
     label_map.check(output, list(classes))
-    encoded = encoding_pool.encoded(
-        sources(), (store_size, store_quality, not boxes), processes)
+    encoded = encoding_pool.encoded(sources(), how, processes)
     for done, (source, picture) in enumerate(encoded, 1):
       reason = _reason(source, picture)
       if reason >= 0:
@@ -161,7 +173,10 @@ def build(
         left_out.check(done, source.where)
       else:
         writer.write(source.picture_id, _example(source, picture, classes, placed))
-        written, label_count = written + 1, label_count + len(source.labels)
+        written += 1
+        label_count += len(source.labels if picture.mask is None else picture.mask.classes)
+        if pixels is not None and picture.mask is not None:
+          pixels.add(picture.mask)
       if progress is not None:
         progress(done, total)
     if not written:
@@ -171,12 +186,14 @@ def build(
     if placed is not None:
       placed.check(output, done=True)
       writer.metadata.update(placed.metadata)
+    if pixels is not None:
+      writer.metadata.update(pixels.metadata)
     writer.metadata["dropped"] = dict(left_out.counts)
     writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))
   _check_labels(writer.record_set, classes)
   return Summary(
       writer.record_set, written, label_count, len(classes), dict(left_out.counts),
-      left_out.written, placed,
+      left_out.written, placed, pixels,
   )
 
 
@@ -218,7 +235,10 @@ def _example(
     placed.check(source.where)
     objects["object_labels"] = [classes[name] for name in names]
     labels = tuple(label for label in labels if label in names)
+  indices = [classes[label] for label in labels]
+  if picture.mask is not None:
+    indices, objects = picture.mask.classes, {"segmentation": picture.mask.data}
   return schema.encode(
       source.picture_id, picture.data, picture.image_format, picture.height, picture.width,
-      [classes[label] for label in labels], confidences, **objects,
+      indices, confidences, **objects,
   )

@@ -1,6 +1,6 @@
 """One encoded picture to the bytes a record stores: checked, turned upright, maybe resized.
 
-Runs in worker processes, so it holds nothing and raises nothing: a picture that cannot
+Runs in worker processes, so it holds nothing, and of pictures it raises nothing: one that cannot
 be used comes back as a reason of `jft_reps.data.reasons`.
 """
 
@@ -13,7 +13,8 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import reasons
+from jft_reps.data import masks, reasons
+from jft_reps.data.sources import raw
 from jft_reps.ops import picture_headers
 
 _FULL_SIZE_QUALITY = 95  # a picture turned upright is kept almost as it was
@@ -23,13 +24,14 @@ _ORIENTATION = 0x0112
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """A picture as stored; `reason` is a code of `reasons`, or -1 where all is well."""
+  """A picture as stored, with its mask; `reason` is a code of `reasons`, or -1: all is well."""
 
   reason: int = -1
   data: bytes = b""
   image_format: str = ""
   height: int = 0
   width: int = 0
+  mask: masks.Stored | None = None
 
 
 def jpeg_end(data: bytes) -> int:
@@ -110,11 +112,20 @@ def _header_reason(data: bytes, limits: picture_headers.SizeLimits) -> int:
 
 
 def encode_picture(
-    picture: str | bytes, store_size: int = 0, store_quality: int = 75, exif: bool = True
+    picture: str | bytes, mask: raw.Mask | None = None, store_size: int = 0,
+    store_quality: int = 75, exif: bool = True, num_classes: int = 0,
 ) -> Encoded:
-  """`encode_file` of a path, or `encode` of bytes."""
+  """`encode_file` of a path, or `encode` of bytes; with its mask, of `num_classes` classes.
+
+  Raises:
+    errors.DataError: of the mask, as `masks.store`.
+  """
   encoder = encode if isinstance(picture, bytes) else encode_file
-  return encoder(picture, store_size, store_quality, exif=exif)
+  stored = encoder(picture, store_size, store_quality, exif=exif)
+  if mask is None or stored.reason >= 0:
+    return stored
+  of_mask = masks.store(mask, stored.height, stored.width, num_classes)
+  return dataclasses.replace(stored, reason=of_mask.reason, mask=of_mask)
 
 
 def encode_file(

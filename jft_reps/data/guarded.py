@@ -10,15 +10,37 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
-from jft_reps.data import box_records, picture_records, reasons
+from jft_reps.data import reasons
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = (-1, -1, -1, -1)
 _plain_python = tf.autograph.experimental.do_not_convert
+
+
+class PicturePath(Protocol):
+  """From encoded bytes to pixels."""
+
+  def draw(self, seeds: tf.Tensor) -> tf.Tensor:
+    """What is random, a row for each of `seeds`, int64 `[n, 2]`."""
+
+  def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> Any:
+    """Pixels of one picture, of an element of `encoded` and a row of `draw`; may fail."""
+
+
+class Parser(Protocol):
+  """From serialised examples to tensors."""
+
+  picture: PicturePath
+
+  def parse(self, serialized: tf.Tensor) -> Tensors:
+    """Tensors of n records, never failing: `problem`, a code of `reasons` or -1, `encoded`, …"""
+
+  def reason(self, serialized: tf.Tensor) -> tf.Tensor:
+    """Code of why one record fails."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +65,7 @@ def augmentation_seeds(seed: tf.Tensor, epochs: tf.Tensor, source: tf.Tensor) ->
   return tf.stack([seed * 1_000_003 + epochs, source[:, 0] * 2**32 + source[:, 1]], 1)
 
 
-def decode_chunk(
-    parser: picture_records.Parser | box_records.BoxParser, chunk: Tensors, seed: tf.Tensor
-) -> Tensors:
+def decode_chunk(parser: Parser, chunk: Tensors, seed: tf.Tensor) -> Tensors:
   """Parses and decodes the records of one chunk, leaving out those that fail.
 
   Args:
@@ -54,10 +74,10 @@ def decode_chunk(
     seed: int64 scalar, of the augmentation.
 
   Returns:
-    What the parser gives, `position` and `image`, what its picture path gives, stacked over
-    the m good records; `dropped` int64 `[m + 1, reasons]`, left out before each good record and
-    after the last; `quarantined` int64 `[m + 1, 4]`, the latest of those as (reason, epoch,
-    shard, record) or -1s.
+    What the parser gives, `position`, and what its picture path gives (by name, or as `image`),
+    stacked over the m good records; `dropped` int64 `[m + 1, reasons]`, left out before each good
+    record and after the last; `quarantined` int64 `[m + 1, 4]`, the latest of those as (reason,
+    epoch, shard, record) or -1s.
   """
   count = tf.size(chunk["serialized"], out_type=tf.int64)
   parsed = parser.parse(chunk["serialized"])
@@ -77,18 +97,17 @@ def decode_chunk(
   dropped, quarantined = tf.cond(whole, none, lambda: _left_out(parser.reason, chunk, index))
   return {
       **good,
-      "image": images,
+      **(images if isinstance(images, dict) else {"image": images}),
       "dropped": tf.ensure_shape(dropped, [None, reasons.COUNT]),
       "quarantined": tf.ensure_shape(quarantined, [None, 4]),
   }
 
 
 def _pictures(
-    picture: picture_records.Picture | box_records.Picture, encoded: tf.Tensor, drawn: tf.Tensor,
-    problem: tf.Tensor,
+    picture: PicturePath, encoded: tf.Tensor, drawn: tf.Tensor, problem: tf.Tensor
 ) -> tuple[Any, tf.Tensor]:
   """(what `picture.decode` gives, stacked; indices int64 `[m]`) of those that decode."""
-  count = tf.size(encoded, out_type=tf.int64)
+  count = tf.size(problem, out_type=tf.int64)
 
   def decode(index: tf.Tensor, data: tf.Tensor, draw: tf.Tensor, code: tf.Tensor):
     with tf.control_dependencies([tf.debugging.Assert(code < 0, [code])]):

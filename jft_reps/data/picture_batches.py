@@ -40,7 +40,7 @@ def with_own_threads(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _chunks(
-    records: tf.data.Dataset, parser: picture_records.Parser, seed: int | tf.Tensor
+    records: tf.data.Dataset, parser: guarded.Parser, seed: int | tf.Tensor
 ) -> tf.data.Dataset:
   # Fixed, because AUTOTUNE settles on too few on a busy machine (1,210 pictures/s where this
   # gives 1,700); the private threads bound what really runs at once.
@@ -110,6 +110,15 @@ def train_batches(
   parser = picture_records.Parser(
       picture or images.RandomCrop(), num_classes, max_labels, keep_empty
   )
+  return endless(record_set, batch_size, parser, worker, workers, seed, position, shuffle, limits)
+
+
+def endless(
+    record_set: manifest.RecordSet, batch_size: int, parser: guarded.Parser,
+    worker: int | tf.Tensor, workers: int | tf.Tensor, seed: int | tf.Tensor,
+    position: tuple[int, int, int] | tf.Tensor, shuffle: int, limits: guarded.Limits | None,
+) -> tf.data.Dataset:
+  """`train_batches` of what any parser makes of the records."""
   size = _chunk_size(batch_size)
   records = reading.chunks(record_set, size, worker, workers, seed, position, shuffle)
   chunks = _chunks(records, parser, seed)
@@ -138,7 +147,15 @@ def eval_batches(
   parser = picture_records.Parser(
       picture or images.CenterCrop(), num_classes, max_labels, keep_empty
   )
-  records = reading.chunks(record_set, _chunk_size(batch_size), shuffle=0, repeat=False)
+  return once(record_set, batch_size, parser, _chunk_size(batch_size), limits)
+
+
+def once(
+    record_set: manifest.RecordSet, batch_size: int, parser: guarded.Parser, chunk: int,
+    limits: guarded.Limits | None,
+) -> tf.data.Dataset:
+  """`eval_batches` of what any parser makes of `chunk` records at a time."""
+  records = reading.chunks(record_set, chunk, shuffle=0, repeat=False)
   chunks = guarded.with_tail(_chunks(records, parser, 0))
   chunks = guarded.count_and_carry(chunks, limits or guarded.Limits(), record_set.records)
   return with_own_threads(chunks.rebatch(batch_size).prefetch(2))

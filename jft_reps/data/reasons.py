@@ -16,6 +16,8 @@ NAMES = (
     "too_many_labels",
     "missing_file",
     "size_mismatch",
+    "bad_mask",
+    "void_mask",
 )
 COUNT = len(NAMES)
 (
@@ -32,6 +34,8 @@ COUNT = len(NAMES)
     TOO_MANY_LABELS,
     MISSING_FILE,
     SIZE_MISMATCH,
+    BAD_MASK,
+    VOID_MASK,
 ) = range(COUNT)
 
 

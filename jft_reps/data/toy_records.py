@@ -35,7 +35,8 @@ def write_records(
 ) -> Any:
   """Writes pictures `start` … `start + count - 1` of a split, with labels and boxes.
 
-  The records are the same for any number of processes.
+  Splits for segmentation have a class per pixel instead, and `background` before their labels. The
+  records are the same for any number of processes.
 
   Args:
     world: the pictures.
@@ -68,7 +69,9 @@ def write_records(
   job = dict(
       world=world.arguments, split=split, start=start, stop=start + count, chunk=_CHUNK, step=1,
       quality=jpeg_quality, masks=masks, keypoints=keypoints)
-  about = {"source": "toy_world", "world": world.arguments, "start": start}
+  segmented = SPLITS[split].masks
+  about = {"source": "toy_world", "world": world.arguments, "start": start,
+           "annotations": "masks" if segmented else "boxes"}
   writer = records.Writer(directory, split, shards, metadata=about, overwrite=overwrite)
   done = 0
   with writer, contextlib.closing(_rendered(job, processes)) as chunks:
@@ -78,7 +81,8 @@ def write_records(
       done += len(chunk)
       if progress is not None:
         progress(done, count)
-    labels = label_map.write(directory, world.vocabulary_of(split).ids)
+    ids = world.vocabulary_of(split).ids
+    labels = label_map.write(directory, ("background", *ids) if segmented else ids)
     writer.metadata.update(label_map.metadata(labels))
   return writer.record_set
 

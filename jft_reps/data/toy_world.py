@@ -6,7 +6,7 @@ of the labels are wrong, recall is unknown, classes have a long tail); all other
 complete true labels and leaves drawn uniformly. The transfer splits show held-out shapes in
 held-out textures, under a label tree of their own; those called `single` show one object a picture,
 for classification, and their classes are the leaves of that tree; those called `boxes` are for
-detection, and their classes are its shapes.
+detection and those called `masks` for segmentation, and their classes are its shapes.
 
 A picture is a function of (seed, split, index) alone: any subset comes out the same in any order
 and in any process. Noise is laid over stored true labels, so pictures are the same at every noise
@@ -92,6 +92,14 @@ class Picture:
   def objects(self) -> tuple[ToyObject, ...]:
     """What is in the picture; later objects lie over earlier ones."""
     return self._drawn[1]
+
+  @property
+  def segmentation(self) -> np.ndarray:
+    """uint8 `[size, size]`: 0 for the background, else 1 + the class index of what is seen."""
+    found = np.zeros((self._size, self._size), np.uint8)
+    for thing in self.objects:
+      found[thing.mask > 0] = 1 + thing.label
+    return found
 
   @functools.cached_property
   def _drawn(self) -> tuple[np.ndarray, tuple[ToyObject, ...]]:

@@ -24,9 +24,10 @@ import numpy as np
 
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco_backends
-from jft_reps.metrics.box_results import Result
 from jft_reps.metrics.coco_backends import ClassBoxes
-from jft_reps.metrics.detections import Detections, Pictures, Truth, unique_labels
+from jft_reps.metrics.detections import Detections, Truth
+from jft_reps.metrics.pictures import Pictures, unique_labels
+from jft_reps.metrics.results import Result
 
 MOST = 100
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
@@ -59,7 +60,7 @@ class CocoBoxes:
       raise ConfigError("coco-categories", "category_ids", f"{len(set(self.category_ids))} ids",
                         f"one for each of {len(self._labels)} labels")
     self._evaluate, self._version = coco_backends.load(backend)
-    self._pictures = Pictures("CocoBoxes", len(self._labels))
+    self._pictures = Pictures("CocoBoxes")
 
   def update(self, picture_id: str, detections: Detections, truth: Truth) -> None:
     """Takes a picture. One that is refused leaves nothing behind.
@@ -68,7 +69,9 @@ class CocoBoxes:
       DataError: a picture twice; see `Detections.checked` and `Truth.checked`.
       NumericError: numbers that are not finite.
     """
-    name, found, truth = self._pictures.new(picture_id, detections, truth)
+    name = self._pictures.new(picture_id)
+    found = detections.checked(name, len(self._labels))
+    truth = truth.checked(name, len(self._labels))
     self._pictures.add(name, (found[:MOST], truth, max(0, len(found.scores) - MOST)))
 
   def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:

@@ -11,9 +11,9 @@ import numpy as np
 
 from jft_reps.errors import DataError, printable
 from jft_reps.metrics import detection_files
-from jft_reps.metrics.box_results import Result
 from jft_reps.metrics.coco import CocoBoxes
 from jft_reps.metrics.detections import Detections, Truth, none
+from jft_reps.metrics.results import Result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

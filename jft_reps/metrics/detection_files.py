@@ -17,9 +17,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from jft_reps.errors import ConfigError, DataError, StorageError, printable
-from jft_reps.metrics.detections import Detections, none, unique_labels
+from jft_reps.errors import ConfigError, DataError, printable
+from jft_reps.metrics.detections import Detections, none
+from jft_reps.metrics.pictures import unique_labels
 from jft_reps.metrics.score_batches import text
+from jft_reps.metrics.whole_files import replacing
 
 VOC_PREFIX = "comp4_det_test"
 _KEYS = ("image_id", "category_id", "bbox", "score")
@@ -43,7 +45,7 @@ def write_coco_results(path: str | os.PathLike, found: Iterable[tuple[str, Detec
     StorageError: the file cannot be written.
   """
   count = 0
-  with _replacing(path) as file:
+  with replacing(path) as file:
     file.write("[")
     for picture_id, detections in found:
       name = text(picture_id)
@@ -123,7 +125,7 @@ def write_voc_results(directory: str | os.PathLike, found: Iterable[tuple[str, D
   with contextlib.suppress(OSError):  # then the first file says what is wrong
     os.makedirs(directory)
   for path, mine in zip(paths, lines):
-    with _replacing(path) as file:
+    with replacing(path) as file:
       file.writelines(mine)
   return paths
 
@@ -211,22 +213,6 @@ def _voc_paths(directory: str | os.PathLike, labels: Sequence[str], prefix: str)
       raise ConfigError("voc-file-name", printable(os.fspath(directory)), repr(printable(name)),
                         "a label that may be part of a file name")
   return [os.path.join(os.fspath(directory), name) for name in names]
-
-
-@contextlib.contextmanager
-def _replacing(path: str | os.PathLike) -> Iterator[TextIO]:
-  """A file that takes the place of `path` when all of it is written."""
-  partial = f"{os.fspath(path)}.partial"
-  try:
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-      yield file
-    os.replace(partial, path)
-  except OSError as error:
-    raise StorageError("results-write", printable(os.fspath(path)), printable(error),
-                       "a writable file") from error
-  finally:
-    with contextlib.suppress(OSError):
-      os.remove(partial)
 
 
 @contextlib.contextmanager

@@ -10,13 +10,11 @@ for the same boxes. So boxes are checked here, and put in an order of their own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from jft_reps.errors import ConfigError, DataError, NumericError, printable
-from jft_reps.metrics import score_batches
+from jft_reps.errors import DataError, NumericError, printable
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,68 +95,6 @@ def none() -> Detections:
 def areas(boxes: np.ndarray) -> np.ndarray:
   """`[n]` square pixels of `[n, 4]`."""
   return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
-def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
-  """The labels, each once.
-
-  Raises:
-    ConfigError: none, or one twice.
-  """
-  labels = tuple(labels)
-  if not labels or len(set(labels)) < len(labels):
-    twice = next((printable(x) for x in labels if labels.count(x) > 1), None)
-    raise ConfigError("box-labels", "labels", "none" if twice is None else f"{twice!r} twice",
-                      "each class once")
-  return labels
-
-
-class Pictures:
-  """What a metric keeps of each picture, by id.
-
-  Args:
-    metric: its name, for errors.
-    num_classes: of its labels.
-  """
-
-  def __init__(self, metric: str, num_classes: int):
-    self._metric, self._num_classes = metric, num_classes
-    self._kept: dict[str, Any] = {}
-
-  def __len__(self) -> int:
-    return len(self._kept)
-
-  def new(self, picture_id: Any, detections: Detections,
-          truth: Truth) -> tuple[str, Detections, Truth]:
-    """The id as text, and what was found and is there, checked.
-
-    Raises:
-      DataError: the picture was here before; see `Detections.checked` and `Truth.checked`.
-      NumericError: numbers that are not finite.
-    """
-    name = score_batches.text(picture_id)
-    if name in self._kept:
-      raise DataError("duplicate-picture", self._metric, f"picture {printable(name)!r} twice",
-                      "each picture once", "Evaluate each record once, or make the ids unique.")
-    return (name, detections.checked(name, self._num_classes),
-            truth.checked(name, self._num_classes))
-
-  def add(self, name: str, kept: Any) -> None:
-    """Remembers `kept` for a name from `new`."""
-    self._kept[name] = kept
-
-  def without(self, exclude_ids: Iterable[Any] | None) -> list[Any]:
-    """What was kept of the other pictures, by id (as numbers if all are), however they came.
-
-    Raises:
-      ConfigError: `exclude_ids` is a single string.
-    """
-    if isinstance(exclude_ids, (str, bytes)):
-      raise ConfigError("exclude-ids", "exclude_ids", "one string", "a list of ids")
-    excluded = {score_batches.text(i) for i in (() if exclude_ids is None else exclude_ids)}
-    numbers = all(name.isascii() and name.isdecimal() for name in self._kept)
-    names = sorted(self._kept.keys() - excluded, key=lambda n: (int(n) if numbers else 0, n))
-    return [self._kept[name] for name in names]
 
 
 def _boxes(values: Any, where: str) -> np.ndarray:

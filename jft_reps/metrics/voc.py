@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from jft_reps.errors import ConfigError
-from jft_reps.metrics.box_results import Result, mean
-from jft_reps.metrics.detections import Detections, Pictures, Truth, areas, unique_labels
+from jft_reps.metrics.detections import Detections, Truth, areas
+from jft_reps.metrics.pictures import Pictures, unique_labels
+from jft_reps.metrics.results import Result, mean
 
 _METHODS = {"area": "area under the monotone precision-recall curve (VOC2010 and later)",
             "11-point": "mean precision at recall 0, 0.1, ..., 1 (VOC2007)"}
@@ -53,7 +54,7 @@ class VocBoxes:
     if method not in _METHODS:
       raise ConfigError("voc-method", "method", repr(method), " or ".join(_METHODS))
     self._iou, self._method, self._plus_one = iou, method, plus_one
-    self._pictures = Pictures("VocBoxes", len(self._labels))
+    self._pictures = Pictures("VocBoxes")
 
   def update(self, picture_id: str, detections: Detections, truth: Truth) -> None:
     """Takes a picture. One that is refused leaves nothing behind.
@@ -62,7 +63,9 @@ class VocBoxes:
       DataError: a picture twice; see `Detections.checked` and `Truth.checked`.
       NumericError: numbers that are not finite.
     """
-    name, found, truth = self._pictures.new(picture_id, detections, truth)
+    name = self._pictures.new(picture_id)
+    found = detections.checked(name, len(self._labels))
+    truth = truth.checked(name, len(self._labels))
     overlap = np.where(found.classes[:, None] == truth.classes[None],
                        overlaps(found.boxes, truth.boxes, 0.0 if self._plus_one else 1.0), 0.0)
     if overlap.shape[1]:

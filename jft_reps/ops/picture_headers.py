@@ -41,6 +41,11 @@ def is_png(encoded: tf.Tensor) -> tf.Tensor:
   return tf.equal(tf.strings.substr(encoded, 0, 8), PNG_MAGIC)
 
 
+def is_grey_png(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether `encoded` is a PNG of one channel of 8 bits, where a palette counts as no grey."""
+  return is_png(encoded) & tf.equal(tf.strings.substr(encoded, 24, 2), b"\x08\x00")
+
+
 def jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
   """`[2]` int32 height and width from the header of a JPEG; fails where it is damaged."""
   return tf.image.extract_jpeg_shape(encoded)[:2]

@@ -28,6 +28,7 @@ class DetectionSet:
 
   Attributes:
     last: the whole result that `result` gave last, with its definition and per-class table.
+    submits: whether detections are kept for `write_submission`.
   """
 
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
@@ -35,7 +36,7 @@ class DetectionSet:
                metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str],
                category_ids: Sequence[int] | None = None):
     self.name, self._dataset, self._picture = name, dataset, picture
-    self._metric, self._labels, self.last = metric, tuple(labels), None
+    self._metric, self._labels, self.last, self.submits = metric, tuple(labels), None, False
     self._category_ids = category_ids
     self._prefix = "voc/" if isinstance(metric, voc.VocBoxes) else "coco/"
     self._found: list[tuple[str, Detections]] = []
@@ -61,8 +62,9 @@ class DetectionSet:
     found = Detections(*(predictions[k] for k in ("boxes", "classes", "scores")))
     found = found.checked(ids[0], len(self._labels))
     self._metric.update(ids[0], found, objects)
-    # COCO's numbers are of the best of a picture, and so is what goes to its server.
-    self._found.append((ids[0], found[:coco.MOST] if self._prefix == "coco/" else found))
+    if self.submits:
+      # COCO's numbers are of the best of a picture, and so is what goes to its server.
+      self._found.append((ids[0], found[:coco.MOST] if self._prefix == "coco/" else found))
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
     """Numbers by TensorBoard name; those that are undefined are left out."""

@@ -44,6 +44,19 @@ def png(
   return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def rows(pixels: np.ndarray) -> bytes:
+  """Rows of a PNG without filters, of uint8 `[height, width, channels]`."""
+  flat = pixels.reshape(len(pixels), -1)
+  return np.concatenate([np.zeros((len(flat), 1), np.uint8), flat], 1).tobytes()
+
+
+def grey_png(mask: np.ndarray) -> bytes:
+  """A mask `[height, width]` as records have it: a greyscale PNG of 8 bits."""
+  out = io.BytesIO()
+  Image.fromarray(np.asarray(mask, np.uint8), "L").save(out, "PNG")
+  return out.getvalue()
+
+
 def jpeg_of_claimed_size(height: int, width: int) -> bytes:
   """A good small JPEG whose frame header says another size."""
   data = bytearray(encoded(0, 16, 16))

@@ -168,7 +168,7 @@ def test_reading_is_lazy(data_dir, tmp_path):
     ("tfds:my_set", ["--split=test"], "label -1; expected a class from 0 to 2"),
     ("tfds:my_set", ["--tfds_label=class"], "no label feature class; expected one of label"),
     ("tfds:my_set", ["--tfds_id=name"], "no id feature name; expected one of tfds_id, file_name"),
-    ("imagenet21k", [], "expected folder, csv, coco, voc, imagenet or tfds:"),
+    ("imagenet21k", [], "imagenet or tfds:NAME"),
 ])
 def test_what_is_wrong_is_one_line(data_dir, tmp_path, capsys, source, more, message):
   assert _run(data_dir, tmp_path / "out", *more, source=source) in (1, 2)

@@ -103,7 +103,7 @@ def test_small_stems_keep_more_positions(stem, strides):
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-@pytest.mark.parametrize("size", [225, 224])
+@pytest.mark.parametrize("size", [224, 225, 321, 513])
 def test_features_of_all_output_strides_agree_at_shared_positions(placement, size):
   strided = tiny(stride_placement=placement)
   randomise(strided)

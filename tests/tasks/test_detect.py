@@ -124,6 +124,7 @@ def test_detections_are_written_for_the_server(tmp_path):
   for metric, written in (("voc", "voc/boxes_train/comp4_det_test_dog.txt"),
                           ("coco", "coco/boxes_train/results.json")):
     evaluator, = task_of(tmp_path, eval_splits=("boxes_train",), metric=metric).evaluators()
+    evaluator.submits = True
     for batch in evaluator.dataset():
       truth = {k: v.numpy() for k, v in batch.items()}
       found = {k: np.asarray(v) for k, v in evaluator.predict(Oracle([batch]), batch).items()}

@@ -1,15 +1,13 @@
-"""Pictures and boxes of annotation files in COCO's format (Lin et al. 2014, cocodataset.org).
+"""Pictures and boxes or masks of annotation files in COCO's format (Lin et al. 2014).
 
-Only `images`, `categories` and `annotations` are looked at, and outlines are passed over: a box
-comes from `bbox` (x, y, width, height in pixels, from the outer edge of the first one), its area
-from `area`.
+Only `images`, `categories` and `annotations` are looked at. A box comes from `bbox` (x, y, width,
+height in pixels, from the outer edge of the first one), its area from `area`; outlines are passed
+over where boxes are read, and boxes where outlines are.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data.sources import coco_ids, raw
+from jft_reps.data.sources import coco_ids, coco_json, coco_outlines, raw
 
-_LARGEST = 1e9  # pixels; also keeps whole numbers of any length out of arithmetic
+BACKGROUND = "background"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +27,7 @@ class _Picture:
   folder: str
   file: str
   size: tuple[int, int] | None
-  objects: list[tuple] = dataclasses.field(default_factory=list)
+  objects: list[tuple | raw.Outline] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +35,15 @@ class CocoSet:
   """Checked annotations; pictures are not opened yet.
 
   Attributes:
-    labels: names of the categories, in order of their ids.
+    labels: names of the categories, in order of their ids; of masks, `background` before them.
     category_ids: those ids, which may have holes.
+    masks: pictures have outlines instead of boxes.
     count: number of pictures.
   """
 
   labels: tuple[str, ...]
   category_ids: tuple[int, ...]
+  masks: bool
   _pictures: tuple[_Picture, ...] = dataclasses.field(repr=False)
 
   @property
@@ -51,21 +51,25 @@ class CocoSet:
     return len(self._pictures)
 
   def read(self) -> Iterator[raw.Source]:
-    """Every picture with its boxes, in order of id; those without a box too.
+    """Every picture with its boxes or outlines, in order of id; those without any too.
 
     Raises:
       errors.DataError: a `file_name` leaves the folder of pictures.
     """
     for picture in self._pictures:
       where = f"{picture.path} image {picture.image_id}"
+      path = raw.inside(picture.folder, picture.file, where)
+      if self.masks:
+        mask = raw.Mask("", tuple(picture.objects), picture.size)
+        yield raw.Source(str(picture.image_id), path, (), (), where, mask=mask)
+        continue
       boxes, labels, crowd, area = zip(*picture.objects) if picture.objects else ((),) * 4
       names = tuple(self.labels[i] for i in labels)
       objects = raw.Objects(
           np.reshape(boxes, (-1, 4)), names, crowd, (False,) * len(names), area, picture.size)
       present = tuple(dict.fromkeys(names))
       yield raw.Source(
-          str(picture.image_id), raw.inside(picture.folder, picture.file, where), present,
-          (1.0,) * len(present), where, None, objects)
+          str(picture.image_id), path, present, (1.0,) * len(present), where, None, objects)
 
 
 def open_set(
@@ -73,6 +77,7 @@ def open_set(
     folders: Sequence[str | os.PathLike],
     keep: str | os.PathLike | None = None,
     leave_out: str | os.PathLike | None = None,
+    masks: bool = False,
 ) -> CocoSet:
   """Reads and checks annotation files, which become one set.
 
@@ -82,6 +87,7 @@ def open_set(
     folders: of the pictures, one per file, or one for all.
     keep: file with the ids of the pictures to keep, one per line; all of them must be there.
     leave_out: file with the ids of pictures to leave out.
+    masks: read outlines instead of boxes.
 
   Raises:
     errors.DataError: names the file and the annotation, image, category or line that is wrong.
@@ -97,85 +103,31 @@ def open_set(
   for path, folder in zip(map(os.fspath, annotations), map(os.fspath, folders), strict=True):
     if not os.path.isdir(folder):
       raise errors.DataError("missing-folder", folder, "no such folder", f"pictures of {path}")
-    content = _load(path)
+    content = coco_json.load(path, masks)
     found = _categories(content, path)
     if categories not in (None, found):
       raise errors.DataError("coco-categories", path, "other categories than in the first file",
                              "the same ids and names in all of one set")
     categories = found
     _add_pictures(pictures, content, path, folder)
-    _add_annotations(pictures, content, path, {c: i for i, c in enumerate(categories)})
+    index = {category: i for i, category in enumerate(categories, 1 if masks else 0)}
+    _add_annotations(pictures, content, path, index, masks)
+  labels = tuple(categories.values())
+  if masks:
+    if BACKGROUND in labels:
+      raise errors.DataError(
+          "coco-category", annotations[0], f"a category {BACKGROUND!r}", "another name",
+          "It is that of pixels without an object, which become class 0.")
+    labels = (BACKGROUND, *labels)
   chosen = coco_ids.chosen(pictures, keep, leave_out)
-  return CocoSet(tuple(categories.values()), tuple(categories),
+  return CocoSet(labels, tuple(categories), masks,
                  tuple(pictures[image_id] for image_id in sorted(chosen)))
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """A JSON object without its outline, which is most of the file."""
-  found = dict(pairs)
-  if len(found) != len(pairs):
-    twice = next(k for k, n in collections.Counter(k for k, _ in pairs).items() if n > 1)
-    raise ValueError(f"key {errors.printable(twice)!r} is given twice in one object")
-  found.pop("segmentation", None)
-  return found
-
-
-def _load(path: str) -> dict[str, Any]:
-  try:
-    with open(path, encoding="utf-8-sig") as file:
-      content = json.load(file, object_pairs_hook=_unique_keys)
-  except (OSError, ValueError, RecursionError) as error:
-    raise errors.DataError(
-        "coco-json", path, errors.printable(error), "a whole JSON file in COCO's format",
-        "Was it cut while it was copied?") from None
-  if not isinstance(content, dict):
-    raise errors.DataError(
-        "coco-json", path, f"a {type(content).__name__}", "an object with images and categories",
-        "A list of detections is no annotation file.")
-  return content
-
-
-def _entries(content: dict[str, Any], key: str, path: str) -> list[Any]:
-  entries = content.get(key)
-  if not isinstance(entries, list):
-    found = f"no {key}" if entries is None else f"{key} is a {type(entries).__name__}"
-    raise errors.DataError("coco-json", path, found, f"a list under {key!r}")
-  return entries
-
-
-def _is_int(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _number(value: Any) -> bool:
-  """Whether it is a finite number of a size that pixels can have; false of text."""
-  return isinstance(value, (int, float)) and value is not True and value is not False and (
-      -_LARGEST < value < _LARGEST)
-
-
-def _identified(
-    content: dict[str, Any], key: str, kind: str, path: str
-) -> Iterator[tuple[int, dict[str, Any], str]]:
-  """(id, entry, text for errors) of every entry of a list; ids are whole and unique."""
-  seen: set[int] = set()
-  for number, entry in enumerate(_entries(content, key, path)):
-    there = entry.get("id") if isinstance(entry, dict) else None
-    if not _is_int(there):
-      found = f"id {errors.printable(there)!r}" if isinstance(entry, dict) else "no object"
-      raise errors.DataError(
-          f"coco-{kind}", f"{path} {key}[{number}]", found, "an object with a whole number as id")
-    where = f"{path} {kind} {there}"
-    if there in seen:
-      raise errors.DataError(
-          f"coco-{kind}", where, f"the id is given twice, again in {key}[{number}]", "unique ids")
-    seen.add(there)
-    yield there, entry, where
 
 
 def _categories(content: dict[str, Any], path: str) -> dict[int, str]:
   """Name by id, in order of id."""
   found: dict[int, str] = {}
-  for category, entry, where in _identified(content, "categories", "category", path):
+  for category, entry, where in coco_json.identified(content, "categories", "category", path):
     name = entry.get("name")
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
       raise errors.DataError(
@@ -195,7 +147,7 @@ def _categories(content: dict[str, Any], path: str) -> dict[int, str]:
 def _add_pictures(
     pictures: dict[int, _Picture], content: dict[str, Any], path: str, folder: str
 ) -> None:
-  for image, entry, where in _identified(content, "images", "image", path):
+  for image, entry, where in coco_json.identified(content, "images", "image", path):
     if image in pictures:
       raise errors.DataError(
           "coco-image", where, f"the id is in {pictures[image].path} already", "unique ids")
@@ -204,42 +156,45 @@ def _add_pictures(
       raise errors.DataError(
           "coco-image", where, f"file_name {errors.printable(file)!r}", "name of a file")
     size = (entry.get("height"), entry.get("width"))
-    if size != (None, None) and not all(_is_int(side) and side > 0 for side in size):
+    if size != (None, None) and not all(coco_json.is_whole(side) and side > 0 for side in size):
       raise errors.DataError(
           "coco-image", where, f"height and width {errors.printable(size)}", "pixels, both above 0")
     pictures[image] = _Picture(image, path, folder, file, None if None in size else size)
 
 
 def _add_annotations(
-    pictures: dict[int, _Picture], content: dict[str, Any], path: str, index: dict[int, int]
+    pictures: dict[int, _Picture], content: dict[str, Any], path: str, index: dict[int, int],
+    masks: bool,
 ) -> None:
   if "annotations" not in content:
     return
-  for _, entry, where in _identified(content, "annotations", "annotation", path):
-    for key in ("image_id", "category_id", "bbox"):
+  needed = ("image_id", "category_id", "segmentation" if masks else "bbox")
+  for _, entry, where in coco_json.identified(content, "annotations", "annotation", path):
+    for key in needed:
       if key not in entry:
-        raise errors.DataError("coco-annotation", where, f"no {key}", "image_id, category_id, bbox")
+        raise errors.DataError("coco-annotation", where, f"no {key}", ", ".join(needed))
     image, category = entry["image_id"], entry["category_id"]
-    picture = pictures.get(image) if _is_int(image) else None
+    picture = pictures.get(image) if coco_json.is_whole(image) else None
     if picture is None or picture.path != path:
       raise errors.DataError(
           "coco-annotation", where, f"image_id {errors.printable(image)!r}", "the id of an image")
-    if not _is_int(category) or category not in index:
+    if not coco_json.is_whole(category) or category not in index:
       raise errors.DataError(
           "coco-annotation", where, f"category_id {errors.printable(category)!r}",
           f"one of the {len(index)} categories")
-    picture.objects.append(_box(entry, index[category], where))
+    one = coco_outlines.outline if masks else _box
+    picture.objects.append(one(entry, index[category], where))
 
 
 def _box(entry: dict[str, Any], label: int, where: str) -> tuple:
   """(box as ymin, xmin, ymax, xmax, class index, crowd, area) of an annotation."""
   box, crowd = entry["bbox"], entry.get("iscrowd", 0)
-  if not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)):
+  if not isinstance(box, list) or len(box) != 4 or not all(map(coco_json.is_pixels, box)):
     raise errors.DataError(
         "coco-annotation", where, f"bbox {errors.printable(box)}", "x, y, width, height as numbers")
   x, y, width, height = box
   area = entry.get("area", max(width, 0) * max(height, 0))
-  if not isinstance(area, (int, float)) or not 0 <= area < _LARGEST**2:
+  if not isinstance(area, (int, float)) or not 0 <= area < coco_json.LARGEST**2:
     raise errors.DataError(
         "coco-annotation", where, f"area {errors.printable(area)}", "pixels, 0 or more")
   if crowd not in (0, 1):

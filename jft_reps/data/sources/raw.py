@@ -37,6 +37,41 @@ class Objects:
   one_based: bool = False
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outline:
+  """One object's pixels, as COCO gives them; checked against the picture before it is drawn.
+
+  Attributes:
+    index: class index, background being 0.
+    where: for the text of errors.
+    polygons: float64 arrays of x0, y0, x1, y1, … in pixels; their union is meant.
+    counts: instead of polygons, runs of pixels down the columns that are in turn outside and
+      inside, as whole numbers or as COCO's compressed text.
+    size: height and width of a picture of such runs.
+  """
+
+  index: int
+  where: str
+  polygons: tuple[np.ndarray, ...] = ()
+  counts: str | np.ndarray | None = None
+  size: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mask:
+  """A class per pixel of the file as it is stored: its EXIF orientation counts for nothing.
+
+  Attributes:
+    path: of a file with an index per pixel, a PNG or SBD's `.mat`; empty where outlines are drawn.
+    outlines: of the objects; what none of them covers is background.
+    size: height and width of the picture where the annotation states them.
+  """
+
+  path: str = ""
+  outlines: tuple[Outline, ...] = ()
+  size: tuple[int, int] | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """One picture before it is a record, in a file or as the bytes of one.
@@ -49,6 +84,7 @@ class Source:
     where: for the text of errors.
     data: the encoded picture where it is no file of its own.
     objects: boxes, in a set that has them.
+    mask: a class per pixel, in a set that has them; its classes are the picture's labels.
   """
 
   picture_id: str
@@ -58,6 +94,7 @@ class Source:
   where: str
   data: bytes | None = None
   objects: Objects | None = None
+  mask: Mask | None = None
 
   @property
   def picture(self) -> str | bytes:

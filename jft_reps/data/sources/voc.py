@@ -1,4 +1,4 @@
-"""Pictures and boxes of PASCAL VOC devkits (Everingham et al. 2010).
+"""Pictures and boxes of PASCAL VOC devkits (Everingham et al. 2010), and where their lists are.
 
 VOC names the first and last pixel of a box and counts from 1, so its xmin, ymin, xmax, ymax are
 the edges xmin - 1, ymin - 1, xmax, ymax of the picture; records hold the edges.
@@ -85,6 +85,23 @@ def read(devkits: Sequence[Devkit], image_set: str | None = None) -> list[raw.So
   return list(found.values())
 
 
+def list_path(image_sets: str, image_set: str) -> str:
+  """Path of the list `<set>.txt` in a devkit's `ImageSets/Main` or `ImageSets/Segmentation`.
+
+  Raises:
+    errors.DataError: there is none; says which there are.
+  """
+  path = raw.inside(image_sets, f"{image_set}.txt", "image set")
+  if not os.path.isfile(path):
+    files = os.listdir(image_sets) if os.path.isdir(image_sets) else ()
+    there = sorted(n.removesuffix(".txt") for n in files
+                   if n.endswith(".txt") and "_" not in n)  # others list a class each
+    raise errors.DataError(
+        "voc-set", image_sets, f"no list of {errors.printable(image_set)}",
+        f"one of {errors.printable(', '.join(there)) or 'train, val, trainval, test'}")
+  return path
+
+
 def _stems(devkit: Devkit, image_set: str | None) -> Iterator[tuple[str, str]]:
   """(name of a picture without its ending, where it is named)."""
   if devkit.image_sets is None:
@@ -96,13 +113,7 @@ def _stems(devkit: Devkit, image_set: str | None) -> Iterator[tuple[str, str]]:
       if name.endswith(".xml") and not name.startswith("."):
         yield name.removesuffix(".xml"), os.path.join(devkit.annotations, name)
     return
-  path = raw.inside(devkit.image_sets, f"{image_set}.txt", "image set")
-  if not os.path.isfile(path):
-    there = sorted(n.removesuffix(".txt") for n in os.listdir(devkit.image_sets)
-                   if n.endswith(".txt") and "_" not in n)  # others list a class each
-    raise errors.DataError(
-        "voc-set", devkit.image_sets, f"no list of {errors.printable(image_set)}",
-        f"one of {errors.printable(', '.join(there)) or 'train, val, trainval, test'}")
+  path = list_path(devkit.image_sets, image_set)
   seen: dict[str, int] = {}
   for number, line in enumerate(_lines(path), 1):
     stem = (line.split() or [""])[0]  # a second column says whether a class is there

@@ -15,17 +15,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from jft_reps.data.toy_world import KEYPOINTS, Picture, ToyObject, ToyWorld
+from jft_reps.data.toy_world import KEYPOINTS, SPLITS, Picture, ToyObject, ToyWorld
 
 
 def encoded(picture: Picture, quality: int, masks: bool, keypoints: bool) -> dict[str, Any]:
   """The arguments of `schema.encode` for a picture: JPEG, labels, boxes, masks, keypoints."""
-  size = picture.image.shape[0]
   objects = picture.objects
   fields = dict(
-      picture_id=picture.id,
-      encoded=_file(".jpg", cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR), quality),
-      image_format="jpeg", height=size, width=size, labels=list(picture.labels),
+      **_picture(picture, quality), labels=list(picture.labels),
       boxes=[thing.box for thing in objects],
       object_labels=[thing.label for thing in objects],
   )
@@ -34,6 +31,21 @@ def encoded(picture: Picture, quality: int, masks: bool, keypoints: bool) -> dic
   if keypoints:
     fields["keypoints"] = [_points(thing) for thing in objects]
   return fields
+
+
+def segmented(picture: Picture, quality: int) -> dict[str, Any]:
+  """The arguments of `schema.encode` for a picture with a class per pixel, 0 the background."""
+  classes = picture.segmentation
+  return dict(**_picture(picture, quality), labels=np.unique(classes).tolist(),
+              segmentation=_file(".png", classes))
+
+
+def _picture(picture: Picture, quality: int) -> dict[str, Any]:
+  size = picture.image.shape[0]
+  return dict(
+      picture_id=picture.id,
+      encoded=_file(".jpg", cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR), quality),
+      image_format="jpeg", height=size, width=size)
 
 
 def _points(thing: ToyObject) -> list[list[float]]:
@@ -49,13 +61,14 @@ def _file(extension: str, pixels: np.ndarray, quality: int = 95) -> bytes:
 
 def chunks(job: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
   """Encoded pictures of `job`: every `step`-th run of `chunk` indices from `start` to `stop`."""
-  world = ToyWorld(**job["world"])
+  world, split, quality = ToyWorld(**job["world"]), job["split"], job["quality"]
   for first in range(job["start"], job["stop"], job["chunk"] * job["step"]):
     indices = range(first, min(first + job["chunk"], job["stop"]))
-    yield [
-        encoded(world.picture(job["split"], i), job["quality"], job["masks"], job["keypoints"])
-        for i in indices
-    ]
+    pictures = (world.picture(split, i) for i in indices)
+    if SPLITS[split].masks:
+      yield [segmented(picture, quality) for picture in pictures]
+    else:
+      yield [encoded(picture, quality, job["masks"], job["keypoints"]) for picture in pictures]
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ class Split(NamedTuple):
     jointed: figures with joints only.
     single: one object a picture, whose leaf is its one label.
     shapes: classes are shapes, whatever their texture and colour.
+    masks: records have a class per pixel in place of boxes; class 0 is the background.
   """
 
   stream: int
@@ -23,6 +24,7 @@ class Split(NamedTuple):
   jointed: bool = False
   single: bool = False
   shapes: bool = False
+  masks: bool = False
 
 
 SPLITS = {
@@ -41,6 +43,9 @@ SPLITS = {
     "boxes_train": Split(13, held_out=True, shapes=True),
     "boxes_dev": Split(14, held_out=True, shapes=True),
     "boxes_test": Split(15, held_out=True, shapes=True),
+    "masks_train": Split(16, held_out=True, shapes=True, masks=True),
+    "masks_dev": Split(17, held_out=True, shapes=True, masks=True),
+    "masks_test": Split(18, held_out=True, shapes=True, masks=True),
 }
 
 

@@ -1,4 +1,4 @@
-"""What a detection metric found: named numbers with their definition, and one row per class."""
+"""What a metric of boxes or masks found: numbers with their definition, and a row per class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Result:
   Attributes:
     numbers: the metric's numbers in [0, 1], by their usual names.
     per_class: columns by name for each label.
-    undefined: classes without a true box that counts; left out of every mean.
+    undefined: classes with nothing to count, left out of every mean: no true box, or no pixel.
     pictures: pictures counted.
     excluded: pictures left out by id.
     definition: one line that says what the numbers are.
@@ -35,7 +35,8 @@ class Result:
   def table(self) -> str:
     """The definition, the numbers and the classes as text; what is undefined reads `n/a`."""
     lines = [self.definition]
-    lines += [f"{name:<12}{_cell(value)}" for name, value in self.numbers.items()]
+    room = max([12, *(len(name) + 2 for name in self.numbers)])
+    lines += [f"{name:<{room}}{_cell(value)}" for name, value in self.numbers.items()]
     columns = list(next(iter(self.per_class.values()), {}))
     names = {label: printable(label, 40) for label in self.per_class}
     width = max([len("class"), *map(len, names.values())])

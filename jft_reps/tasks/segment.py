@@ -1,0 +1,135 @@
+"""Semantic segmentation with DeepLab-ASPP-L on a pre-trained backbone: section 5.3, figure 6."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data import reasons
+from jft_reps.errors import ConfigError
+from jft_reps.models import batch_norm as batch_norm_lib
+from jft_reps.models import deeplab
+from jft_reps.models.resnet import STAGES
+from jft_reps.models.variables import named_variables
+from jft_reps.ops import score_maps
+from jft_reps.tasks import mask_pictures
+from jft_reps.tasks.backbone import Backbone, trainable
+from jft_reps.tasks.mask_sets import MaskSets
+from jft_reps.tasks.segmentation_sets import SegmentationSet
+
+
+class Segment:
+  """DeepLab-ASPP-L.
+
+  Args:
+    records: folder of the record sets; `labels.txt` beside them names the classes.
+    backbone: the network; conv5 is read at its `output_stride`.
+    train_split: name of the training split; None for evaluation only.
+    eval_splits: each judged by mean IoU at the pictures' own size.
+    batch_size: pictures per worker and step.
+    batch_norm: `frozen`: by the statistics that came with the weights; `train`: by the batch;
+      `recalibrate`: by the statistics of this task's own pictures, taken before the first step.
+    recalibration_pictures: training pictures whose statistics those are.
+    frozen_through: up to and with this stage nothing is trained; None: everything is.
+    resize: side to which pictures are brought (514 in section 5.3), in evaluation too; None
+      keeps their size.
+    scale: least and largest factor of pictures in training, drawn at random.
+    mirror: mirror half of the training pictures.
+    crop: side of a random window in training; None: whole pictures.
+    rates: of the four branches.
+    shuffle: encoded pictures in the shuffle buffer.
+
+  Attributes:
+    labels: class names in class order.
+    best: the number whose best checkpoint is kept.
+  """
+
+  reasons = reasons.NAMES
+  best = "segmentation/mIOU"
+
+  def __init__(
+      self, records: str | os.PathLike[str], backbone: Backbone,
+      train_split: str | None = "train", eval_splits: Sequence[str] = ("val",),
+      batch_size: int = 6, batch_norm: str = "frozen", recalibration_pictures: int = 100,
+      frozen_through: str | None = None, resize: int | None = 514,
+      scale: tuple[float, float] = (1.0, 1.0), mirror: bool = False, crop: int | None = None,
+      rates: Sequence[int] = deeplab.RATES, shuffle: int = 2048):
+    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
+                              ("frozen_through", frozen_through, (None, *STAGES))):
+      if value not in known:
+        raise ConfigError("config-value", f"config.task.{key}", repr(value),
+                          " or ".join(map(str, known)))
+    if not rates or min(rates) < 1:
+      raise ConfigError("config-value", "config.task.rates", str(rates), "rates from 1")
+    self._sets = MaskSets(records, train_split, eval_splits, batch_size, resize, scale, mirror,
+                          crop, shuffle)
+    self.labels, self._backbone, self._rates = self._sets.labels, backbone, tuple(rates)
+    self._batch_norm, self._frozen_through = batch_norm, frozen_through
+    self._batches = max(1, recalibration_pictures // batch_size)
+    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+
+  @property
+  def notes(self) -> dict[str, Any]:
+    """What every checkpoint says of its pictures, network and labels."""
+    branches = {"rates": list(self._rates), "output_stride": self._backbone.output_stride}
+    return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels),
+            "aspp": branches}
+
+  @property
+  def card(self) -> dict[str, Any]:
+    """What the run card says of this task."""
+    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
+            "pictures": self._sets.pictures}
+
+  def build(self) -> deeplab.DeepLab:
+    """The network with random weights."""
+    return deeplab.DeepLab(self._backbone.build(), len(self.labels), self._rates)
+
+  def prepare(self, model: deeplab.DeepLab) -> str:
+    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
+    if self._batch_norm != "recalibrate":
+      return f"batch-norm: {self._batch_norm}"
+    layers = batch_norm_lib.recalibrate(
+        lambda batch: model(batch["image"], batch_norm="recalibrate"),
+        self.train_dataset(0, 1, 0, (0, 0, 0)), self._batches)
+    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
+            f"{self._sets.train_split}, then frozen")
+
+  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+    """Endless batches of pictures and masks, see `data.segmentation`."""
+    return self._sets.train_batches(worker, workers, seed, position)
+
+  def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Cross entropy at every `stride`-th pixel, and the share of those pixels that are right."""
+    mode = "train" if self._batch_norm == "train" else "frozen"
+    scores = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
+    right = score_maps.accuracy(scores, batch["mask"], model.stride)
+    return score_maps.loss(scores, batch["mask"], model.stride), {"pixel accuracy": right}
+
+  def trainable(self, model) -> dict[str, Any]:
+    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
+    return trainable(model, self._frozen_through)
+
+  def checkpoint_items(self, model) -> dict[str, Any]:
+    """`backbone/<stage>/…` and `branches/<i>/…`, statistics included."""
+    return dict(named_variables(model))
+
+  def evaluators(self) -> list[SegmentationSet]:
+    """One per evaluation split."""
+    return [SegmentationSet(split, functools.partial(self._sets.eval_batches, split),
+                            self._sets.resized, self.labels) for split in self._sets.eval_splits]
+
+  def pictures(self, model, batch) -> dict[str, np.ndarray]:
+    """A picture with its classes left and what was predicted right, in VOC's colours."""
+    mask = np.asarray(batch["mask"])[0]
+    predicted = model.segment(self._sets.resized(batch), tf.shape(mask)).numpy()
+    image = np.asarray(batch["image"])[0]
+    return {"masks": mask_pictures.panel(image, mask, predicted, self.labels)[np.newaxis]}
+
+
+create = Segment
