@@ -84,7 +84,7 @@ class Segment:
   def card(self) -> dict[str, Any]:
     """What the run card says of this task."""
     return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
-            "pictures": self._sets.pictures}
+            "pictures": ", ".join(f"{k} {v}" for k, v in self._sets.pictures.items())}
 
   def build(self) -> deeplab.DeepLab:
     """The network with random weights."""
@@ -109,7 +109,7 @@ class Segment:
     mode = "train" if self._batch_norm == "train" else "frozen"
     scores = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
     right = score_maps.accuracy(scores, batch["mask"], model.stride)
-    return score_maps.loss(scores, batch["mask"], model.stride), {"pixel accuracy": right}
+    return score_maps.loss(scores, batch["mask"], model.stride), {"segmentation/pixel accuracy": right}
 
   def trainable(self, model) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""

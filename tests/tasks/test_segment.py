@@ -66,7 +66,7 @@ def test_the_loss_of_a_batch_is_that_of_its_subsampled_mask(masks):
   assert scores.shape == (4, 6, 6, 32)
   np.testing.assert_allclose(loss, score_maps.loss(scores, batch["mask"], 8), rtol=1e-6)
   truth = batch["mask"].numpy()[:, ::8, ::8]
-  assert abs(float(scalars["pixel accuracy"]) - (np.argmax(scores, -1) == truth).mean()) < 1e-6
+  assert abs(float(scalars["segmentation/pixel accuracy"]) - (np.argmax(scores, -1) == truth).mean()) < 1e-6
 
 
 def test_a_frozen_run_changes_conv5_and_the_branches_alone(masks, tmp_path):
