@@ -1,7 +1,7 @@
 """Fair comparisons of initialisations: every start with its best rate, paired over seeds.
 
 What the miniatures of the paper's tables share. A start is a row of a configuration, trained with
-each of three rates of which a validation split chooses; runs are programs of their own, and one
+each of some rates of which a validation split chooses; runs are programs of their own, and one
 that has its numbers is not made again.
 """
 

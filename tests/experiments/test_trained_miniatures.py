@@ -40,7 +40,7 @@ def test_every_start_has_its_row_its_steps_and_its_best_rate(name, tmp_path, mon
     seen.setdefault(arm, set()).add((
         config.train.steps, config.task.frozen_through, config.init.checkpoint or "",
         config.schedule.steps, config.task.batch_norm))
-    if config.schedule.initial == module.RATES[2] and arm == "scratch":
+    if config.schedule.initial == module.RATES[-1] and arm == "scratch":
       raise DataError("run-failed", app, "error[not-finite]: 11 pushes in a row", "exit code 0")
     dev = 0.5 if config.schedule.initial == best else 0.4
     # On the test split another rate than the chosen one looks best.
@@ -57,11 +57,11 @@ def test_every_start_has_its_row_its_steps_and_its_best_rate(name, tmp_path, mon
     assert seen[arm] == {(steps, frozen, start, steps, "recalibrate") for start in begun}
   with open(tmp_path / f"{name}.csv", newline="") as file:
     rows = list(csv.DictReader(file))
-  assert len(rows) == 2 * 4 * 3
+  assert len(rows) == 2 * 4 * len(module.RATES)
   assert {float(r["rate"]) for r in rows if r["chosen"] == "1"} == {best}
   # A start that diverges at a rate has no numbers there, and loses nothing else.
   bare = {(r["arm"], float(r["rate"])) for r in rows if not r[next(iter(module.NUMBERS.values()))]}
-  assert bare == {("scratch", module.RATES[2])}
+  assert bare == {("scratch", module.RATES[-1])}
   out = capsys.readouterr().out
   for claim in ("fine-tuned − scratch: +0.300", "fine-tuned − scratch_3x: +0.100",
                 "frozen − scratch_3x: -0.100"):
