@@ -21,7 +21,8 @@ own size; `laptop` runs on generated pictures of held-out shapes, minutes on two
 Time and cluster of the paper: not stated; batches of 6 for 30,000 steps.
 
 Deviations: the schedule and the sizes are from memory of the paper; whether batch-norm was trained
-is not said, here it is frozen (`task.batch_norm`).
+is not said, here its statistics are frozen (`task.batch_norm`) and its scales are trained; decay is
+on kernels, where memory has all layers.
 """
 
 from __future__ import annotations

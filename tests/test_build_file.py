@@ -27,7 +27,7 @@ def read_build(root: pathlib.Path) -> dict[str, Target]:
   targets: dict[str, Target] = {}
 
   def rule(kind):
-    def add(name, srcs=(), deps=()):
+    def add(name, srcs=(), deps=(), data=()):
       assert name not in targets, f"{name} is declared twice"
       targets[name] = Target(kind, name, srcs, deps)
     return add

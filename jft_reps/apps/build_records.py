@@ -4,6 +4,7 @@
   … --source=tfds:cifar100 --input=DATA_DIR --tfds_split=train[:90%]
   … --source=csv --input=LIST.csv --hierarchy=FILE --hierarchy_format=mlimages --store_size=340
   … --source=coco --input=train2017 --annotations=instances_train2017.json
+  … --source=coco_keypoints --input=train2017 --annotations=person_keypoints_train2017.json
   … --source=voc --input=VOC2007,VOC2012
   … --source=voc_masks --input=VOC2012 --annotations=SegmentationClass,sbd/cls --keep_ids=LIST
 
@@ -11,6 +12,8 @@ folder    label/picture.jpg: the first sub-folder names the label
 csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas;
           confidence 0 is verified absence, no label
 coco      JSON files --annotations of the pictures in as many folders, or in one
+coco_keypoints  people of such files with points of schema --keypoints; categories without
+          keypoints are left out
 voc       devkits: Annotations, JPEGImages and ImageSets/Main; without that, every annotation
 masks     folders --annotations of masks named as the pictures: palette or 8-bit greyscale PNGs
           with an index per pixel, 255 void, or SBD's .mat; of several folders the first that has
@@ -42,9 +45,11 @@ flags.DEFINE_string("input", None, "Folder, or several with commas; list, for cs
                     flag_values=FLAGS)
 flags.DEFINE_string("annotations", None, "coco: JSON files. masks: folders or none. voc: XML "
                     "folders.", flag_values=FLAGS)
+flags.DEFINE_string("keypoints", None, "coco_keypoints: schema, a JSON file or the name of one of "
+                    "the library's (default: coco).", flag_values=FLAGS)
 flags.DEFINE_string("keep_ids", None, "coco, masks: list of image ids or names to keep.",
                     flag_values=FLAGS)
-flags.DEFINE_string("leave_out_ids", None, "coco: list of image ids to leave out.",
+flags.DEFINE_string("leave_out_ids", None, "Likewise, to leave out.",
                     flag_values=FLAGS)
 flags.DEFINE_string("voc_set", None, "voc, voc_masks: its list, as trainval (default: --split).",
                     flag_values=FLAGS)
@@ -107,6 +112,17 @@ def _expanded(summary, hierarchy) -> str:
   return f", {counts.sum() / max(pictures, 1):.2f} with their ancestors"
 
 
+def _people(counts, about) -> str:
+  """What became of people and their points."""
+  passed = (f"{about[name]:,} {name.replace('_', ' ')}" for name in (
+      "repeated_images", "categories_without_keypoints", "annotations_without_keypoints")
+            if name in about)
+  return "; ".join((
+      f"{counts['people']:,} people, {counts['people_with_points']:,} of them with points, "
+      f"{counts['points']:,} points", f"{counts['points_outside']:,} points outside of their "
+      "pictures left out", *passed))
+
+
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
@@ -129,6 +145,8 @@ def main(argv: Sequence[str]) -> int:
     print(f"{summary.boxes.kept:,} boxes, {summary.boxes.clipped:,} of them clipped to their "
           f"pictures; boxes left out: {summary.boxes.text}; "
           f"{summary.boxes.bare:,} pictures without a box")
+    if summary.boxes.people:
+      print(_people(summary.boxes.people, about["metadata"]))
   if summary.pixels is not None:
     unused = about["metadata"].get("unused_pictures", 0)
     print(f"{summary.pixels.text}" + (f"; {unused:,} pictures have no mask" if unused else ""))

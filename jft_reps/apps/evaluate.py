@@ -5,7 +5,7 @@
 
 Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
 outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
---submission=DIR writes the detections or masks of each set into DIR/<set> as COCO's or VOC's
+--submission=DIR writes the detections, masks or poses of each set into DIR/<set> as COCO's or VOC's
 server wants them.
 """
 
@@ -29,13 +29,13 @@ flags.DEFINE_string("checkpoint", None, "A checkpoint without ending; default: t
                     flag_values=FLAGS)
 flags.DEFINE_boolean("follow", False, "Evaluate checkpoints as they come, until DONE.",
                      flag_values=FLAGS)
-flags.DEFINE_boolean("average", False, "Evaluate the moving average of the weights.",
-                     flag_values=FLAGS)
+flags.DEFINE_boolean("average", None, "Evaluate the moving average of the weights (default: if "
+                     "the configuration keeps one).", flag_values=FLAGS)
 flags.DEFINE_string("exclude_ids", None, "File of picture ids, one a line, to leave out of a "
                     "second set of numbers.", flag_values=FLAGS)
 flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new line in "
                    "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
-flags.DEFINE_string("submission", None, "Folder for detections or masks in the form of the test "
+flags.DEFINE_string("submission", None, "Folder for what was found in the form of the test "
                     "server.", flag_values=FLAGS)
 
 
@@ -43,9 +43,12 @@ def main(argv: Sequence[str]) -> int:
   config, module = resolve(argv, FLAGS, __doc__)
   if FLAGS.follow and FLAGS.submission:
     raise ConfigError("flags", "--submission", "given with --follow", "one of them")
+  average = FLAGS.average
+  if average is None:
+    average = config.train.get("ema_decay", 0.0) > 0
   if FLAGS.follow:
-    return follow(config, FLAGS.average, FLAGS.exclude_ids, FLAGS.timeout)
-  values = evaluate(config, FLAGS.checkpoint, FLAGS.average, FLAGS.exclude_ids, FLAGS.submission)
+    return follow(config, average, FLAGS.exclude_ids, FLAGS.timeout)
+  values = evaluate(config, FLAGS.checkpoint, average, FLAGS.exclude_ids, FLAGS.submission)
   print(json.dumps(values, indent=1, sort_keys=True))
   _, _, row = FLAGS.config.partition(":")
   return verdict(values, row, getattr(module, "EXPECTED", []))
@@ -70,7 +73,7 @@ def evaluate(config, checkpoint: str | None = None, average: bool = False,
     if submission:
       if not hasattr(evaluator, "submits"):
         raise ConfigError("flags", "--submission", config.task.name,
-                          "a task that detects or segments")
+                          "a task that detects, segments or finds poses")
       evaluator.submits = True
     found = monitor.judge(evaluator, model, excluded, task=task)
     if getattr(evaluator, "last", None) is not None:
@@ -123,7 +126,7 @@ def _wait_for_the_first(run, timeout: float, poll: float = 1.0) -> None:
 
 
 def class_results(task, run):
-  """Writes each evaluation's AP per class beside its curves."""
+  """Writes each evaluation's numbers per class beside its curves."""
   from jft_reps.metrics import class_results as results
 
   def write(evaluator, step: int) -> None:
@@ -158,20 +161,23 @@ def verdict(values, row: str, expected) -> int:
   """Compares with what the paper reports for a row; 1 if a number is outside its tolerance.
 
   A row with options, such as `random,laptop`, is no row of the paper. A number of a set that was
-  not evaluated (`test-dev: coco/AP`, which only the server can tell) is printed and not judged.
+  not evaluated (`test-dev: coco/AP`, which only the server can tell), or of a test set without
+  truth, where none of its kind is defined, is printed and not judged.
   """
   failed = False
   for name, metric, value, tolerance, source, mark in expected:
     if name != row or value is None:
       continue
     found = values.get(metric)
-    if found is None and ": " in metric:
-      print(f"{metric}: not measured here, expected {value} ± {tolerance} ({source}, {mark})")
+    expectation = f"expected {value} ± {tolerance} ({source}, {mark})"
+    kind = metric.partition("/")[0]
+    if found is None and "/" in metric and not any(v.startswith(f"{kind}/") for v in values):
+      print(f"{metric}: not measured here, {expectation}")
       continue
     good = found is not None and abs(found - value) <= tolerance
     failed |= not good
-    print(f"{metric}: {'n/a' if found is None else f'{found:.4f}'}, expected {value} ± {tolerance} "
-          f"({source}, {mark}): {'ok' if good else 'OUTSIDE'}")
+    print(f"{metric}: {'n/a' if found is None else f'{found:.4f}'}, {expectation}: "
+          f"{'ok' if good else 'OUTSIDE'}")
   return int(failed)
 
 

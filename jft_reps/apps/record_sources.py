@@ -15,7 +15,7 @@ from jft_reps.errors import ConfigError, printable
 if TYPE_CHECKING:
   from jft_reps.data.sources import raw
 
-_KINDS = ("folder, csv, coco, voc, masks, voc_masks, coco_masks, imagenet or "
+_KINDS = ("folder, csv, coco, coco_keypoints, voc, masks, voc_masks, coco_masks, imagenet or "
           "tfds:NAME[/config][:version]")
 
 _TFDS, _NONE = "tfds:", "none"
@@ -46,9 +46,15 @@ def open_source(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened
     errors.ConfigError: a flag is missing or does not fit the source.
     errors.DataError: what was opened is wrong.
   """
+  if given.keypoints and given.source != "coco_keypoints":
+    raise ConfigError("flags", "--keypoints", f"given with --source={printable(given.source)}",
+                      "--source=coco_keypoints")
   opener = _OPENERS.get(_TFDS if given.source.startswith(_TFDS) else given.source)
   if opener is None:
     raise ConfigError("flags", "--source", printable(given.source), _KINDS)
+  if (given.keep_ids or given.leave_out_ids) and opener not in _LISTED:
+    raise ConfigError("flags", "--keep_ids or --leave_out_ids", f"given for {given.source}",
+                      "a source of COCO or of masks")
   return opener(given, labels)
 
 
@@ -84,6 +90,20 @@ def _coco(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   about = _source("coco", **_category_ids(labels, opened.labels, opened.category_ids))
   known = {"total": opened.count} if set(opened.labels) <= set(labels) else {}
   return Opened(opened.read, labels, {**about, "boxes": True, **known})
+
+
+def _coco_keypoints(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
+  """Boxes and keypoints in COCO's format; classes are the categories that have keypoints."""
+  from jft_reps.data.sources import coco
+  from jft_reps.ops import keypoint_schema
+
+  schema = keypoint_schema.read(given.keypoints or "coco")
+  opened = coco.open_set(*_coco_files(given), keypoints=schema)
+  labels = labels or opened.labels
+  about = _source("coco_keypoints", **opened.left_out,
+                  **_category_ids(labels, opened.labels, opened.category_ids))
+  known = {"total": opened.count} if set(opened.labels) <= set(labels) else {}
+  return Opened(opened.read, labels, {**about, "keypoints": schema, **known})
 
 
 def _coco_masks(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
@@ -171,7 +191,8 @@ def _masked(
 ) -> Opened:
   from jft_reps.data.sources import mask_folders
 
-  opened = mask_folders.open_set(pictures, [] if masks == [_NONE] else masks, names)
+  opened = mask_folders.open_set(
+      pictures, [] if masks == [_NONE] else masks, names, given.leave_out_ids)
   about = _source(given.source, unused_pictures=opened.unused, **more)
   return Opened(opened.read, labels, {**about, "masks": True, "total": opened.count})
 
@@ -200,5 +221,7 @@ def _tfds(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   return Opened(opened.read, labels, {**about, **opened.first_pass(labels)})
 
 
-_OPENERS = {"folder": _folder, "csv": _csv, "imagenet": _imagenet, "coco": _coco, "voc": _voc,
-            "masks": _masks, "voc_masks": _voc_masks, "coco_masks": _coco_masks, _TFDS: _tfds}
+_OPENERS = {"folder": _folder, "csv": _csv, "imagenet": _imagenet, "coco": _coco,
+            "coco_keypoints": _coco_keypoints, "voc": _voc, "masks": _masks,
+            "voc_masks": _voc_masks, "coco_masks": _coco_masks, _TFDS: _tfds}
+_LISTED = (_coco, _coco_keypoints, _masks, _voc_masks, _coco_masks)

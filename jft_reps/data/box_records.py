@@ -8,21 +8,18 @@ until `one_picture` opens it. Boxes are padded to the longest list of the chunk 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from jft_reps.data import picture_records, reasons, schema
+from jft_reps.data import guarded, picture_records, reasons, schema
 from jft_reps.ops import keep_aspect, picture_headers
 
 Tensors = dict[str, tf.Tensor]
 # What has one row per box.
 _PER_BOX = ("boxes", "classes", "crowd", "difficult", "area")
-
-
-def _features() -> picture_records.Features:
-  unused = (schema.LABEL, schema.CONFIDENCE, schema.UNKNOWN)
-  wanted = {**schema.picture_features(), **schema.box_features()}
-  return {key: feature for key, feature in wanted.items() if key not in unused}
+_DEGENERATE, _AFTER = 0.05, 1000
+_plain_python = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +59,14 @@ class BoxParser:
     num_classes: object labels must lie in [0, num_classes).
   """
 
-  picture: Picture
+  picture: guarded.PicturePath
   num_classes: int
+
+  def features(self) -> picture_records.Features:
+    """Parsing specification of what is read."""
+    unused = (schema.LABEL, schema.CONFIDENCE, schema.UNKNOWN)
+    wanted = {**schema.picture_features(), **schema.box_features()}
+    return {key: feature for key, feature in wanted.items() if key not in unused}
 
   def parse(self, serialized: tf.Tensor) -> Tensors:
     """Parses n records, `[n]`; never fails.
@@ -74,14 +77,14 @@ class BoxParser:
       `difficult` bool, `area` float32 (NaN where a record names none) and `kept` bool `[n, k]`,
       false of boxes that are left out and of padding; `dropped_boxes` int64 `[n]`.
     """
-    return self._tensors(picture_records.parse_each(serialized, _features()))
+    return self.tensors(picture_records.parse_each(serialized, self.features()))
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-    parse = lambda record: self._tensors(tf.io.parse_example(record, _features()))
+    parse = lambda record: self.tensors(tf.io.parse_example(record, self.features()))
     return picture_records.reason_of(parse, self.picture.limits, serialized)
 
-  def _tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
+  def tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
     """What `parse` describes."""
     encoded = picture_records.first_of_each(parsed[schema.ENCODED])
     count = parsed[schema.OBJECT_LABEL].row_lengths()
@@ -138,13 +141,39 @@ def placed(chunk: Tensors) -> Tensors:
   }
 
 
-def one_picture(chunk: Tensors) -> Tensors:
-  """What `detection.train_batches` describes, of a chunk of one in which `placed` put the boxes."""
-  image = tf.raw_ops.OptionalGetValue(
-      optional=chunk["image"][0], output_types=[tf.uint8], output_shapes=[[None, None, 3]])
+def held_to_share(chunks: tf.data.Dataset) -> tf.data.Dataset:
+  """The same chunks; ends with an error when too many boxes were left out, 5 % after a thousand."""
+
+  def step(state: tuple[tf.Tensor, tf.Tensor], chunk: Tensors):
+    dropped = tf.reduce_sum(chunk["dropped_boxes"])
+    lost = state[0] + dropped
+    seen = state[1] + dropped + tf.math.count_nonzero(chunk["kept"])
+    share = tf.cast(lost, tf.float64) / tf.cast(seen, tf.float64)
+    fine = (seen < _AFTER) | (share <= _DEGENERATE)
+    message = ["degenerate boxes", lost, "of", seen, "boxes; are they normalised to [0, 1]?"]
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=message)]):
+      return (tf.identity(lost), seen), chunk
+
+  zero = tf.constant(0, tf.int64)
+  return chunks.scan((zero, zero), _plain_python(step))
+
+
+def opened(image: tf.Tensor) -> tf.Tensor:
+  """uint8 `[height, width, 3]` of the handle of a picture."""
+  return tf.raw_ops.OptionalGetValue(
+      optional=image, output_types=[tf.uint8], output_shapes=[[None, None, 3]])[0]
+
+
+def one_picture(chunk: Tensors, per_box: Sequence[str] = _PER_BOX) -> Tensors:
+  """An element of `detection.train_batches`, of a chunk of one in which `placed` put the boxes.
+
+  Args:
+    chunk: of one picture, with `kept`.
+    per_box: what has one row per box, of which the kept ones remain.
+  """
   kept = tf.where(chunk["kept"])[:, 1]
-  boxes = {key: tf.gather(chunk[key], kept, axis=1) for key in _PER_BOX}
-  example = {**chunk, **boxes, "image": tf.expand_dims(image[0], 0)}
+  boxes = {key: tf.gather(chunk[key], kept, axis=1) for key in per_box}
+  example = {**chunk, **boxes, "image": opened(chunk["image"][0])[tf.newaxis]}
   del example["kept"]
   for value in example.values():
     value.set_shape([1, *value.shape[1:]])

@@ -28,6 +28,7 @@ from jft_reps.data import (
 )
 from jft_reps.data import masks as index_masks
 from jft_reps.data.sources import raw
+from jft_reps.ops import keypoint_schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,7 @@ def build(
     total: int | None = None,
     boxes: bool = False,
     masks: bool = False,
+    keypoints: keypoint_schema.KeypointSchema | None = None,
 ) -> Summary:
   """Writes pictures with their labels as a record set.
 
@@ -128,6 +130,7 @@ def build(
     boxes: pictures have `objects`, which refer to the stored pixels; not to be resized.
     masks: pictures have a `mask` instead, or, to be predicted only, none of them has; as boxes.
       At most 255 `labels`, which have to be given.
+    keypoints: pictures have `objects` with points of this schema; as boxes.
 
   Returns:
     What was done.
@@ -144,7 +147,8 @@ def build(
     classes, total = _class_indices(listing or sources, labels)
   else:
     classes = {label: i for i, label in enumerate(labels)}
-  placed_on_pixels = "boxes" if boxes else "masks" if masks else ""
+  boxes = boxes or keypoints is not None
+  placed_on_pixels = "keypoints" if keypoints else "boxes" if boxes else "masks" if masks else ""
   if placed_on_pixels and store_size:
     raise errors.ConfigError(
         "bad-build", "build", f"store_size {store_size} with {placed_on_pixels}",
@@ -155,6 +159,8 @@ def build(
   about = {"exif": "applied", "store_size": store_size, **(metadata or {})}
   if placed_on_pixels:
     about.update(exif="ignored", annotations=placed_on_pixels)
+  if keypoints is not None:
+    about["keypoints"] = keypoints.to_json()
   if store_size:
     about["store_quality"] = store_quality
   output = os.fspath(output)
@@ -187,6 +193,7 @@ def build(
       placed.check(output, done=True)
       writer.metadata.update(placed.metadata)
     if pixels is not None:
+      pixels.check(output)
       writer.metadata.update(pixels.metadata)
     writer.metadata["dropped"] = dict(left_out.counts)
     writer.metadata.update(label_map.metadata(label_map.write(output, list(classes))))

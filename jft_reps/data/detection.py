@@ -17,7 +17,6 @@ from jft_reps.ops import keep_aspect
 __all__ = ["eval_batches", "train_batches"]
 
 _plain_python = tf.autograph.experimental.do_not_convert
-_DEGENERATE, _AFTER = 0.05, 1000
 # Records decoded by one call, all of whose pictures are in memory at once.
 _CHUNK = 8
 
@@ -49,20 +48,8 @@ def _finished(
 ) -> tf.data.Dataset:
   """Bad records counted, the share of degenerate boxes held, one picture after the other."""
   counted = guarded.count_and_carry(chunks, limits or guarded.Limits(), records)
-
-  def step(state: tuple[tf.Tensor, tf.Tensor], chunk: dict[str, tf.Tensor]):
-    dropped = tf.reduce_sum(chunk["dropped_boxes"])
-    lost = state[0] + dropped
-    seen = state[1] + dropped + tf.math.count_nonzero(chunk["kept"])
-    share = tf.cast(lost, tf.float64) / tf.cast(seen, tf.float64)
-    fine = (seen < _AFTER) | (share <= _DEGENERATE)
-    message = ["degenerate boxes", lost, "of", seen, "boxes; are they normalised to [0, 1]?"]
-    with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=message)]):
-      return (tf.identity(lost), seen), chunk
-
-  zero = tf.constant(0, tf.int64)
-  limited = counted.scan((zero, zero), _plain_python(step))
-  pictures = limited.rebatch(1).map(_plain_python(box_records.one_picture))
+  pictures = box_records.held_to_share(counted).rebatch(1)
+  pictures = pictures.map(_plain_python(box_records.one_picture))
   return picture_batches.with_own_threads(pictures.prefetch(4))
 
 

@@ -173,10 +173,24 @@ class PixelCounts:
 
   @property
   def text(self) -> str:
-    """How many, and the share of void."""
+    """How many, the share of void, and classes without a pixel."""
     if not self.masks:
       return "no masks"
-    return f"{self.masks:,} masks, {self._pixels[VOID] / self._pixels.sum():.2%} of pixels void"
+    bare = np.flatnonzero(self._pixels[:self._classes] == 0)
+    shown = ", ".join(map(str, bare[:10])) + (", …" if len(bare) > 10 else "")
+    return (f"{self.masks:,} masks, {self._pixels[VOID] / self._pixels.sum():.2%} of pixels void"
+            + (f"; no pixel of {len(bare)} classes: {shown}" if len(bare) else ""))
+
+  def check(self, where: str) -> None:
+    """Refuses masks of 0 and 255 alone, which mean to show something and have void there.
+
+    Raises:
+      errors.DataError: there is nothing but class 0 and void.
+    """
+    if self.masks and self._pixels[VOID] and not self._pixels[1:VOID].any():
+      raise errors.DataError(
+          "mask-form", where, f"nothing but 0 and {VOID} in {self.masks:,} masks",
+          "indices of classes", f"{VOID} is void. Write 1 for what the masks show.")
 
   @property
   def metadata(self) -> dict[str, Any]:

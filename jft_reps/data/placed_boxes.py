@@ -1,4 +1,7 @@
-"""Boxes of annotations held against their pictures: clipped, dropped, counted and limited."""
+"""Boxes of annotations held against their pictures: clipped, dropped, counted and limited.
+
+Keypoints stay with their box. Those outside of their picture are no longer labelled.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,14 @@ class PlacedBoxes:
     clipped: those of them that reached out of their picture.
     bare: pictures without a box.
     dropped: boxes left out, by name of the reason: `no_area`, `outside`.
+    people: of a set with keypoints: how many `people` (kept boxes that are no crowd),
+      `people_with_points` and `points` they have; labelled `points_outside` of the picture, of all.
   """
 
   def __init__(self):
     self.kept = self.clipped = self.bare = self._tiny = 0
     self.dropped: collections.Counter = collections.Counter()
+    self.people: collections.Counter = collections.Counter()
 
   def place(
       self, objects: raw.Objects, height: int, width: int
@@ -39,7 +45,8 @@ class PlacedBoxes:
       width: of the decoded picture.
 
     Returns:
-      Boxes (normalised), flags and areas as `schema.encode` takes them, and the class names.
+      Boxes and keypoints (normalised), flags and areas as `schema.encode` takes them, and the
+      class names.
     """
     sides = np.array([height, width, height, width], np.float64)
     boxes = np.asarray(objects.boxes, np.float64).reshape(-1, 4)
@@ -61,7 +68,21 @@ class PlacedBoxes:
         "difficult": np.asarray(objects.difficult, bool)[kept],
         "area": np.where(np.isnan(area), extent, area)[kept],
     }
+    if objects.keypoints is not None:
+      fields["keypoints"] = self._points(
+          np.asarray(objects.keypoints, np.float64)[kept], fields["crowd"], sides[:2])
     return fields, [name for name, keep in zip(objects.labels, kept, strict=True) if keep]
+
+  def _points(self, points: np.ndarray, crowd: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Normalised keypoints of the kept boxes; zeros where none is labelled inside."""
+    labelled = points[..., 2] > 0
+    inside = ((points[..., :2] >= 0) & (points[..., :2] <= sides)).all(-1)
+    known = labelled & inside
+    own = known[~crowd]
+    self.people.update({
+        "people": len(own), "people_with_points": int(own.any(-1).sum()),
+        "points": int(own.sum()), "points_outside": int((labelled & ~inside).sum())})
+    return np.where(known[..., np.newaxis], points / np.append(sides, 1.0), 0.0)
 
   def check(self, where: str, done: bool = False) -> None:
     """Holds the limit on boxes that look as if they were not in pixels.
@@ -94,7 +115,8 @@ class PlacedBoxes:
   def metadata(self) -> dict[str, Any]:
     """What the manifest says of them."""
     dropped = {name: count for name, count in self.dropped.items() if count}
-    return {"boxes": self.kept, "clipped_boxes": self.clipped, "dropped_boxes": dropped}
+    return {"boxes": self.kept, "clipped_boxes": self.clipped, "dropped_boxes": dropped,
+            **self.people}
 
 
 def _solid(boxes: np.ndarray) -> np.ndarray:

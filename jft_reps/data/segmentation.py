@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from jft_reps import errors
 from jft_reps.data import guarded, manifest, mask_records, picture_batches
 from jft_reps.ops import masked_pictures
 
@@ -54,8 +55,16 @@ def eval_batches(
 
   One to a batch. Pictures of a set without masks, as of a test set, have masks of 255. Elements
   as in `train_batches`; records left out after the last picture are counted with it.
+
+  Raises:
+    errors.DataError: the set is empty, or has neither masks nor was built to have none.
   """
   picture_batches.check_arguments(record_set, 1, num_classes)
-  needed = record_set.metadata.get("annotations") == "masks"
-  parser = mask_records.MaskParser(masked_pictures.WholePicture(num_classes), needed)
+  stated = record_set.metadata.get("annotations")
+  if stated not in ("masks", "none"):
+    raise errors.DataError(
+        "no-masks", manifest.path_of(record_set.directory, record_set.split),
+        f"annotations {errors.printable(stated)}", "masks, or none as of a test set",
+        "Build the records with --source=masks, voc_masks or coco_masks.")
+  parser = mask_records.MaskParser(masked_pictures.WholePicture(num_classes), stated == "masks")
   return picture_batches.once(record_set, 1, parser, 1, limits)

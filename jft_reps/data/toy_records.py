@@ -15,8 +15,10 @@ from typing import Any
 from jft_reps import errors
 from jft_reps.data.toy import render_process
 from jft_reps.data.toy_world import SPLITS, ToyWorld
+from jft_reps.ops import keypoint_schema
 
 _CHUNK = 64
+_PERSON = "person"
 
 
 def write_records(
@@ -35,7 +37,8 @@ def write_records(
 ) -> Any:
   """Writes pictures `start` … `start + count - 1` of a split, with labels and boxes.
 
-  Splits for segmentation have a class per pixel instead, and `background` before their labels. The
+  Splits for segmentation have a class per pixel instead, and `background` before their labels;
+  those of figures are people with keypoints of the schema `toy_world`, one class `person`. The
   records are the same for any number of processes.
 
   Args:
@@ -48,7 +51,7 @@ def write_records(
     processes: how many render; this process writes. None of them loads TensorFlow but this one.
     jpeg_quality: 1 … 100.
     masks: also store a PNG mask for each object.
-    keypoints: also store keypoints; zeros for objects that have none.
+    keypoints: also store keypoints, zeros for objects that have none; figures always have them.
     overwrite: replace a record set of the same split.
     progress: called as `progress(done, count)` after every few dozen pictures.
 
@@ -57,8 +60,8 @@ def write_records(
 
   Raises:
     ConfigError: an argument is out of its range.
-    DataError: the split is there already, one of the other label tree is (transfer splits need
-      a directory of their own), or a rendering process ended early.
+    DataError: the split is there already, one with other labels is (splits for transfer, and
+      figures again, need a directory of their own), or a rendering process ended early.
     StorageError: a shard could not be written.
   """
   from jft_reps.data import label_map, records, schema  # noqa: PLC0415, they load TensorFlow
@@ -69,9 +72,11 @@ def write_records(
   job = dict(
       world=world.arguments, split=split, start=start, stop=start + count, chunk=_CHUNK, step=1,
       quality=jpeg_quality, masks=masks, keypoints=keypoints)
-  segmented = SPLITS[split].masks
+  segmented, jointed = SPLITS[split].masks, SPLITS[split].jointed
   about = {"source": "toy_world", "world": world.arguments, "start": start,
-           "annotations": "masks" if segmented else "boxes"}
+           "annotations": "masks" if segmented else "keypoints" if jointed else "boxes"}
+  if jointed:
+    about["keypoints"] = keypoint_schema.read("toy_world").to_json()
   writer = records.Writer(directory, split, shards, metadata=about, overwrite=overwrite)
   done = 0
   with writer, contextlib.closing(_rendered(job, processes)) as chunks:
@@ -81,7 +86,7 @@ def write_records(
       done += len(chunk)
       if progress is not None:
         progress(done, count)
-    ids = world.vocabulary_of(split).ids
+    ids = (_PERSON,) if jointed else world.vocabulary_of(split).ids
     labels = label_map.write(directory, ("background", *ids) if segmented else ids)
     writer.metadata.update(label_map.metadata(labels))
   return writer.record_set

@@ -24,7 +24,6 @@ from jft_reps.metrics.score_batches import text
 from jft_reps.metrics.whole_files import replacing
 
 VOC_PREFIX = "comp4_det_test"
-_KEYS = ("image_id", "category_id", "bbox", "score")
 
 
 def write_coco_results(path: str | os.PathLike, found: Iterable[tuple[str, Detections]],
@@ -48,48 +47,41 @@ def write_coco_results(path: str | os.PathLike, found: Iterable[tuple[str, Detec
   with replacing(path) as file:
     file.write("[")
     for picture_id, detections in found:
-      name = text(picture_id)
-      if not (name.isascii() and name.isdecimal() and str(int(name)) == name):
-        raise DataError(
-            "coco-picture-id", printable(os.fspath(path)), f"picture {printable(name)!r}",
-            "the number of an image in COCO's annotations",
-            "COCO's server knows pictures by number: evaluate records built from a COCO JSON.")
-      detections = detections.checked(name, len(category_ids))
+      image = coco_image(picture_id, path)
+      detections = detections.checked(str(image), len(category_ids))
       for box, c, score in zip(detections.boxes.tolist(), detections.classes, detections.scores):
         ymin, xmin, ymax, xmax = box
         bbox = [round(v, 3) for v in (xmin, ymin, xmax - xmin, ymax - ymin)]
         file.write(",\n" if count else "\n")
-        file.write(json.dumps({"image_id": int(name), "category_id": int(category_ids[c]),
+        file.write(json.dumps({"image_id": image, "category_id": int(category_ids[c]),
                                "bbox": bbox, "score": float(score)}))
         count += 1
     file.write("\n]\n")
   return count
 
 
-def read_coco_results(path: str | os.PathLike,
-                      category_ids: Sequence[int]) -> dict[str, Detections]:
+def read_coco_results(path: str | os.PathLike, category_ids: Sequence[int],
+                      others: bool = False) -> dict[str, Detections]:
   """What a results file found, by picture id (the number as text).
+
+  Args:
+    path: the file.
+    category_ids: COCO's id of each class.
+    others: pass over other categories instead of refusing them.
 
   Raises:
     DataError: not such a file, an entry that is not as above, a category that is not among
       `category_ids`.
     NumericError: numbers that are not finite.
   """
-  entries = read_json(path)
-  if not isinstance(entries, list):
-    raise DataError("coco-results", printable(os.fspath(path)), f"a {type(entries).__name__}",
-                    "a list of detections")
   classes = {int(c): i for i, c in enumerate(category_ids)}
   rows: dict[str, list[tuple]] = {}
-  for i, entry in enumerate(entries):
-    where = f"{printable(os.fspath(path))} entry {i}"
-    image, category, bbox, score = fields(entry, _KEYS, where)
+  for where, image, category, bbox, score in result_entries(path, "bbox"):
+    if others and type(category) is int and category not in classes:
+      continue
     if type(category) is not int or category not in classes:
       raise DataError("coco-category", where, f"category_id {printable(category)}",
                       "an id of a category", "Do these results belong to this data set?")
-    if type(image) is not int or not is_number(score):
-      raise DataError("coco-results", where, f"image_id {printable(image)}, score "
-                      f"{printable(score)}", "an integer and a number")
     rows.setdefault(str(image), []).append((yxyx(bbox, where), classes[category], score))
   return {name: _stacked(name, mine, len(classes)) for name, mine in rows.items()}
 
@@ -165,6 +157,42 @@ def read_json(path: str | os.PathLike) -> Any:
     except (ValueError, RecursionError) as error:
       raise DataError("json", printable(os.fspath(path)), printable(error), "JSON",
                       "The file may be cut: copy it again.") from error
+
+
+def coco_image(picture_id: Any, path: str | os.PathLike) -> int:
+  """COCO's number of a picture, for a file of results.
+
+  Raises:
+    DataError: the id is no number.
+  """
+  name = text(picture_id)
+  if not (name.isascii() and name.isdecimal() and str(int(name)) == name):
+    raise DataError(
+        "coco-picture-id", printable(os.fspath(path)), f"picture {printable(name)!r}",
+        "the number of an image in COCO's annotations",
+        "COCO's server knows pictures by number: evaluate records built from a COCO JSON.")
+  return int(name)
+
+
+def result_entries(path: str | os.PathLike,
+                   key: str) -> Iterator[tuple[str, int, Any, Any, float]]:
+  """Where, image, category, what is under `key`, and score of each entry of a results file.
+
+  Raises:
+    DataError: no list in JSON; an entry without one of these, whose image is no integer or whose
+      score is no number.
+  """
+  entries = read_json(path)
+  if not isinstance(entries, list):
+    raise DataError("coco-results", printable(os.fspath(path)), f"a {type(entries).__name__}",
+                    "a list of detections")
+  for i, entry in enumerate(entries):
+    where = f"{printable(os.fspath(path))} entry {i}"
+    image, category, value, score = fields(entry, ("image_id", "category_id", key, "score"), where)
+    if type(image) is not int or not is_number(score):
+      raise DataError("coco-results", where, f"image_id {printable(image)}, score "
+                      f"{printable(score)}", "an integer and a number")
+    yield where, image, category, value, score
 
 
 def fields(entry: Any, keys: Sequence[str], where: str) -> list[Any]:

@@ -63,7 +63,7 @@ def write_voc_masks(directory: str | os.PathLike, found: Iterable[tuple[str, byt
 
   Args:
     directory: where `results` is made. Masks of other pictures that are there already stay.
-    found: picture ids (file stems) and masks, see `encode`.
+    found: picture ids (file stems, `/` for folders inside) and masks, see `encode`.
     competition: and image set, e.g. comp5_test_cls where only VOC's data was used.
 
   Raises:
@@ -75,23 +75,28 @@ def write_voc_masks(directory: str | os.PathLike, found: Iterable[tuple[str, byt
     raise ConfigError("voc-file-name", "competition", repr(printable(competition)),
                       "one such as comp6_test_cls")
   folder = os.path.join(os.fspath(directory), "results", "VOC2012", "Segmentation", competition)
+  _make(folder)
+  for picture_id, png in found:
+    name = text(picture_id)
+    *folders, _ = parts = name.split("/")
+    if not all(map(_is_file_name, parts)):
+      raise DataError("voc-picture-id", printable(folder), f"picture {printable(name)!r}",
+                      "an id that may be a file name", "VOC's are such as 2008_000001.")
+    _make(os.path.join(folder, *folders))
+    with replacing(os.path.join(folder, f"{name}.png"), binary=True) as file:
+      file.write(png)
+  return folder
+
+
+def _make(folder: str) -> None:
   try:
     os.makedirs(folder, exist_ok=True)
   except OSError as error:
     raise StorageError("results-write", printable(folder), printable(error),
                        "a writable folder") from error
-  for picture_id, png in found:
-    name = text(picture_id)
-    if not _is_file_name(name):
-      raise DataError("voc-picture-id", printable(folder), f"picture {printable(name)!r}",
-                      "an id that may be a file name", "VOC's are such as 2008_000001.")
-    with replacing(os.path.join(folder, f"{name}.png"), binary=True) as file:
-      file.write(png)
-  return folder
 
 
 def _is_file_name(name: str) -> bool:
   """Whether it names a file inside its folder, on any system."""
   return name.isprintable() and not name.startswith(".") and not set(name) & set('/\\:') and (
       name == name.strip() != "")
-

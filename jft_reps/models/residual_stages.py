@@ -7,7 +7,7 @@ every output stride, and conv5 runs on crops at a stride of its own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -174,6 +174,13 @@ class Stage(layers.Layer):
       stride: replaces the network's stride and rates: the units divide the size by it,
         undilated.
     """
+    *_, last = self.units(x, batch_norm, stride)
+    return last
+
+  def units(
+      self, x: tf.Tensor, batch_norm: str = "train", stride: int | None = None
+  ) -> Iterator[tf.Tensor]:
+    """What each unit gives, in order; arguments as of `call`."""
     steps = self.steps
     if stride is not None:
       steps = stage_steps(len(steps), stride, self.placement)
@@ -181,4 +188,6 @@ class Stage(layers.Layer):
       x = layers.max_pool(x, padding=self.pool_padding)
     for i, step in enumerate(steps):
       x = getattr(self, f"unit_{i + 1}")(x, step, batch_norm=batch_norm)
-    return x if self.norm is None else tf.nn.relu(self.norm(x, mode=batch_norm))
+      if i + 1 == len(steps) and self.norm is not None:
+        x = tf.nn.relu(self.norm(x, mode=batch_norm))
+      yield x

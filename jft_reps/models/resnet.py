@@ -140,21 +140,32 @@ class ResNet(layers.Layer):
     Args:
       images: `[batch, height, width, 3]`, uint8 or float.
       batch_norm: one of `batch_norm.MODES`.
-      stages: which to give; stages beyond the last of them are not computed. None: all.
+      stages: which to give; stages beyond the last of them are not computed. None: all. Units
+        inside of conv2 to conv5 have names like `conv4/unit_10`.
       frozen_through: up to and with this stage, moving statistics are used and left alone, and
         no gradient passes: the paper's frozen features with "conv4".
     """
     wanted = STAGES if stages is None else tuple(stages)
-    for stage in (*wanted, *([frozen_through] if frozen_through else [])):
-      _check("stage", stage, STAGES)
+    for name in wanted:
+      _check("stage", name, (*STAGES, *self._unit_names()))
+    if frozen_through is not None:
+      _check("stage", frozen_through, STAGES)
     frozen = 0 if frozen_through is None else STAGES.index(frozen_through) + 1
+    last = max((STAGES.index(name.partition("/")[0]) for name in wanted), default=-1)
     x, features = self.scale(images), {}
-    for i, stage in enumerate(STAGES[: 1 + max(map(STAGES.index, wanted), default=-1)]):
-      x = getattr(self, stage)(x, batch_norm="frozen" if i < frozen else batch_norm)
-      if i + 1 == frozen:
-        x = tf.stop_gradient(x)
-      features[stage] = x
-    return {stage: features[stage] for stage in wanted}
+    for i, stage in enumerate(STAGES[: last + 1]):
+      layer, mode = getattr(self, stage), "frozen" if i < frozen else batch_norm
+      with tf.name_scope(stage):
+        units = layer.units(x, mode) if i else [layer(x, batch_norm=mode)]
+        units = [tf.stop_gradient(unit) if i < frozen else unit for unit in units]
+      features |= {f"{stage}/unit_{n}": unit for n, unit in enumerate(units, 1)}
+      x = features[stage] = units[-1]
+    return {name: features[name] for name in wanted}
+
+  def _unit_names(self) -> list[str]:
+    """`conv2/unit_1` to the last of conv5."""
+    return [f"{stage}/unit_{number + 1}" for stage in STAGES[1:]
+            for number in range(len(getattr(self, stage).steps))]
 
   def run_stage(
       self, stage: str, x: tf.Tensor, batch_norm: str = "train", stride: int | None = None

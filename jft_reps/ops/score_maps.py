@@ -8,6 +8,7 @@ from jft_reps.ops.masked_pictures import VOID
 
 _ROWS = 128
 
+
 def loss(scores: tf.Tensor, mask: tf.Tensor, stride: int) -> tf.Tensor:
   """Softmax cross entropy at the pixels that have scores, the mean over those that are not void.
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from jft_reps.errors import ConfigError
 from jft_reps.models import resnet
 from jft_reps.models.variables import trainable_variables
 from jft_reps.ops import preprocessing as preprocessing_lib
@@ -61,6 +62,13 @@ class Backbone:
   def _pixels(self) -> preprocessing_lib.Preprocessing:
     return preprocessing_lib.from_json(
         self.preprocessing or preprocessing_lib.UNIT_RANGE.to_json())
+
+
+def require_dense(backbone: Backbone) -> None:
+  """Raises `ConfigError` where a network's last stage is too coarse for an answer per pixel."""
+  if backbone.output_stride > 16:
+    raise ConfigError("config-value", "config.task.backbone.output_stride",
+                      str(backbone.output_stride), "8 as in the paper, or 16")
 
 
 def trainable(model: Any, frozen_through: str | None = None) -> dict[str, Any]:

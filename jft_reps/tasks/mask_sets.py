@@ -44,6 +44,13 @@ class MaskSets(RecordSets):
     return {"resize": self._resize, "crop": self._picture.crop,
             "aspect": "kept" if self._resize is None else "not kept"}
 
+  @property
+  def augmentation(self) -> str:
+    """What is done to training pictures at random, for the run card."""
+    low, high = self._picture.scale
+    return (f"scale {low:g} to {high:g}, mirror {self._picture.mirror}, crop "
+            f"{self._picture.crop}")
+
   def train_batches(self, worker, workers, seed, position) -> tf.data.Dataset:
     """Endless training batches; arguments as those of `Task.train_dataset`."""
     return segmentation.train_batches(

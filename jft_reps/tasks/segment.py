@@ -18,7 +18,7 @@ from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import score_maps
 from jft_reps.tasks import mask_pictures
-from jft_reps.tasks.backbone import Backbone, trainable
+from jft_reps.tasks.backbone import Backbone, require_dense, trainable
 from jft_reps.tasks.mask_sets import MaskSets
 from jft_reps.tasks.segmentation_sets import SegmentationSet
 
@@ -41,7 +41,7 @@ class Segment:
     scale: least and largest factor of pictures in training, drawn at random.
     mirror: mirror half of the training pictures.
     crop: side of a random window in training; None: whole pictures.
-    rates: of the four branches.
+    rates: of the branches, four in section 5.3.
     shuffle: encoded pictures in the shuffle buffer.
 
   Attributes:
@@ -64,13 +64,14 @@ class Segment:
       if value not in known:
         raise ConfigError("config-value", f"config.task.{key}", repr(value),
                           " or ".join(map(str, known)))
+    require_dense(backbone)
     if not rates or min(rates) < 1:
       raise ConfigError("config-value", "config.task.rates", str(rates), "rates from 1")
     self._sets = MaskSets(records, train_split, eval_splits, batch_size, resize, scale, mirror,
                           crop, shuffle)
     self.labels, self._backbone, self._rates = self._sets.labels, backbone, tuple(rates)
     self._batch_norm, self._frozen_through = batch_norm, frozen_through
-    self._batches = max(1, recalibration_pictures // batch_size)
+    self._batches = -(-recalibration_pictures // max(1, batch_size))
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
@@ -84,7 +85,8 @@ class Segment:
   def card(self) -> dict[str, Any]:
     """What the run card says of this task."""
     return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
-            "pictures": ", ".join(f"{k} {v}" for k, v in self._sets.pictures.items())}
+            "pictures": ", ".join(f"{k} {v}" for k, v in self._sets.pictures.items()),
+            "augmentation": self._sets.augmentation}
 
   def build(self) -> deeplab.DeepLab:
     """The network with random weights."""
@@ -108,8 +110,9 @@ class Segment:
     """Cross entropy at every `stride`-th pixel, and the share of those pixels that are right."""
     mode = "train" if self._batch_norm == "train" else "frozen"
     scores = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
+    loss = score_maps.loss(scores, batch["mask"], model.stride)
     right = score_maps.accuracy(scores, batch["mask"], model.stride)
-    return score_maps.loss(scores, batch["mask"], model.stride), {"segmentation/pixel accuracy": right}
+    return loss, {"segmentation/pixel accuracy": right}
 
   def trainable(self, model) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""

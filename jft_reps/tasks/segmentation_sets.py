@@ -60,8 +60,8 @@ class SegmentationSet:
       taken = self._metric.dominant()
       if taken is not None:
         logging.warning("%s: class %s takes %.1f %% of the predictions (%.1f %% of the truth). "
-                        "Nothing else is learned yet, or no more.", self.name, taken[0],
-                        100 * taken[1], 100 * (found.per_class[taken[0]]["truth"] or 0.0))
+                        "Nothing else is learned yet, or no more.", self.name, taken.label,
+                        100 * taken.predicted, 100 * taken.truth)
     shares = {f"{_PREFIX}IoU/{label}": row["IoU"] for label, row in found.per_class.items()}
     shares |= {f"{_PREFIX}pixels/{label}": row["predicted"]
                for label, row in found.per_class.items()}

@@ -27,6 +27,15 @@ def test_a_number_outside_its_tolerance_fails(values, code, said, capsys):
   assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("values,said", [
+    ({"data/dropped": 0.0}, "seg/mIOU: not measured here"),
+    ({"seg/IoU/cat": 0.5}, "seg/mIOU: n/a")])
+def test_numbers_of_a_set_without_truth_are_not_judged(values, said, capsys):
+  expected = [("random", "seg/mIOU", 0.7, 0.1, "figure 6", "paper")]
+  assert evaluate.verdict(values, "random", expected) == ("n/a" in said)
+  assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("expected", [
     [], [("random", "map", None, 0.1, "figure 3", "not recovered")]])
 def test_without_an_expected_number_nothing_is_judged(expected, capsys):

@@ -127,6 +127,10 @@ def test_a_devkit_with_sbd_beside_it(tmp_path):
   assert _run(tmp_path, *arguments, source="voc_masks")[0] == 0
   got = mask_files.stored(records.load(out, "train_aug"))
   assert sorted(got) == ["p2", "p3"]
+  (tmp_path / "out.txt").write_text("p3\n")
+  left = [*arguments[:-1], "--split=left", f"--leave_out_ids={tmp_path / 'out.txt'}"]
+  assert _run(tmp_path, *left, source="voc_masks")[0] == 0
+  assert sorted(mask_files.stored(records.load(out, "left"))) == ["p2"]
   np.testing.assert_array_equal(got["p2"][0], own)
   np.testing.assert_array_equal(got["p3"][0], sbd)
 

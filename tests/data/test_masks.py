@@ -211,3 +211,14 @@ def test_errors_keep_their_parts_across_processes(tmp_path, processes):
   assert seen == ["p0", "p1", "p2"]
   assert caught.value.slug == "mask-form" and caught.value.where == str(folder / "p3.png")
   assert "RGB" in caught.value.found and "colour map" in caught.value.fix
+
+
+def test_masks_of_nothing_but_0_and_255_are_refused_and_bare_classes_named():
+  counts = masks.PixelCounts(3)
+  binary = np.array([[0, 255], [0, 0]], np.uint8)
+  counts.add(masks.Stored(pixels=np.bincount(binary.ravel(), minlength=256)))
+  with pytest.raises(errors.DataError, match="nothing but 0 and 255 in 1 masks.*Write 1"):
+    counts.check("here")
+  counts.add(masks.Stored(pixels=np.bincount([0, 2], minlength=256)))
+  counts.check("here")
+  assert counts.text.endswith("; no pixel of 1 classes: 1")

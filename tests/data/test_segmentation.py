@@ -124,11 +124,20 @@ def test_void_everywhere_is_a_picture_like_any_other(tmp_path):
 
 def test_a_set_without_masks_is_for_evaluation_alone(tmp_path):
   with records.Writer(tmp_path, "test", 1) as writer:
+    writer.metadata["annotations"] = "none"
     writer.write("a", BAD["missing_feature"])
   example, = _evaluate(writer.record_set).values()
   assert (example["mask"] == VOID).all() and example["mask"].shape == (1, 24, 32)
   with pytest.raises(tf.errors.InvalidArgumentError, match="missing_feature"):
     _train(writer.record_set, 1, batch_size=1)
+
+
+def test_records_of_something_else_are_refused(tmp_path):
+  with records.Writer(tmp_path, "test", 1) as writer:
+    writer.metadata["annotations"] = "boxes"
+    writer.write("a", BAD["missing_feature"])
+  with pytest.raises(errors.DataError, match="annotations boxes; expected masks, or none"):
+    segmentation.eval_batches(writer.record_set, 3)
 
 
 def test_an_empty_set_is_refused(tmp_path):

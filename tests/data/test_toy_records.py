@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 
 from jft_reps import errors
-from jft_reps.data import schema, toy_records
+from jft_reps.data import label_map, schema, toy_records
 from jft_reps.data.toy import render_process
 from jft_reps.data.toy_world import ToyWorld
+from jft_reps.ops import keypoint_schema
 
 WORLD = ToyWorld(size=64)
 
@@ -41,11 +42,11 @@ def test_records_are_the_same_from_one_process_and_from_two(tmp_path):
 
 def test_records_hold_what_the_pictures_hold(tmp_path):
   record_set = toy_records.write_records(
-      WORLD, tmp_path, "figures_dev", 0, 12, shards=1, masks=True, keypoints=True)
+      WORLD, tmp_path, "transfer_dev", 0, 12, shards=1, masks=True)
   count = 0
   for feature in _examples(record_set):
     name = feature[schema.SOURCE_ID].bytes_list.value[0].decode()
-    picture = WORLD.picture("figures_dev", int(name.split("-")[1]))
+    picture = WORLD.picture("transfer_dev", int(name.split("-")[1]))
     assert tuple(feature[schema.LABEL].int64_list.value) == picture.labels
     assert tuple(feature[schema.OBJECT_LABEL].int64_list.value) == picture.leaves
     boxes = np.array([feature[side].float_list.value for side in schema.BOX]).T
@@ -55,10 +56,34 @@ def test_records_hold_what_the_pictures_hold(tmp_path):
     for raw, thing in zip(feature[schema.OBJECT_MASK].bytes_list.value, picture.objects):
       mask = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE)
       assert np.array_equal(mask, thing.mask)
-    ys = np.array(feature[schema.KEYPOINT[0]].float_list.value).reshape(len(picture.objects), -1)
-    assert np.allclose(ys, [thing.keypoints[:, 0] for thing in picture.objects])
+    assert not set(schema.KEYPOINT) & set(feature)
     count += 1
   assert count == 12
+
+
+def test_figures_are_people_of_one_class_with_the_points_of_their_schema(tmp_path):
+  record_set = toy_records.write_records(WORLD, tmp_path, "figures_dev", 3, 20, shards=2)
+  assert label_map.labels_of(record_set) == ("person",)
+  assert record_set.metadata["annotations"] == "keypoints"
+  points_schema = keypoint_schema.from_json(record_set.metadata["keypoints"])
+  assert points_schema == keypoint_schema.read("toy_world")
+  people = 0
+  for feature in _examples(record_set):
+    name = feature[schema.SOURCE_ID].bytes_list.value[0].decode()
+    figures = WORLD.picture("figures_dev", int(name.split("-")[1])).objects
+    assert list(feature[schema.LABEL].int64_list.value) == [0]
+    assert list(feature[schema.OBJECT_LABEL].int64_list.value) == [0] * len(figures)
+    assert list(feature[schema.OBJECT_CROWD].int64_list.value) == [0] * len(figures)
+    areas = feature[schema.OBJECT_AREA].float_list.value
+    assert list(areas) == [thing.mask.sum() for thing in figures]
+    boxes = np.array([feature[side].float_list.value for side in schema.BOX]).T
+    assert np.allclose(boxes, [thing.box for thing in figures])
+    y, x = (feature[key].float_list.value for key in schema.KEYPOINT[:2])
+    points = np.stack([y, x, feature[schema.KEYPOINT[2]].int64_list.value], -1)
+    points = points.reshape(len(figures), points_schema.count, 3)
+    assert np.allclose(points, [thing.keypoints for thing in figures])
+    people += len(figures)
+  assert people > 30
 
 
 def test_objects_without_joints_get_keypoints_marked_as_not_annotated():

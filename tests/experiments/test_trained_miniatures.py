@@ -14,12 +14,15 @@ from experiments import (
     paired_starts,
     table2_coco,
     table2_laptop,
+    table6_laptop,
+    table6_pose,
 )
 from jft_reps.apps import command_line, compose
 from jft_reps.errors import DataError
 
 MINIATURES = {"table2_laptop": (table2_laptop, table2_coco),
-              "fig6_laptop": (fig6_laptop, fig6_segmentation)}
+              "fig6_laptop": (fig6_laptop, fig6_segmentation),
+              "table6_laptop": (table6_laptop, table6_pose)}
 GAIN = {"scratch": 0.0, "scratch_3x": 0.2, "fine-tuned": 0.3, "frozen": 0.1}
 
 
@@ -86,3 +89,22 @@ def test_the_paper_and_its_laptop_are_the_same_task():
   assert tuple(crops.scale) == (0.5, 2.0)
   with pytest.raises(ValueError, match="expected ImageNet"):
     fig6_segmentation.get_config("300K")
+
+
+def test_the_paper_and_its_laptop_are_the_same_pose_task():
+  config = table6_pose.get_config("300M")
+  options = compose.options(config)
+  task = config.task
+  assert (task.batch_size, tuple(task.crop), task.radius, task.suppression) == (
+      3, (353, 257), 25.0, 0.5)
+  assert (tuple(task.enlarge), task.intermediate_unit, config.train.steps) == (
+      (1.0, 1.5), 10, 800_000)
+  assert task.backbone.output_stride == 8 and config.train.ema_decay > 0
+  for step in (0, 400_000, 799_999):
+    assert float(options.schedule(step)) == pytest.approx(5e-3)
+  for row in table6_pose.ROWS:
+    small, full = (compose.flat(table6_pose.get_config(row + o)) for o in (",laptop", ""))
+    assert {k for k in full if k.startswith(("task", "train", "init"))} == {
+        k for k in small if k.startswith(("task", "train", "init"))}
+  with pytest.raises(ValueError, match="expected ImageNet"):
+    table6_pose.get_config("300K")

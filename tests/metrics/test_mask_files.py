@@ -99,8 +99,8 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path):
       for name, data in (("a", b"new"), ("b", b"old"))}
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "/etc/x", "..", ".", ".hidden", "", " a", "a\n",
-                                  "a\0", "a\\b", "c:x", b"\xff"])
+@pytest.mark.parametrize("name", ["../up", "a/../b", "a//b", "/etc/x", "..", ".", ".hidden", "",
+                                  " a", "a\n", "a\0", "a\\b", "c:x", b"\xff"])
 def test_no_picture_leads_out_of_the_folder(tmp_path, name):
   with pytest.raises(DataError, match="voc-picture-id"):
     mask_files.write_voc_masks(tmp_path, [(name, b"x")])
@@ -108,6 +108,12 @@ def test_no_picture_leads_out_of_the_folder(tmp_path, name):
   if isinstance(name, str):
     with pytest.raises(ConfigError, match="competition"):
       mask_files.write_voc_masks(tmp_path, [], name)
+
+
+def test_names_with_folders_lie_in_folders(tmp_path):
+  mask_files.write_voc_masks(tmp_path, [("in/a", b"x"), ("a", b"y")])
+  folder = tmp_path / "results/VOC2012/Segmentation/comp6_test_cls"
+  assert (folder / "in/a.png").read_bytes() == b"x" and (folder / "a.png").read_bytes() == b"y"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -44,8 +44,8 @@ def task_of(records_, **values):
 
 def train(task, path, steps, cluster=None):
   options = trainer.Options(
-      steps=steps, optimizer=optimizers.Momentum(), weight_decay=5e-4, checkpoint_every=steps,
-      schedule=schedules.Polynomial(0.01, 200, 0.9), log_every=5)
+      steps=steps, optimizer=optimizers.Momentum(), weight_decay=5e-4, log_every=5,
+      schedule=schedules.Polynomial(0.01, 200, 0.9), checkpoint_every=steps)
   run = run_directory.RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons,
                   cluster=cluster).train()
@@ -66,7 +66,8 @@ def test_the_loss_of_a_batch_is_that_of_its_subsampled_mask(masks):
   assert scores.shape == (4, 6, 6, 32)
   np.testing.assert_allclose(loss, score_maps.loss(scores, batch["mask"], 8), rtol=1e-6)
   truth = batch["mask"].numpy()[:, ::8, ::8]
-  assert abs(float(scalars["segmentation/pixel accuracy"]) - (np.argmax(scores, -1) == truth).mean()) < 1e-6
+  right = (np.argmax(scores, -1) == truth).mean()
+  assert abs(float(scalars["segmentation/pixel accuracy"]) - right) < 1e-6
 
 
 def test_a_frozen_run_changes_conv5_and_the_branches_alone(masks, tmp_path):
@@ -139,8 +140,8 @@ def test_numbers_are_of_the_stored_pixels(tmp_path, shift):
   for i, (mask, right) in enumerate(zip(stored, seen)):
     metric.update(str(i), np.roll(right, shift, 1), mask)
   expected = metric.result()
-  assert numbers["segmentation/mIOU"] == expected.numbers["mIOU"] == (1.0 if not shift else
-                                                                    numbers["segmentation/mIOU"])
+  assert numbers["segmentation/mIOU"] == expected.numbers["mIOU"]
+  assert (numbers["segmentation/mIOU"] == 1.0) == (shift == 0)
   assert numbers["segmentation/IoU/cat"] == expected.per_class["cat"]["IoU"]
   assert numbers["segmentation/pixels/dog"] == expected.per_class["dog"]["predicted"]
   assert "mean over 3 of 3 classes" in evaluator.last.definition
@@ -175,8 +176,13 @@ def test_masks_are_written_for_vocs_server(tmp_path):
 def test_pictures_show_truth_and_prediction(masks):
   task = task_of(masks)
   batch = next(iter(task.evaluators()[0].dataset()))
-  shown = task.pictures(task.build(), batch)["masks"]
+  mask = batch["mask"][0].numpy()
+  shown = task.pictures(Oracle({mask.shape: mask}), batch)["masks"]
   assert shown.shape == (1, 480, 966, 3) and shown.dtype == np.uint8
+  np.testing.assert_array_equal(shown[0, :, :480], shown[0, :, 486:])
+  turned = task.pictures(Oracle({mask.shape: np.zeros_like(mask)}), batch)["masks"]
+  np.testing.assert_array_equal(turned[0, :, :480], shown[0, :, :480])
+  assert (turned[0, :, 486:] != shown[0, :, 486:]).mean() > 0.02
 
 
 def test_it_learns_its_training_pictures(masks, tmp_path):
@@ -203,10 +209,11 @@ def test_a_checkpoint_of_other_rates_is_refused(masks, tmp_path):
 @pytest.mark.parametrize("values,named", [
     ({"batch_norm": "none"}, "config.task.batch_norm"), ({"rates": ()}, "config.task.rates"),
     ({"rates": (0, 1)}, "config.task.rates"), ({"frozen_through": "conv6"}, "frozen_through"),
-    ({"resize": None}, "segmentation-pictures")])
+    ({"resize": None}, "segmentation-pictures"), ({"batch_size": 0}, "bad-batch-size"),
+    ({"backbone": Backbone(depth=14, output_stride=32)}, "output_stride: 32; expected 8")])
 def test_values_that_mean_nothing_are_refused(masks, values, named):
   with pytest.raises(ConfigError, match=named):
-    task_of(masks, **values)
+    task_of(masks, **values).train_dataset(0, 1, 0, (0, 0, 0))
 
 
 def test_one_class_is_no_segmentation(tmp_path):

@@ -1,21 +1,24 @@
-"""Pictures and boxes or masks of annotation files in COCO's format (Lin et al. 2014).
+"""Pictures and boxes, keypoints or masks of annotation files in COCO's format (Lin et al. 2014).
 
 Only `images`, `categories` and `annotations` are looked at. A box comes from `bbox` (x, y, width,
 height in pixels, from the outer edge of the first one), its area from `area`; outlines are passed
-over where boxes are read, and boxes where outlines are.
+over where boxes are read, and boxes where outlines are. Keypoints come with boxes.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data.sources import coco_ids, coco_json, coco_outlines, raw
+from jft_reps.data.sources import coco_ids, coco_json, coco_keypoints, coco_outlines, raw
+from jft_reps.ops import keypoint_schema
 
 BACKGROUND = "background"
 
@@ -38,12 +41,16 @@ class CocoSet:
     labels: names of the categories, in order of their ids; of masks, `background` before them.
     category_ids: those ids, which may have holes.
     masks: pictures have outlines instead of boxes.
+    keypoints: schema of the points that boxes come with, or None.
+    left_out: of a set with keypoints, how much was passed over, by what it is.
     count: number of pictures.
   """
 
   labels: tuple[str, ...]
   category_ids: tuple[int, ...]
   masks: bool
+  keypoints: keypoint_schema.KeypointSchema | None
+  left_out: dict[str, int]
   _pictures: tuple[_Picture, ...] = dataclasses.field(repr=False)
 
   @property
@@ -63,10 +70,15 @@ class CocoSet:
         mask = raw.Mask("", tuple(picture.objects), picture.size)
         yield raw.Source(str(picture.image_id), path, (), (), where, mask=mask)
         continue
-      boxes, labels, crowd, area = zip(*picture.objects) if picture.objects else ((),) * 4
+      boxes, labels, crowd, area, points = (
+          zip(*picture.objects) if picture.objects else ((),) * 5)
       names = tuple(self.labels[i] for i in labels)
+      keypoints = None
+      if self.keypoints is not None:
+        keypoints = np.reshape(points, (-1, self.keypoints.count, 3))
       objects = raw.Objects(
-          np.reshape(boxes, (-1, 4)), names, crowd, (False,) * len(names), area, picture.size)
+          np.reshape(boxes, (-1, 4)), names, crowd, (False,) * len(names), area, picture.size,
+          keypoints=keypoints)
       present = tuple(dict.fromkeys(names))
       yield raw.Source(
           str(picture.image_id), path, present, (1.0,) * len(present), where, None, objects)
@@ -78,6 +90,7 @@ def open_set(
     keep: str | os.PathLike | None = None,
     leave_out: str | os.PathLike | None = None,
     masks: bool = False,
+    keypoints: keypoint_schema.KeypointSchema | None = None,
 ) -> CocoSet:
   """Reads and checks annotation files, which become one set.
 
@@ -88,6 +101,8 @@ def open_set(
     keep: file with the ids of the pictures to keep, one per line; all of them must be there.
     leave_out: file with the ids of pictures to leave out.
     masks: read outlines instead of boxes.
+    keypoints: read points of this schema with the boxes. Categories without keypoints are left
+      out then with their annotations, and an image that is listed again as it was is one.
 
   Raises:
     errors.DataError: names the file and the annotation, image, category or line that is wrong.
@@ -100,18 +115,25 @@ def open_set(
         "a folder per file, or one for all")
   categories: dict[int, str] | None = None
   pictures: dict[int, _Picture] = {}
+  passed: collections.Counter = collections.Counter()
+  one = coco_outlines.outline if masks else functools.partial(_box, schema=keypoints)
   for path, folder in zip(map(os.fspath, annotations), map(os.fspath, folders), strict=True):
     if not os.path.isdir(folder):
       raise errors.DataError("missing-folder", folder, "no such folder", f"pictures of {path}")
     content = coco_json.load(path, masks)
     found = _categories(content, path)
+    other = set() if keypoints is None else coco_keypoints.without(content, path, keypoints)
+    passed["categories_without_keypoints"] = len(other)
+    found = {category: name for category, name in found.items() if category not in other}
     if categories not in (None, found):
       raise errors.DataError("coco-categories", path, "other categories than in the first file",
                              "the same ids and names in all of one set")
     categories = found
-    _add_pictures(pictures, content, path, folder)
+    _add_pictures(pictures, content, path, folder, None if keypoints is None else passed)
     index = {category: i for i, category in enumerate(categories, 1 if masks else 0)}
-    _add_annotations(pictures, content, path, index, masks)
+    index.update(dict.fromkeys(other))
+    passed["annotations_without_keypoints"] += _add_annotations(
+        pictures, content, path, index, "segmentation" if masks else "bbox", one)
   labels = tuple(categories.values())
   if masks:
     if BACKGROUND in labels:
@@ -120,7 +142,8 @@ def open_set(
           "It is that of pixels without an object, which become class 0.")
     labels = (BACKGROUND, *labels)
   chosen = coco_ids.chosen(pictures, keep, leave_out)
-  return CocoSet(labels, tuple(categories), masks,
+  left_out = {name: count for name, count in passed.items() if count}
+  return CocoSet(labels, tuple(categories), masks, keypoints, left_out,
                  tuple(pictures[image_id] for image_id in sorted(chosen)))
 
 
@@ -145,9 +168,10 @@ def _categories(content: dict[str, Any], path: str) -> dict[int, str]:
 
 
 def _add_pictures(
-    pictures: dict[int, _Picture], content: dict[str, Any], path: str, folder: str
+    pictures: dict[int, _Picture], content: dict[str, Any], path: str, folder: str,
+    repeats: collections.Counter | None,
 ) -> None:
-  for image, entry, where in coco_json.identified(content, "images", "image", path):
+  for image, entry, where in coco_json.identified(content, "images", "image", path, repeats):
     if image in pictures:
       raise errors.DataError(
           "coco-image", where, f"the id is in {pictures[image].path} already", "unique ids")
@@ -163,12 +187,13 @@ def _add_pictures(
 
 
 def _add_annotations(
-    pictures: dict[int, _Picture], content: dict[str, Any], path: str, index: dict[int, int],
-    masks: bool,
-) -> None:
+    pictures: dict[int, _Picture], content: dict[str, Any], path: str,
+    index: dict[int, int | None], place: str, one: Callable[..., tuple | raw.Outline],
+) -> int:
+  """Gives pictures their objects; returns how many were of a category whose index is None."""
   if "annotations" not in content:
-    return
-  needed = ("image_id", "category_id", "segmentation" if masks else "bbox")
+    return 0
+  needed, other = ("image_id", "category_id", place), 0
   for _, entry, where in coco_json.identified(content, "annotations", "annotation", path):
     for key in needed:
       if key not in entry:
@@ -182,12 +207,18 @@ def _add_annotations(
       raise errors.DataError(
           "coco-annotation", where, f"category_id {errors.printable(category)!r}",
           f"one of the {len(index)} categories")
-    one = coco_outlines.outline if masks else _box
-    picture.objects.append(one(entry, index[category], where))
+    if index[category] is None:
+      other += 1
+    else:
+      picture.objects.append(one(entry, index[category], where))
+  return other
 
 
-def _box(entry: dict[str, Any], label: int, where: str) -> tuple:
-  """(box as ymin, xmin, ymax, xmax, class index, crowd, area) of an annotation."""
+def _box(
+    entry: dict[str, Any], label: int, where: str,
+    schema: keypoint_schema.KeypointSchema | None = None,
+) -> tuple:
+  """(box as ymin, xmin, ymax, xmax, class index, crowd, area, points or None)."""
   box, crowd = entry["bbox"], entry.get("iscrowd", 0)
   if not isinstance(box, list) or len(box) != 4 or not all(map(coco_json.is_pixels, box)):
     raise errors.DataError(
@@ -200,4 +231,5 @@ def _box(entry: dict[str, Any], label: int, where: str) -> tuple:
   if crowd not in (0, 1):
     raise errors.DataError(
         "coco-annotation", where, f"iscrowd {errors.printable(crowd)!r}", "0 or 1")
-  return (y, x, y + height, x + width), label, bool(crowd), float(area)
+  points = None if schema is None else coco_keypoints.points(entry, schema.count, where)
+  return (y, x, y + height, x + width), label, bool(crowd), float(area), points

@@ -71,7 +71,8 @@ def is_pixels(value: Any) -> bool:
 
 
 def identified(
-    content: dict[str, Any], key: str, kind: str, path: str
+    content: dict[str, Any], key: str, kind: str, path: str,
+    repeats: collections.Counter | None = None,
 ) -> Iterator[tuple[int, dict[str, Any], str]]:
   """(id, entry, text for errors) of every entry of a list; ids are whole and unique.
 
@@ -80,11 +81,13 @@ def identified(
     key: of the list.
     kind: what an entry is, for errors.
     path: of the file, for errors.
+    repeats: entries that say again what the first of their id says are passed over and counted
+      here, as `repeated_` and `key`; None: they are errors too.
 
   Raises:
     errors.DataError: no such list, an id that is missing or there twice.
   """
-  seen: set[int] = set()
+  seen: dict[int, Any] = {}
   for position, entry in enumerate(_entries(content, key, path)):
     there = entry.get("id") if isinstance(entry, dict) else None
     if not is_whole(there):
@@ -93,7 +96,10 @@ def identified(
           f"coco-{kind}", f"{path} {key}[{position}]", found, "an object with a whole number as id")
     where = f"{path} {kind} {there}"
     if there in seen:
+      if repeats is not None and entry == seen[there]:
+        repeats[f"repeated_{key}"] += 1
+        continue
       raise errors.DataError(
           f"coco-{kind}", where, f"the id is given twice, again in {key}[{position}]", "unique ids")
-    seen.add(there)
+    seen[there] = entry
     yield there, entry, where

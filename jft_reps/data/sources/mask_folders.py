@@ -37,6 +37,7 @@ def open_set(
     pictures: Sequence[str | os.PathLike],
     masks: Sequence[str | os.PathLike],
     names: str | os.PathLike | None = None,
+    leave_out: str | os.PathLike | None = None,
 ) -> MaskedPictures:
   """Finds the mask of every picture, `a/b.png` or SBD's `a/b.mat` of `a/b.jpg`.
 
@@ -44,8 +45,10 @@ def open_set(
     pictures: folders of JPEG or PNG files, which may have folders inside.
     masks: as many as one likes; of several files of one name that of the first folder counts, so
       VOC's own go before SBD's. None: pictures without masks, to be predicted only.
-    names: file with one name per line, with or without the picture's ending, or the paths of
-      picture and mask; exactly those are taken. By default every mask, whose picture must be there.
+    names: file with one name per line, with or without the picture's ending, or lines of lists of
+      train_aug, `/JPEGImages/a.jpg /SegmentationClassAug/a.png`, of which the picture's name
+      counts; exactly those are taken. By default every mask, whose picture must be there.
+    leave_out: file of the same form with names that are not taken.
 
   Returns:
     The set. The id of a picture is its name without the ending.
@@ -60,6 +63,8 @@ def open_set(
     wanted = _listed(os.fspath(names), found, pictures)
   else:
     wanted = dict(sorted((found if indices is None else indices).items()))
+  for name in () if leave_out is None else _listed(os.fspath(leave_out), found, pictures):
+    wanted.pop(name, None)
   sources = []
   for name, where in wanted.items():
     if name not in found:

@@ -23,6 +23,8 @@ class Objects:
     area: pixels per box; NaN: that of the box.
     size: height and width of the picture where the annotation states them.
     normalised: boxes are in [0, 1] of the picture's sides instead.
+    keypoints: `[n, points, 3]` as y and x, in pixels with pixel centres at +0.5 whatever the boxes
+      are in, and visibility (0 not labelled, 1 hidden, 2 visible); None: a set without.
     one_based: boxes name their first and last pixel and count from 1, as VOC does: pixel 1 to 10
       are the edges 0 to 10, so 1 is taken off ymin and xmin.
   """
@@ -35,6 +37,7 @@ class Objects:
   size: tuple[int, int] | None = None
   normalised: bool = False
   one_based: bool = False
+  keypoints: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

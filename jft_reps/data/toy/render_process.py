@@ -33,6 +33,15 @@ def encoded(picture: Picture, quality: int, masks: bool, keypoints: bool) -> dic
   return fields
 
 
+def people(picture: Picture, quality: int, masks: bool) -> dict[str, Any]:
+  """The same for a picture of jointed figures, all of class 0; areas are those of their masks."""
+  figures = picture.objects
+  return {
+      **encoded(picture, quality, masks, keypoints=True), "labels": [0],
+      "object_labels": [0] * len(figures), "crowd": [False] * len(figures),
+      "area": [float(thing.mask.sum()) for thing in figures]}
+
+
 def segmented(picture: Picture, quality: int) -> dict[str, Any]:
   """The arguments of `schema.encode` for a picture with a class per pixel, 0 the background."""
   classes = picture.segmentation
@@ -67,6 +76,8 @@ def chunks(job: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     pictures = (world.picture(split, i) for i in indices)
     if SPLITS[split].masks:
       yield [segmented(picture, quality) for picture in pictures]
+    elif SPLITS[split].jointed:
+      yield [people(picture, quality, job["masks"]) for picture in pictures]
     else:
       yield [encoded(picture, quality, job["masks"], job["keypoints"]) for picture in pictures]
 

@@ -13,7 +13,7 @@ class Split(NamedTuple):
   Attributes:
     stream: of random numbers.
     held_out: classes that pre-training never shows.
-    jointed: figures with joints only.
+    jointed: figures with joints only; records have them as people with keypoints, of one class.
     single: one object a picture, whose leaf is its one label.
     shapes: classes are shapes, whatever their texture and colour.
     masks: records have a class per pixel in place of boxes; class 0 is the background.

@@ -1,0 +1,135 @@
+"""Table 6: human pose on COCO keypoints, the G-RMI system from three initialisations.
+
+  python -m jft_reps.apps.build_records --source=coco_keypoints --input=train2017 \\
+      --annotations=person_keypoints_train2017.json --output=RECORDS --split=train
+  python -m jft_reps.apps.build_records --source=coco_keypoints --input=val2017 \\
+      --annotations=person_keypoints_val2017.json --output=RECORDS --split=val
+  python -m jft_reps.apps.train --config=experiments/table6_pose.py:300M --workdir=RUN \\
+      --config.init.checkpoint=PRETRAINING --config.task.records=RECORDS [--local_cluster=…]
+  python -m jft_reps.apps.evaluate --config=…the same… --workdir=RUN
+
+  ImageNet      fine-tuned from ImageNet classification
+  300M          from pre-training that started from random weights
+  ImageNet+300M from pre-training that started from ImageNet's weights
+  random        not in the paper: from random weights, batch-norm from the task's own crops
+
+That evaluates in true boxes. The whole system looks for people first, with the detector of
+`table2_coco` on the same records, conv4 at stride 8, trained on people alone:
+
+  python -m jft_reps.apps.train --config=experiments/table2_coco.py:300M,atrous \\
+      --workdir=DETECTOR --config.init.checkpoint=PRETRAINING --config.task.records=RECORDS \\
+      --config.task.eval_splits=val
+  python -m jft_reps.apps.evaluate --config=…the same… --workdir=DETECTOR --submission=BOXES
+  python -m jft_reps.apps.evaluate --config=experiments/table6_pose.py:300M --workdir=RUN … \\
+      --config.task.boxes=BOXES/{split}/results.json
+
+Options: `frozen` trains nothing before conv5 (not in the paper), `laptop` runs on generated
+figures, minutes on two cores.
+
+Cluster of the system the paper takes over (Papandreou et al. 2017): 16 GPUs on two machines, 24
+crops a step, three on each GPU: `--mirrored=8`. Under parameter servers a push is three crops, and
+as many crops are `--config.train.steps=6400000`.
+
+Deviations: the numbers of the recipe are from memory of that paper. The losses are means over the
+places of a map, whose number would scale the rate otherwise; the decay of the moving average of the
+weights, which is what is evaluated, and the momentum are not stated; the paper's numbers are of
+test-dev.
+"""
+
+from __future__ import annotations
+
+import ml_collections
+
+from experiments import fig3_pretraining
+
+ROWS = {
+    "ImageNet": {"init.checkpoint": "ImageNet"},
+    "300M": {"init.checkpoint": "300M"},
+    "ImageNet+300M": {"init.checkpoint": "ImageNet+300M"},
+    "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
+}
+
+_SERVER = "COCO's server"
+EXPECTED = [
+    ("ImageNet", "test-dev: keypoints/AP", 0.624, 0.005, f"{_SERVER}, public text", "found"),
+    ("ImageNet", "test-dev: keypoints/AP50", 0.84, 0.005, f"{_SERVER}, public text", "found"),
+    ("ImageNet", "test-dev: keypoints/AR", 0.667, 0.005, f"{_SERVER}, remembered", "memory"),
+    ("300M", "test-dev: keypoints/AP", 0.648, 0.005, f"{_SERVER}, remembered", "memory"),
+    ("300M", "test-dev: keypoints/AP50", 0.858, 0.005, f"{_SERVER}, remembered", "memory"),
+    ("ImageNet+300M", "test-dev: keypoints/AP", 0.644, 0.005, f"{_SERVER}, remembered", "memory"),
+    ("ImageNet+300M", "test-dev: keypoints/AP50", 0.857, 0.005, f"{_SERVER}, remembered", "memory"),
+]
+
+
+def paper() -> ml_collections.ConfigDict:
+  """The numbers of section 5.4, which are those of Papandreou et al. 2017."""
+  base = fig3_pretraining.paper()
+  return ml_collections.ConfigDict({
+      "task": {
+          "name": "pose",
+          "records": "records",
+          "schema": "coco",
+          "train_split": "train",
+          "eval_splits": ("val",),
+          "boxes": "truth",
+          "coco_backend": "pycocotools",
+          "backbone": {**base.task.backbone.to_dict(), "output_stride": 8},
+          "batch_size": 3,
+          "batch_norm": "frozen",
+          "recalibration_pictures": 100,
+          "frozen_through": ml_collections.config_dict.placeholder(str),
+          "crop": (353, 257),
+          "enlarge": (1.0, 1.5),
+          "radius": 25.0,
+          "intermediate_unit": 10,
+          "suppression": 0.5,
+          "mirror": True,
+          "shuffle": 2048,
+      },
+      "optimizer": {"name": "momentum", "momentum": 0.9},
+      "schedule": {"name": "piecewise", "values": (5e-3,), "boundaries": (), "warm_up": 0},
+      "train": {**base.train.to_dict(), "steps": 800_000, "keep_steps": (),
+                "weight_decay": 0.0, "ema_decay": 0.9999},
+      "init": {"checkpoint": "", "allow": ()},
+      "toy_world": {},
+  })
+
+
+def frozen(config: ml_collections.ConfigDict) -> None:
+  """Nothing before conv5 is trained, as in the paper's study of frozen features in detection."""
+  config.task.frozen_through = "conv4"
+
+
+def laptop(config: ml_collections.ConfigDict) -> None:
+  """Minutes on two cores: generated figures of held-out looks, the quickstart's network."""
+  config.task.update({
+      "records": "{workdir}/records", "schema": "toy_world", "train_split": "figures_train",
+      "eval_splits": ("figures_dev", "figures_test"), "crop": (65, 49), "radius": 5.0,
+      "intermediate_unit": 1, "batch_norm": "recalibrate", "batch_size": 8})
+  config.task.backbone.update(fig3_pretraining.LAPTOP_NETWORK)
+  config.schedule = {"name": "polynomial", "initial": 0.03, "steps": 600, "power": 1.0,
+                     "start": 300, "warm_up": 20}
+  config.train.update({"steps": 600, "checkpoint_every": 600, "log_every": 50,
+                       "startup_delay": 0, "ema_decay": 0.99})
+  config.toy_world = {
+      "seed": 0, "size": 72, "processes": 2,
+      "splits": {"figures_train": (300, 2), "figures_dev": (200, 1), "figures_test": (600, 1)}}
+
+
+# In the order in which they are applied.
+OPTIONS = {"frozen": frozen, "laptop": laptop}
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+  """`row[,frozen][,laptop]`."""
+  row, *options = (arg or "300M").split(",")
+  if row not in ROWS or set(options) - set(OPTIONS):
+    raise ValueError(f"{arg!r}: expected {', '.join(ROWS)}, optionally with {', '.join(OPTIONS)}")
+  config = paper()
+  with config.unlocked():
+    for key, value in ROWS[row].items():
+      config.update_from_flattened_dict({key: value})
+    for option, apply in OPTIONS.items():
+      if option in options:
+        apply(config)
+  return config

@@ -1,0 +1,154 @@
+"""Human pose with the G-RMI system on a pre-trained backbone: section 5.4, Table 6."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data import reasons
+from jft_reps.errors import ConfigError
+from jft_reps.models import batch_norm as batch_norm_lib
+from jft_reps.models import pose
+from jft_reps.models.resnet import STAGES
+from jft_reps.models.variables import named_variables
+from jft_reps.ops import keypoints as keypoint_ops
+from jft_reps.tasks import pose_pictures, pose_sets
+from jft_reps.tasks.backbone import Backbone, require_dense, trainable
+from jft_reps.tasks.people_sets import PeopleSets
+
+
+class Pose:
+  """Heatmaps and offsets of keypoints in crops around people.
+
+  Args:
+    records: folder of the record sets.
+    backbone: the network; conv5 is read at its `output_stride`.
+    schema: of the keypoints: `coco`, `toy_world`, or the path of a JSON file.
+    train_split: name of the training split; None for evaluation only.
+    eval_splits: each judged by COCO's ten numbers.
+    boxes: where people are in evaluation: `truth`, or a COCO results file of a detector, in which
+      {split} is replaced.
+    coco_backend: `pycocotools`, or `faster` with the extra `fast-coco`.
+    batch_size: crops per worker and step.
+    batch_norm: `frozen`: by the statistics that came with the weights; `train`: by the batch;
+      `recalibrate`: by the statistics of this task's own crops, taken before the first step.
+    recalibration_pictures: training crops whose statistics those are.
+    frozen_through: up to and with this stage nothing is trained; None: everything is.
+    crop: height and width of the crops.
+    enlarge: least and largest factor of a training crop; 1.25 in evaluation.
+    radius: of the disks of the heatmaps, in pixels of the crop.
+    intermediate_unit: unit of conv4 with a heatmap of its own; None: none.
+    suppression: similarity from which a pose is a double of a better one.
+    mirror: mirror half of the training crops.
+    shuffle: encoded pictures in the shuffle buffer.
+
+  Attributes:
+    best: the number whose best checkpoint is kept.
+  """
+
+  reasons = reasons.NAMES
+  best = "keypoints/AP"
+
+  def __init__(
+      self, records: str | os.PathLike[str], backbone: Backbone, schema: str = "coco",
+      train_split: str | None = "train", eval_splits: Sequence[str] = ("val",),
+      boxes: str = "truth", coco_backend: str = "pycocotools", batch_size: int = 3,
+      batch_norm: str = "frozen", recalibration_pictures: int = 100,
+      frozen_through: str | None = None, crop: tuple[int, int] = pose.CROP,
+      enlarge: tuple[float, float] = (1.0, 1.5), radius: float = keypoint_ops.RADIUS,
+      intermediate_unit: int | None = 10, suppression: float = 0.5, mirror: bool = True,
+      shuffle: int = 2048):
+    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
+                              ("frozen_through", frozen_through, (None, *STAGES))):
+      if value not in known:
+        raise ConfigError("config-value", f"config.task.{key}", repr(value),
+                          " or ".join(map(str, known)))
+    require_dense(backbone)
+    if radius <= 0 or not 0 < suppression <= 1 or not 0 < enlarge[0] <= enlarge[1]:
+      raise ConfigError("config-value", "config.task", f"radius {radius}, suppression "
+                        f"{suppression}, enlarge {enlarge}", "a radius above 0, a similarity from "
+                        "0 to 1, least and largest factor")
+    self._sets = PeopleSets(records, train_split, eval_splits, schema, batch_size, crop, enlarge,
+                            mirror, shuffle)
+    self._backbone, self._batch_norm, self._frozen_through = backbone, batch_norm, frozen_through
+    self._boxes, self._backend, self._crop = boxes, coco_backend, tuple(crop)
+    self._radius, self._unit, self._suppression = radius, intermediate_unit, suppression
+    self._batches = -(-recalibration_pictures // max(1, batch_size))
+    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+
+  @property
+  def notes(self) -> dict[str, Any]:
+    """What every checkpoint says of its pictures, network and keypoints."""
+    network = {"intermediate_unit": self._unit, "output_stride": self._backbone.output_stride}
+    return {**self._backbone.notes(self._sets.pictures), "pose": network,
+            "keypoints": self._sets.schema.to_json()}
+
+  @property
+  def card(self) -> dict[str, Any]:
+    """What the run card says of this task."""
+    schema = self._sets.schema
+    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
+            "keypoints": f"{schema.count} of {schema.name}", "boxes in evaluation": self._boxes}
+
+  def build(self) -> pose.PoseNetwork:
+    """The network with random weights."""
+    return pose.PoseNetwork(self._backbone.build(), self._sets.schema.count, self._unit)
+
+  def prepare(self, model: pose.PoseNetwork) -> str:
+    """Takes the statistics of batch-norm from this task's crops, where that is asked for."""
+    if self._batch_norm != "recalibrate":
+      return f"batch-norm: {self._batch_norm}"
+    layers = batch_norm_lib.recalibrate(
+        lambda batch: model(batch["image"], batch_norm="recalibrate"),
+        self.train_dataset(0, 1, 0, (0, 0, 0)), self._batches)
+    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
+            f"{self._sets.train_split}, then frozen")
+
+  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+    """Endless batches of crops with their points, see `data.keypoints`."""
+    return self._sets.train_batches(worker, workers, seed, position)
+
+  def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Four times the heatmaps, once the offsets, four times the intermediate heatmaps."""
+    mode = "train" if self._batch_norm == "train" else "frozen"
+    maps = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through,
+                 training=True)
+    return pose.loss(maps, batch["points"], batch["others"], model.intermediate_stride,
+                     self._radius)
+
+  def trainable(self, model) -> dict[str, Any]:
+    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
+    return trainable(model, self._frozen_through)
+
+  def checkpoint_items(self, model) -> dict[str, Any]:
+    """`backbone/<stage>/…`, `head/…` and `intermediate/…`, statistics included."""
+    return dict(named_variables(model))
+
+  def evaluators(self) -> list[pose_sets.PoseSet]:
+    """One per evaluation split."""
+    return [pose_sets.PoseSet(
+        split, functools.partial(self._sets.eval_batches, split, self._boxes_of(split)),
+        self._sets.schema, self._crop, self._backend, self._suppression,
+        (self._sets.record_set(split).metadata.get("category_ids") or [1])[0])
+            for split in self._sets.eval_splits]
+
+  def _boxes_of(self, split: str) -> str | None:
+    return None if self._boxes == "truth" else self._boxes.replace("{split}", split)
+
+  def pictures(self, model, batch) -> dict[str, np.ndarray]:
+    """A picture with its people left and what was found right."""
+    image, boxes = batch["image"][0], batch["found"][0]
+    points, votes = (t.numpy() for t in pose_sets.find(model, image, boxes, self._crop))
+    found = pose_sets.rescored({"points": points, "votes": votes, "boxes": boxes.numpy()},
+                               self._sets.schema.sigmas, self._suppression)
+    panel = pose_pictures.panel(image.numpy(), batch["points"].numpy()[0], found.points,
+                                found.scores, self._sets.schema.skeleton)
+    return {"poses": panel[np.newaxis]}
+
+
+create = Pose
