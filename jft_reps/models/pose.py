@@ -40,6 +40,7 @@ class PoseNetwork(layers.Layer):
     num_points: keypoints of the schema.
     intermediate_unit: unit of conv4 whose features have a heatmap of their own in training; 10
       of ResNet-101's 23 ends at layer 52. None: no such heatmap.
+    radius: of the disks of the heatmaps, in pixels of the crop.
 
   Attributes:
     backbone: the `ResNet`.
@@ -50,10 +51,11 @@ class PoseNetwork(layers.Layer):
   """
 
   def __init__(self, backbone: resnet.ResNet, num_points: int,
-               intermediate_unit: int | None = 10, name: str | None = None):
+               intermediate_unit: int | None = 10, radius: float = keypoint_ops.RADIUS,
+               name: str | None = None):
     super().__init__(name=name)
     conv4, conv5 = (backbone.feature_info[stage] for stage in ("conv4", "conv5"))
-    self.num_points, self.backbone = num_points, backbone
+    self.num_points, self.backbone, self.radius = num_points, backbone, radius
     self.stride, self.intermediate_stride = conv5.stride, conv4.stride
     self.head = layers.Conv2D(
         conv5.channels, 3 * num_points, 1, bias=True, stddev=0.01, name="head")
@@ -102,7 +104,7 @@ class PoseNetwork(layers.Layer):
     maps = self(crops)
 
     def one(heat_and_offsets):
-      return keypoint_ops.peaks(keypoint_ops.votes(*heat_and_offsets))
+      return keypoint_ops.peaks(keypoint_ops.votes(*heat_and_offsets, self.radius))
 
     points, votes = tf.map_fn(one, (tf.sigmoid(maps.heat), maps.offsets),
                               fn_output_signature=(tf.float32, tf.float32))

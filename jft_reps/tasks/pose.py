@@ -21,6 +21,8 @@ from jft_reps.tasks import pose_pictures, pose_sets
 from jft_reps.tasks.backbone import Backbone, require_dense, trainable
 from jft_reps.tasks.people_sets import PeopleSets
 
+_SHOWN = 1 / 3  # of the best score of a picture
+
 
 class Pose:
   """Heatmaps and offsets of keypoints in crops around people.
@@ -84,7 +86,8 @@ class Pose:
   @property
   def notes(self) -> dict[str, Any]:
     """What every checkpoint says of its pictures, network and keypoints."""
-    network = {"intermediate_unit": self._unit, "output_stride": self._backbone.output_stride}
+    network = {"intermediate_unit": self._unit, "output_stride": self._backbone.output_stride,
+               "radius": self._radius}
     return {**self._backbone.notes(self._sets.pictures), "pose": network,
             "keypoints": self._sets.schema.to_json()}
 
@@ -97,7 +100,8 @@ class Pose:
 
   def build(self) -> pose.PoseNetwork:
     """The network with random weights."""
-    return pose.PoseNetwork(self._backbone.build(), self._sets.schema.count, self._unit)
+    return pose.PoseNetwork(
+        self._backbone.build(), self._sets.schema.count, self._unit, self._radius)
 
   def prepare(self, model: pose.PoseNetwork) -> str:
     """Takes the statistics of batch-norm from this task's crops, where that is asked for."""
@@ -141,11 +145,12 @@ class Pose:
     return None if self._boxes == "truth" else self._boxes.replace("{split}", split)
 
   def pictures(self, model, batch) -> dict[str, np.ndarray]:
-    """A picture with its people left and what was found right."""
+    """A picture with its people left and what was found right, a third of the best and up."""
     image, boxes = batch["image"][0], batch["found"][0]
     points, votes = (t.numpy() for t in pose_sets.find(model, image, boxes, self._crop))
     found = pose_sets.rescored({"points": points, "votes": votes, "boxes": boxes.numpy()},
                                self._sets.schema.sigmas, self._suppression)
+    found = found[found.scores >= _SHOWN * found.scores.max(initial=0.0)]
     panel = pose_pictures.panel(image.numpy(), batch["points"].numpy()[0], found.points,
                                 found.scores, self._sets.schema.skeleton)
     return {"poses": panel[np.newaxis]}

@@ -97,13 +97,13 @@ def test_every_variable_gets_a_gradient():
 
 
 def test_poses_are_the_peaks_of_each_crops_votes():
-  model = _network()
+  model = _network(radius=9.0)
   model.head.bias.assign(np.random.default_rng(1).normal(0, 5, 3 * COUNT))
   maps = model(_crops())
   points, scores = tf.function(model.poses)(_crops())
   assert points.shape == (2, COUNT, 2) and scores.shape == (2, COUNT)
   for i in range(2):
-    votes = keypoints.votes(tf.sigmoid(maps.heat[i]), maps.offsets[i])
+    votes = keypoints.votes(tf.sigmoid(maps.heat[i]), maps.offsets[i], 9.0)
     expected, best = keypoints.peaks(votes)
     np.testing.assert_allclose(points[i], expected, atol=1e-2)
     np.testing.assert_allclose(scores[i], best, rtol=1e-4)
