@@ -224,6 +224,26 @@ def compare(comparison: Comparison, runs: Callable[..., list[Row]], arms: Sequen
   print(f"\nall runs: {output}")
 
 
+def trained(argv: Sequence[str], values: flags.FlagValues, doc: str, config: str,
+            numbers: Mapping[str, str], rates: Sequence[float], shown: Mapping[str, str]) -> int:
+  """A whole program that compares the four starts of `runs`.
+
+  Args:
+    argv: its arguments, its own name first.
+    values: with the flags of `define_flags`.
+    doc: its docstring.
+    config, numbers, rates: of the `Comparison`.
+    shown: heading by column.
+  """
+  from jft_reps.apps import command_line
+
+  command_line.parse(values, argv, doc, required=("workdir", "pretrained"))
+  comparison = Comparison(config, numbers, rates, values.workdir, values.pretrained)
+  compare(comparison, functools.partial(runs, values.steps), ARMS, shown, PAIRS,
+          "numbers.csv", values)
+  return 0
+
+
 def side_by_side(jobs: Sequence, work: Callable[..., list[Row]], processes: int) -> list[Row]:
   """All rows of `work(*job)` over some jobs, several at once; says which are done."""
   rows: list[Row] = []

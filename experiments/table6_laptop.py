@@ -13,7 +13,6 @@ and weights; claims are paired differences over seeds. Goes on where it was.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -32,13 +31,8 @@ RATES = (0.01, 0.03, 0.1, 0.3)
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__, required=("workdir", "pretrained"))
-  comparison = paired_starts.Comparison(CONFIG, NUMBERS, RATES, FLAGS.workdir, FLAGS.pretrained)
-  runs = functools.partial(paired_starts.runs, FLAGS.steps)
-  paired_starts.compare(
-      comparison, runs, paired_starts.ARMS, {"test_ap": "AP", "test_ap50": "AP50"},
-      paired_starts.PAIRS, "table6_laptop.csv", FLAGS)
-  return 0
+  return paired_starts.trained(argv, FLAGS, __doc__, CONFIG, NUMBERS, RATES,
+                               {"test_ap": "AP", "test_ap50": "AP50"})
 
 
 if __name__ == "__main__":

@@ -11,23 +11,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import reasons
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco, voc
-from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
-from jft_reps.models.resnet import STAGES
-from jft_reps.models.variables import named_variables
 from jft_reps.ops.anchors import AnchorGrid
 from jft_reps.tasks import box_pictures, detection_sets
-from jft_reps.tasks.backbone import Backbone, trainable
+from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.box_sets import BoxSets
+from jft_reps.tasks.fine_tuning import FineTuning
 
 _SHOWN = 0.3  # least score of a detection that is drawn
 _BEST = {"coco": "coco/AP", "voc": "voc/mAP", "voc07": "voc/mAP"}
 
 
-class Detect:
+class Detect(FineTuning):
   """Faster R-CNN, one picture per worker and step.
 
   Args:
@@ -55,8 +52,6 @@ class Detect:
     best: the number whose best checkpoint is kept.
   """
 
-  reasons = reasons.NAMES
-
   def __init__(
       self, records: str | os.PathLike[str], backbone: Backbone,
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
@@ -65,17 +60,12 @@ class Detect:
       min_side: int = 600, max_side: int = 1024,
       sampling: Mapping[str, Any] | None = None, anchors: Mapping[str, Any] | None = None,
       rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = 2048):
-    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
-                              ("metric", metric, tuple(_BEST)),
-                              ("frozen_through", frozen_through, (None, *STAGES))):
-      if value not in known:
-        raise ConfigError("config-value", f"config.task.{key}", repr(value),
-                          " or ".join(map(str, known)))
-    self._sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)
-    self.labels, self.best = self._sets.labels, _BEST[metric]
+    if metric not in _BEST:
+      raise ConfigError("config-value", "config.task.metric", repr(metric), " or ".join(_BEST))
+    sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)
+    super().__init__(sets, batch_norm, frozen_through, recalibration_pictures)
+    self.labels, self.best = sets.labels, _BEST[metric]
     self._backbone, self._metric, self._backend = backbone, metric, coco_backend
-    self._batch_norm, self._pictures = batch_norm, recalibration_pictures
-    self._frozen_through = frozen_through
     self._sampling = _named(faster_rcnn_loss.Sampling, "sampling", sampling)
     self._grid = _named(AnchorGrid, "anchors", anchors)
     self._rpn_rate, self._proposals = rpn_rate, region_proposals.Proposals(proposals)
@@ -83,7 +73,6 @@ class Detect:
       raise ConfigError("config-value", "config.task", f"sampling.boxes {self._sampling.boxes}, "
                         f"proposals {proposals}, rpn_rate {rpn_rate}",
                         "at least as many proposals as sampled boxes, and a rate from 1")
-    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
   def notes(self) -> dict[str, Any]:
@@ -96,32 +85,20 @@ class Detect:
   @property
   def card(self) -> dict[str, Any]:
     """What the run card says of this task."""
-    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
-            "sampling": f"{self._sampling.rpn} anchors, {self._sampling.boxes} boxes"}
+    sampling = f"{self._sampling.rpn} anchors, {self._sampling.boxes} boxes"
+    return {**super().card, "sampling": sampling}
 
   def build(self) -> faster_rcnn.FasterRCNN:
     """The detector with random weights."""
     return faster_rcnn.FasterRCNN(
         self._backbone.build(), len(self.labels), self._grid, self._rpn_rate, self._proposals)
 
-  def prepare(self, model: faster_rcnn.FasterRCNN) -> str:
-    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
-    if self._batch_norm != "recalibrate":
-      return f"batch-norm: {self._batch_norm}"
-    layers = batch_norm_lib.recalibrate(
-        lambda batch: self._run(model, batch, "recalibrate", frozen_through=None),
-        self.train_dataset(0, 1, 0, (0, 0, 0)), self._pictures)
-    return (f"batch-norm: statistics of {layers} layers taken from {self._pictures} pictures of "
-            f"{self._sets.train_split}, then frozen")
-
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
-    """Endless pictures with their boxes, see `data.detection`."""
-    return self._sets.train_batches(worker, workers, seed, position)
+  def _seen(self, model: faster_rcnn.FasterRCNN, batch):
+    return self._run(model, batch, "recalibrate", frozen_through=None)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of four losses: objectness and box of proposals, class and box of objects."""
-    mode = "train" if self._batch_norm == "train" else "frozen"
-    total, parts = self._run(model, batch, mode, self._frozen_through)
+    total, parts = self._run(model, batch, self._mode, self._frozen_through)
     lost = tf.reduce_sum(batch["dropped_boxes"])
     return total, {**parts, "data/dropped_boxes": tf.cast(lost, tf.float32)}
 
@@ -130,14 +107,6 @@ class Detect:
     return faster_rcnn_loss.loss(
         model, self._sets.resized(batch), objects, batch["draw"][0], self._sampling,
         batch_norm=mode, frozen_through=frozen_through)
-
-  def trainable(self, model) -> dict[str, Any]:
-    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
-    return trainable(model, self._frozen_through)
-
-  def checkpoint_items(self, model) -> dict[str, Any]:
-    """`backbone/<stage>/…`, `rpn/…`, `classes/…` and `codes/…`, statistics included."""
-    return dict(named_variables(model))
 
   def evaluators(self) -> list[detection_sets.DetectionSet]:
     """One per evaluation split."""

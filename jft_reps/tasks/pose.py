@@ -10,21 +10,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import reasons
 from jft_reps.errors import ConfigError
-from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import pose
-from jft_reps.models.resnet import STAGES
-from jft_reps.models.variables import named_variables
 from jft_reps.ops import keypoints as keypoint_ops
 from jft_reps.tasks import pose_pictures, pose_sets
-from jft_reps.tasks.backbone import Backbone, require_dense, trainable
+from jft_reps.tasks.backbone import Backbone, require_dense
+from jft_reps.tasks.fine_tuning import FineTuning
 from jft_reps.tasks.people_sets import PeopleSets
 
 _SHOWN = 1 / 3  # of the best score of a picture
 
 
-class Pose:
+class Pose(FineTuning):
   """Heatmaps and offsets of keypoints in crops around people.
 
   Args:
@@ -53,7 +50,6 @@ class Pose:
     best: the number whose best checkpoint is kept.
   """
 
-  reasons = reasons.NAMES
   best = "keypoints/AP"
 
   def __init__(
@@ -65,23 +61,18 @@ class Pose:
       enlarge: tuple[float, float] = (1.0, 1.5), radius: float = keypoint_ops.RADIUS,
       intermediate_unit: int | None = 10, suppression: float = 0.5, mirror: bool = True,
       shuffle: int = 2048):
-    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
-                              ("frozen_through", frozen_through, (None, *STAGES))):
-      if value not in known:
-        raise ConfigError("config-value", f"config.task.{key}", repr(value),
-                          " or ".join(map(str, known)))
     require_dense(backbone)
     if radius <= 0 or not 0 < suppression <= 1 or not 0 < enlarge[0] <= enlarge[1]:
       raise ConfigError("config-value", "config.task", f"radius {radius}, suppression "
                         f"{suppression}, enlarge {enlarge}", "a radius above 0, a similarity from "
                         "0 to 1, least and largest factor")
-    self._sets = PeopleSets(records, train_split, eval_splits, schema, batch_size, crop, enlarge,
-                            mirror, shuffle)
-    self._backbone, self._batch_norm, self._frozen_through = backbone, batch_norm, frozen_through
+    sets = PeopleSets(records, train_split, eval_splits, schema, batch_size, crop, enlarge, mirror,
+                      shuffle)
+    super().__init__(sets, batch_norm, frozen_through,
+                     -(-recalibration_pictures // max(1, batch_size)))
+    self._backbone = backbone
     self._boxes, self._backend, self._crop = boxes, coco_backend, tuple(crop)
     self._radius, self._unit, self._suppression = radius, intermediate_unit, suppression
-    self._batches = -(-recalibration_pictures // max(1, batch_size))
-    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
   def notes(self) -> dict[str, Any]:
@@ -95,43 +86,20 @@ class Pose:
   def card(self) -> dict[str, Any]:
     """What the run card says of this task."""
     schema = self._sets.schema
-    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
-            "keypoints": f"{schema.count} of {schema.name}", "boxes in evaluation": self._boxes}
+    return {**super().card, "keypoints": f"{schema.count} of {schema.name}",
+            "boxes in evaluation": self._boxes}
 
   def build(self) -> pose.PoseNetwork:
     """The network with random weights."""
     return pose.PoseNetwork(
         self._backbone.build(), self._sets.schema.count, self._unit, self._radius)
 
-  def prepare(self, model: pose.PoseNetwork) -> str:
-    """Takes the statistics of batch-norm from this task's crops, where that is asked for."""
-    if self._batch_norm != "recalibrate":
-      return f"batch-norm: {self._batch_norm}"
-    layers = batch_norm_lib.recalibrate(
-        lambda batch: model(batch["image"], batch_norm="recalibrate"),
-        self.train_dataset(0, 1, 0, (0, 0, 0)), self._batches)
-    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
-            f"{self._sets.train_split}, then frozen")
-
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
-    """Endless batches of crops with their points, see `data.keypoints`."""
-    return self._sets.train_batches(worker, workers, seed, position)
-
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Four times the heatmaps, once the offsets, four times the intermediate heatmaps."""
-    mode = "train" if self._batch_norm == "train" else "frozen"
-    maps = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through,
+    maps = model(batch["image"], batch_norm=self._mode, frozen_through=self._frozen_through,
                  training=True)
     return pose.loss(maps, batch["points"], batch["others"], model.intermediate_stride,
                      self._radius)
-
-  def trainable(self, model) -> dict[str, Any]:
-    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
-    return trainable(model, self._frozen_through)
-
-  def checkpoint_items(self, model) -> dict[str, Any]:
-    """`backbone/<stage>/…`, `head/…` and `intermediate/…`, statistics included."""
-    return dict(named_variables(model))
 
   def evaluators(self) -> list[pose_sets.PoseSet]:
     """One per evaluation split."""

@@ -10,20 +10,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import reasons
 from jft_reps.errors import ConfigError
-from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import deeplab
-from jft_reps.models.resnet import STAGES
-from jft_reps.models.variables import named_variables
 from jft_reps.ops import score_maps
 from jft_reps.tasks import mask_pictures
-from jft_reps.tasks.backbone import Backbone, require_dense, trainable
+from jft_reps.tasks.backbone import Backbone, require_dense
+from jft_reps.tasks.fine_tuning import FineTuning
 from jft_reps.tasks.mask_sets import MaskSets
 from jft_reps.tasks.segmentation_sets import SegmentationSet
 
 
-class Segment:
+class Segment(FineTuning):
   """DeepLab-ASPP-L.
 
   Args:
@@ -49,7 +46,6 @@ class Segment:
     best: the number whose best checkpoint is kept.
   """
 
-  reasons = reasons.NAMES
   best = "segmentation/mIOU"
 
   def __init__(
@@ -59,20 +55,14 @@ class Segment:
       frozen_through: str | None = None, resize: int | None = 514,
       scale: tuple[float, float] = (1.0, 1.0), mirror: bool = False, crop: int | None = None,
       rates: Sequence[int] = deeplab.RATES, shuffle: int = 2048):
-    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
-                              ("frozen_through", frozen_through, (None, *STAGES))):
-      if value not in known:
-        raise ConfigError("config-value", f"config.task.{key}", repr(value),
-                          " or ".join(map(str, known)))
     require_dense(backbone)
     if not rates or min(rates) < 1:
       raise ConfigError("config-value", "config.task.rates", str(rates), "rates from 1")
-    self._sets = MaskSets(records, train_split, eval_splits, batch_size, resize, scale, mirror,
-                          crop, shuffle)
-    self.labels, self._backbone, self._rates = self._sets.labels, backbone, tuple(rates)
-    self._batch_norm, self._frozen_through = batch_norm, frozen_through
-    self._batches = -(-recalibration_pictures // max(1, batch_size))
-    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+    sets = MaskSets(records, train_split, eval_splits, batch_size, resize, scale, mirror, crop,
+                    shuffle)
+    super().__init__(sets, batch_norm, frozen_through,
+                     -(-recalibration_pictures // max(1, batch_size)))
+    self.labels, self._backbone, self._rates = sets.labels, backbone, tuple(rates)
 
   @property
   def notes(self) -> dict[str, Any]:
@@ -84,43 +74,19 @@ class Segment:
   @property
   def card(self) -> dict[str, Any]:
     """What the run card says of this task."""
-    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing",
-            "pictures": ", ".join(f"{k} {v}" for k, v in self._sets.pictures.items()),
-            "augmentation": self._sets.augmentation}
+    pictures = ", ".join(f"{k} {v}" for k, v in self._sets.pictures.items())
+    return {**super().card, "pictures": pictures, "augmentation": self._sets.augmentation}
 
   def build(self) -> deeplab.DeepLab:
     """The network with random weights."""
     return deeplab.DeepLab(self._backbone.build(), len(self.labels), self._rates)
 
-  def prepare(self, model: deeplab.DeepLab) -> str:
-    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
-    if self._batch_norm != "recalibrate":
-      return f"batch-norm: {self._batch_norm}"
-    layers = batch_norm_lib.recalibrate(
-        lambda batch: model(batch["image"], batch_norm="recalibrate"),
-        self.train_dataset(0, 1, 0, (0, 0, 0)), self._batches)
-    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
-            f"{self._sets.train_split}, then frozen")
-
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
-    """Endless batches of pictures and masks, see `data.segmentation`."""
-    return self._sets.train_batches(worker, workers, seed, position)
-
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Cross entropy at every `stride`-th pixel, and the share of those pixels that are right."""
-    mode = "train" if self._batch_norm == "train" else "frozen"
-    scores = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
+    scores = model(batch["image"], batch_norm=self._mode, frozen_through=self._frozen_through)
     loss = score_maps.loss(scores, batch["mask"], model.stride)
     right = score_maps.accuracy(scores, batch["mask"], model.stride)
     return loss, {"segmentation/pixel accuracy": right}
-
-  def trainable(self, model) -> dict[str, Any]:
-    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
-    return trainable(model, self._frozen_through)
-
-  def checkpoint_items(self, model) -> dict[str, Any]:
-    """`backbone/<stage>/…` and `branches/<i>/…`, statistics included."""
-    return dict(named_variables(model))
 
   def evaluators(self) -> list[SegmentationSet]:
     """One per evaluation split."""

@@ -55,7 +55,7 @@ def test_a_json_becomes_a_detector_with_numbers_and_server_files(root, records, 
   with Programs(root, tmp_path) as programs:
     words = arguments(run, records)
     assert programs.start("train", "train", words).wait(timeout=120) == 0, programs.said("train")
-  assert "statistics of 17 layers taken from 3 pictures" in programs.said("train")
+  assert "statistics of 17 layers taken from 3 batches" in programs.said("train")
   assert evaluate.main([*words, f"--submission={tmp_path}"]) == 0
   said = capsys.readouterr()
   values = json.loads(said.out)
