@@ -15,6 +15,7 @@ import math
 import tensorflow as tf
 
 RADIUS = 25.0
+_FRAME = 2
 
 
 def displacements(
@@ -110,17 +111,21 @@ def votes(heat: tf.Tensor, offsets: tf.Tensor, radius: float = RADIUS) -> tf.Ten
   x = offsets[..., 1] + columns[:, tf.newaxis]
   top, left = tf.floor(y), tf.floor(x)
   down, right = y - top, x - left
-  top, left = (tf.cast(tf.clip_by_value(v, -2.0, n + 1.0), tf.int32)
+  # The frame takes the votes for points outside, so that no vote has to be asked where it goes.
+  # So written, what is not a number lands there too.
+  top, left = (tf.cast(tf.where(v >= -_FRAME, tf.minimum(v, n), -_FRAME), tf.int32)
                for v, n in ((top, height), (left, width)))
-  found, size = tf.zeros([count * height * width]), count * height * width
-  for dy, dx, share in ((0, 0, (1 - down) * (1 - right)), (0, 1, (1 - down) * right),
-                        (1, 0, down * (1 - right)), (1, 1, down * right)):
-    row, column = top + dy, left + dx
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    place = (row * width + column) * count + tf.range(count)
-    found += tf.math.unsorted_segment_sum(
-        tf.reshape(heat * share, [-1]), tf.reshape(tf.where(inside, place, -1), [-1]), size)
-  return tf.reshape(found, [height, width, count]) / (math.pi * radius * radius)
+  framed = (height + 2 * _FRAME, width + 2 * _FRAME, count)
+  first = ((top + _FRAME) * framed[1] + (left + _FRAME)) * count + tf.range(count)
+  lower, upper = heat * down, heat * (1 - down)
+  shares = (upper * (1 - right), upper * right, lower * (1 - right), lower * right)
+  steps = (0, count, framed[1] * count, framed[1] * count + count)
+  found = tf.add_n([
+      tf.math.unsorted_segment_sum(tf.reshape(share, [-1]), tf.reshape(first + step, [-1]),
+                                   framed[0] * framed[1] * count)
+      for share, step in zip(shares, steps)])
+  found = tf.reshape(found, framed)[_FRAME:-_FRAME, _FRAME:-_FRAME]
+  return found / (math.pi * radius * radius)
 
 
 def peaks(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -122,6 +122,13 @@ def test_votes_are_those_of_a_plain_loop(spread):
   np.testing.assert_allclose(found, _plain_votes(heat, offsets, 9.0), atol=1e-6, rtol=1e-4)
 
 
+def test_places_whose_offsets_are_no_numbers_vote_for_nothing():
+  heat, offsets = np.ones((5, 4, 1), np.float32), np.full((5, 4, 1, 2), 99.0, np.float32)
+  offsets[0, 0] = offsets[2, 1, 0, 0] = np.nan
+  offsets[1, 1] = np.inf
+  assert not np.nan_to_num(keypoints.votes(tf.constant(heat), tf.constant(offsets))).any()
+
+
 @hypothesis.given(st.integers(0, 10**6))
 @hypothesis.settings(max_examples=20, deadline=None)
 def test_perfect_maps_give_their_points_back(seed):
