@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from jft_reps.models import layers, resnet
+from jft_reps.models import layers, resnet, variables
 from jft_reps.ops import score_maps
 
 RATES = (6, 12, 18, 24)
@@ -56,8 +56,20 @@ class DeepLab(layers.Layer):
     return self.aspp(features)
 
   def aspp(self, features: tf.Tensor) -> tf.Tensor:
-    """The sum of the branches on conv5, `[batch, h', w', channels]`, in float32."""
-    return tf.add_n([tf.cast(branch(features), tf.float32) for branch in self.branches])
+    """The sum of the branches on conv5, `[batch, h', w', channels]`, in float32.
+
+    All taps of all branches in one product with the features, then shifted and added up: four
+    atrous convolutions copy 2,048 channels for each rate to add up 21.
+    """
+    kernels = [tf.cast(variables.value(b.kernel), features.dtype) for b in self.branches]
+    taps = tf.concat([tf.reshape(tf.transpose(k, [2, 0, 1, 3]), [k.shape[2], -1])
+                      for k in kernels], 1)
+    products = tf.cast(tf.tensordot(features, taps, 1), tf.float32)
+    products = tf.split(products, 9 * len(self.branches), -1)
+    shifts = [((i - 1) * b.rate, (j - 1) * b.rate)
+              for b in self.branches for i in range(3) for j in range(3)]
+    scores = tf.add_n([_shifted(p, *shift) for p, shift in zip(products, shifts)])
+    return scores + tf.add_n([variables.value(b.bias) for b in self.branches])
 
   def segment(self, images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """The best class of each pixel of one picture, uint8 `[*size]`.
@@ -68,3 +80,12 @@ class DeepLab(layers.Layer):
     """
     scores = self(images)[0]
     return score_maps.best_classes(scores, self.stride, tf.shape(images)[1:3], size)
+
+
+def _shifted(x: tf.Tensor, down: int, right: int) -> tf.Tensor:
+  """`y[i, j] = x[i + down, j + right]`, zero where that is outside."""
+  size = tf.shape(x)[1:3]
+  before, after = ([tf.minimum(max(0, sign * step), size[axis])
+                    for axis, step in enumerate((down, right))] for sign in (-1, 1))
+  inside = x[:, after[0]:size[0] - before[0], after[1]:size[1] - before[1]]
+  return tf.pad(inside, [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
