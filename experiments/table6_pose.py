@@ -18,7 +18,8 @@ That evaluates in true boxes. The whole system looks for people first, with the 
 
   python -m jft_reps.apps.train --config=experiments/table2_coco.py:300M,atrous \\
       --workdir=DETECTOR --config.init.checkpoint=PRETRAINING --config.task.records=RECORDS \\
-      --config.task.eval_splits=val
+      --config.task.eval_splits=val --config.schedule.values=3e-4,3e-5 \\
+      --config.schedule.boundaries=800000 --config.train.steps=1000000
   python -m jft_reps.apps.evaluate --config=…the same… --workdir=DETECTOR --submission=BOXES
   python -m jft_reps.apps.evaluate --config=experiments/table6_pose.py:300M --workdir=RUN … \\
       --config.task.boxes=BOXES/{split}/results.json
@@ -31,9 +32,9 @@ crops a step, three on each GPU: `--mirrored=8`. Under parameter servers a push 
 as many crops are `--config.train.steps=6400000`.
 
 Deviations: the numbers of the recipe are from memory of that paper. The losses are means over the
-places of a map, whose number would scale the rate otherwise; the decay of the moving average of the
-weights, which is what is evaluated, and the momentum are not stated; the paper's numbers are of
-test-dev.
+places of a map, whose number would scale the rate otherwise; points that nobody labelled are
+negatives everywhere; the decay of the moving average of the weights, which is what is evaluated, is
+not stated; the paper's numbers are of test-dev.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def paper() -> ml_collections.ConfigDict:
           "mirror": True,
           "shuffle": 2048,
       },
-      "optimizer": {"name": "momentum", "momentum": 0.9},
+      "optimizer": {"name": "momentum", "momentum": 0.0},
       "schedule": {"name": "piecewise", "values": (5e-3,), "boundaries": (), "warm_up": 0},
       "train": {**base.train.to_dict(), "steps": 800_000, "keep_steps": (),
                 "weight_decay": 0.0, "ema_decay": 0.9999},
@@ -107,6 +108,7 @@ def laptop(config: ml_collections.ConfigDict) -> None:
       "eval_splits": ("figures_dev", "figures_test"), "crop": (65, 49), "radius": 5.0,
       "intermediate_unit": 1, "batch_norm": "recalibrate", "batch_size": 8})
   config.task.backbone.update(fig3_pretraining.LAPTOP_NETWORK)
+  config.optimizer.momentum = 0.9
   config.schedule = {"name": "polynomial", "initial": 0.03, "steps": 600, "power": 1.0,
                      "start": 300, "warm_up": 20}
   config.train.update({"steps": 600, "checkpoint_every": 600, "log_every": 50,

@@ -4,16 +4,13 @@
   … --source=tfds:cifar100 --input=DATA_DIR --tfds_split=train[:90%]
   … --source=csv --input=LIST.csv --hierarchy=FILE --hierarchy_format=mlimages --store_size=340
   … --source=coco --input=train2017 --annotations=instances_train2017.json
-  … --source=coco_keypoints --input=train2017 --annotations=person_keypoints_train2017.json
-  … --source=voc --input=VOC2007,VOC2012
   … --source=voc_masks --input=VOC2012 --annotations=SegmentationClass,sbd/cls --keep_ids=LIST
 
 folder    label/picture.jpg: the first sub-folder names the label
 csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas;
           confidence 0 is verified absence, no label
 coco      JSON files --annotations of the pictures in as many folders, or in one
-coco_keypoints  people of such files with points of schema --keypoints; categories without
-          keypoints are left out
+coco_keypoints  people of such files with points of --keypoints; other categories are left out
 voc       devkits: Annotations, JPEGImages and ImageSets/Main; without that, every annotation
 masks     folders --annotations of masks named as the pictures: palette or 8-bit greyscale PNGs
           with an index per pixel, 255 void, or SBD's .mat; of several folders the first that has
@@ -23,9 +20,8 @@ coco_masks  outlines of coco, drawn; class 0 is background
 imagenet  ILSVRC-2012 with its lists or devkit; --split is train or validation
 tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing is downloaded
 
-coco, voc and tfds sets with objects/bbox become records with boxes, EXIF ignored; so it is of
-masks. Classes are those of --labels (one id per line) or --hierarchy, else those of the set in
-its own order (imagenet: sorted wnids; coco: by category id), else the labels that occur.
+Boxes and masks refer to stored pixels: their EXIF is ignored. Classes are those of --labels (one id
+per line) or --hierarchy, else of the set in its order (coco: by id), else the labels that occur.
 """
 
 from __future__ import annotations
@@ -45,8 +41,8 @@ flags.DEFINE_string("input", None, "Folder, or several with commas; list, for cs
                     flag_values=FLAGS)
 flags.DEFINE_string("annotations", None, "coco: JSON files. masks: folders or none. voc: XML "
                     "folders.", flag_values=FLAGS)
-flags.DEFINE_string("keypoints", None, "coco_keypoints: schema, a JSON file or the name of one of "
-                    "the library's (default: coco).", flag_values=FLAGS)
+flags.DEFINE_string("keypoints", None, "coco_keypoints: schema, by name or a JSON file (default: "
+                    "coco).", flag_values=FLAGS)
 flags.DEFINE_string("keep_ids", None, "coco, masks: list of image ids or names to keep.",
                     flag_values=FLAGS)
 flags.DEFINE_string("leave_out_ids", None, "Likewise, to leave out.",

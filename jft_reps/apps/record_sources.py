@@ -100,6 +100,9 @@ def _coco_keypoints(given: flags.FlagValues, labels: Sequence[str] | None) -> Op
   schema = keypoint_schema.read(given.keypoints or "coco")
   opened = coco.open_set(*_coco_files(given), keypoints=schema)
   labels = labels or opened.labels
+  if len(labels) != 1:
+    raise ConfigError("flags", "--annotations", f"{len(labels)} categories with these keypoints",
+                      "one kind of body", "Put each into files of its own.")
   about = _source("coco_keypoints", **opened.left_out,
                   **_category_ids(labels, opened.labels, opened.category_ids))
   known = {"total": opened.count} if set(opened.labels) <= set(labels) else {}

@@ -10,6 +10,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from jft_reps import errors
@@ -21,15 +22,15 @@ from jft_reps.data import (
     picture_batches,
     reading,
 )
-from jft_reps.ops import images, person_crops
+from jft_reps.ops import images, keypoint_schema, person_crops
 from jft_reps.ops.keypoint_schema import KeypointSchema
 
-__all__ = ["eval_batches", "train_batches"]
+__all__ = ["check_schema", "eval_batches", "train_batches"]
 
 Tensors = dict[str, tf.Tensor]
 _plain_python = tf.autograph.experimental.do_not_convert
 _CHUNK = 8  # records decoded by one call
-# Pixels off the crop at which points of others still count: more than any disk around one reaches.
+# Pixels off the crop at which points still count: more than any disk around one reaches.
 _MARGIN = 64.0
 _PER_PERSON = ("boxes", "points", "area", "crowd")
 
@@ -71,23 +72,27 @@ class _Crops:
         box_records.opened(person.pop("image")), region[tf.newaxis], **sides)[0]
     flip = lambda: tf.raw_ops.Reverse(tensor=pixels, dims=[False, True, False])
 
-    def in_crop(points: tf.Tensor, margin: float) -> tf.Tensor:
+    def in_crop(points: tf.Tensor) -> tf.Tensor:
       points = person_crops.to_crop(points, region, **sides)
       turned = person_crops.mirrored_points(points, self.schema.mirrored, self.width)
-      return person_crops.only_near(tf.where(mirror, turned, points), margin=margin, **sides)
+      return person_crops.only_near(tf.where(mirror, turned, points), margin=_MARGIN, **sides)
 
-    others = in_crop(person["others"], _MARGIN)
+    others = in_crop(person["others"])
     near = tf.reduce_any(others[..., 2] > 0, -1)
     return {
         **person,
         "image": tf.cond(mirror, flip, lambda: pixels),
-        "points": in_crop(person["points"], 0.0),
+        "points": in_crop(person["points"]),
         "others": tf.boolean_mask(others, near)[:self.most_others],
     }
 
 
-def _check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None:
-  """Raises `DataError` unless the records have exactly the keypoints of the schema."""
+def check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None:
+  """Holds the keypoints of records against a schema: names, mirror pairs and sigmas.
+
+  Raises:
+    errors.DataError: the records have none, or others.
+  """
   stated = record_set.metadata.get("keypoints")
   names = stated.get("names") if isinstance(stated, Mapping) else None
   where = manifest.path_of(record_set.directory, record_set.split)
@@ -100,6 +105,13 @@ def _check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> Non
     found = f"keypoints {errors.printable(', '.join(map(str, names)))}"
     raise errors.DataError("other-keypoints", where, found, expected,
                            "Name the schema that the records were built with.")
+  built = keypoint_schema.from_json(dict(stated), where)
+  pairs = [{frozenset(pair) for pair in s.mirror} for s in (built, schema)]
+  for what, same in (("mirror pairs", pairs[0] == pairs[1]),
+                     ("sigmas", np.allclose(built.sigmas, schema.sigmas, rtol=1e-6))):
+    if not same:
+      raise errors.DataError("other-keypoints", where, f"other {what}", f"those of {schema.name}",
+                             "Name the schema that the records were built with.")
 
 
 def _counted(
@@ -153,10 +165,10 @@ def train_batches(
 
   Returns:
     A dataset of dicts: `image` uint8 `[batch, height, width, 3]`; `points` float32 `[batch, K, 3]`
-    of y, x in pixels of the crop and visibility, zeros where not labelled or outside of the crop;
-    `others` float32 `[batch, P, K, 3]`, those of the other people of the picture, without crowds,
-    in the same pixels up to 64 off the crop, padded with zeros to the most of the batch, which may
-    be 0; `id` string `[batch]` of the picture; `position`, `dropped` and `quarantined` as in
+    of y, x in pixels of the crop and visibility, zeros where not labelled or more than 64 pixels
+    off the crop; `others` float32 `[batch, P, K, 3]`, those of the other people of the picture,
+    without crowds, likewise, padded with zeros to the most of the batch, which may be 0; `id`
+    string `[batch]` of the picture; `position`, `dropped` and `quarantined` as in
     `picture_batches.train_batches`, the last number of a position being record · 1024 + person.
 
   Raises:
@@ -166,7 +178,7 @@ def train_batches(
       thousand), and where nobody is usable.
   """
   picture_batches.check_arguments(record_set, batch_size, 1)
-  _check_schema(record_set, schema)
+  check_schema(record_set, schema)
   crops = _Crops(schema, *crop, mirror, enlarge, most_others)
   start = tf.cast(position, tf.int64)
   begin = tf.stack([start[0], start[1], start[2] // keypoint_records.PEOPLE])
@@ -204,7 +216,7 @@ def eval_batches(
     errors.DataError: as `train_batches`, and the same when run.
   """
   picture_batches.check_arguments(record_set, 1, 1)
-  _check_schema(record_set, schema)
+  check_schema(record_set, schema)
   records = reading.chunks(record_set, _CHUNK, shuffle=0, repeat=False)
   pictures = _counted(record_set, records, schema, 0, limits, train=False)
 

@@ -97,6 +97,7 @@ def offset_loss(offsets: tf.Tensor, points: tf.Tensor, radius: float = RADIUS) -
 def votes(heat: tf.Tensor, offsets: tf.Tensor, radius: float = RADIUS) -> tf.Tensor:
   """Hough maps float32 `[height, width, points]`: what all places of a crop vote for.
 
+  Votes for points outside are lost, and so is the part of a vote within half a pixel of the edge.
   Place j votes with `heat / (π · radius²)` for the point at its centre plus its offset; a vote is
   shared by the four pixels around, bilinearly. Perfect maps give 1 in all.
 

@@ -39,6 +39,8 @@ class PeopleSets(RecordSets):
       mirror: bool = True, shuffle: int = 2048):
     super().__init__(records, train_split, eval_splits)
     self.schema = keypoint_schema.read(schema)
+    for split in (*([] if train_split is None else [train_split]), *self.eval_splits):
+      keypoints.check_schema(self.record_set(split), self.schema)
     self._batch_size, self._crop, self._enlarge = batch_size, tuple(crop), tuple(enlarge)
     self._mirror, self._shuffle = mirror, shuffle
 
@@ -55,7 +57,11 @@ class PeopleSets(RecordSets):
         enlarge=self._enlarge, crop=self._crop)
 
   def eval_batches(self, split: str, boxes: str | None = None) -> tf.data.Dataset:
-    """Every picture of a split once, with `found` float32 `[1, m, 4]`: where to look for people.
+    """Every picture of a split once, with where to look for people.
+
+    `found` float32 `[1, m, 4]` are the boxes; `beyond` int64 `[1]` counts those that were left out
+    because nothing of them is inside of the picture; `listed` bool `[1]`: whether the file names
+    the picture.
 
     Args:
       split: its name.
@@ -66,8 +72,8 @@ class PeopleSets(RecordSets):
     """
     pictures = keypoints.eval_batches(self.record_set(split), self.schema)
     if boxes is None:
-      alone = lambda batch: {**batch, "found": tf.boolean_mask(
-          batch["boxes"][0], ~batch["crowd"][0])[tf.newaxis]}
+      alone = lambda batch: _where(
+          batch, tf.boolean_mask(batch["boxes"][0], ~batch["crowd"][0]), tf.constant(True))
       return pictures.map(alone)
     category = (self.record_set(split).metadata.get("category_ids") or [1])[0]
     return _with_boxes(pictures, keypoint_files.read_person_boxes(boxes, category))
@@ -85,7 +91,16 @@ def _with_boxes(pictures: tf.data.Dataset, found: dict[str, Detections]) -> tf.d
 
   def joined(batch):
     row = rows.lookup(batch["id"][0])
-    row = tf.where(row < 0, tf.constant(len(names), tf.int64), row)
-    return {**batch, "found": all_boxes[row][tf.newaxis]}
+    listed = row >= 0
+    return _where(batch, all_boxes[tf.where(listed, row, len(names))], listed)
 
   return pictures.map(joined)
+
+
+def _where(batch: dict[str, tf.Tensor], boxes: tf.Tensor, listed: tf.Tensor):
+  """A picture with the boxes `[m, 4]` that have an area inside of it."""
+  ends = tf.cast(tf.tile(tf.shape(batch["image"])[1:3], [2]), tf.float32)
+  inside = tf.clip_by_value(boxes, 0.0, ends)
+  seen = tf.reduce_all(inside[:, 2:] > inside[:, :2], -1)
+  return {**batch, "found": tf.boolean_mask(boxes, seen)[tf.newaxis],
+          "beyond": tf.math.count_nonzero(~seen)[tf.newaxis], "listed": listed[tf.newaxis]}

@@ -62,6 +62,9 @@ class Pose(FineTuning):
       intermediate_unit: int | None = 10, suppression: float = 0.5, mirror: bool = True,
       shuffle: int = 2048):
     require_dense(backbone)
+    if any(side < 9 or (side - 1) % backbone.output_stride for side in crop):
+      raise ConfigError("config-value", "config.task.crop", str(tuple(crop)),
+                        f"sides that are multiples of {backbone.output_stride} plus 1")
     if radius <= 0 or not 0 < suppression <= 1 or not 0 < enlarge[0] <= enlarge[1]:
       raise ConfigError("config-value", "config.task", f"radius {radius}, suppression "
                         f"{suppression}, enlarge {enlarge}", "a radius above 0, a similarity from "

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from jft_reps.errors import NumericError, StorageError, printable
+from jft_reps.errors import DataError, NumericError, StorageError, printable
 from jft_reps.metrics import keypoint_files, oks
 from jft_reps.metrics.keypoints import CocoKeypoints
 from jft_reps.metrics.poses import People, Poses
@@ -44,6 +45,7 @@ class PoseSet:
     self.name, self._dataset, self._schema, self._crop = name, dataset, schema, crop
     self._metric, self.last, self.submits = CocoKeypoints(schema.sigmas, backend), None, False
     self._suppression, self._category_id = suppression, category_id
+    self._pictures = self._listed = self._beyond = 0
     self._found: list[tuple[str, Poses]] = []
 
   def dataset(self) -> tf.data.Dataset:
@@ -63,6 +65,9 @@ class PoseSet:
     if not np.isfinite(predictions["votes"]).all():
       raise NumericError("pose-not-finite", f"picture {printable(ids[0])!r}",
                          "votes that are NaN or infinite", "numbers", "The model diverged.")
+    self._pictures += 1
+    self._listed += int(truth["listed"][0])
+    self._beyond += int(truth["beyond"][0])
     found = rescored(predictions, self._schema.sigmas, self._suppression)
     people = People(*(truth[key][0] for key in ("points", "boxes", "crowd", "area")))
     self._metric.update(ids[0], found, people)
@@ -70,10 +75,22 @@ class PoseSet:
       self._found.append((ids[0], found))
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
-    """Numbers by TensorBoard name; those that are undefined are left out."""
+    """Numbers by TensorBoard name; those that are undefined are left out.
+
+    Raises:
+      DataError: the boxes are of none of these pictures.
+    """
+    if self._pictures and not self._listed:
+      raise DataError("boxes-of-other-pictures", f"evaluation set {self.name}",
+                      f"boxes of none of its {self._pictures} pictures", "the ids of its pictures",
+                      "Did the detector run on this set? {split} in config.task.boxes is replaced.")
     found = self._metric.result(exclude_ids)
     if not exclude_ids:
       self.last = found
+      for count, text in ((self._pictures - self._listed, "pictures are not in the file of boxes"),
+                          (self._beyond, "boxes lie outside of their pictures and are left out")):
+        if count:
+          logging.warning("%s: %d %s", self.name, count, text)
     return found.scalars("keypoints/")
 
   def write_submission(self, folder: str | os.PathLike[str]) -> str:

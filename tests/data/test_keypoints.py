@@ -193,13 +193,13 @@ def _check_crops(examples, pictures, crop, points, most_others=30):
     assert off.max() <= 1.5 and off.mean() < 0.3
     others = [picture["points"][0, k] for k in range(picture["points"].shape[1])
               if k != index and not picture["crowd"][0, k] and picture["points"][0, k, :, 2].any()]
-    expected = [_numpy_points(p, region, mirror, crop, points, 64) for p in others]
+    expected = [_numpy_points(p, region, mirror, crop, points) for p in others]
     expected = [p for p in expected if p[:, 2].any()][:most_others]
     assert (e["others"][0, ..., 2] > 0).any(-1).sum() == len(expected)
     for got, p in zip(e["others"][0], expected):
       np.testing.assert_allclose(got, p, atol=2e-2)
     np.testing.assert_allclose(
-        e["points"][0], _numpy_points(picture["points"][0, index], region, mirror, crop, points, 0),
+        e["points"][0], _numpy_points(picture["points"][0, index], region, mirror, crop, points),
         atol=2e-2)
     found.append((factor, mirror))
   return found
@@ -211,7 +211,7 @@ def person_is_in(picture, k):
   return bool(((v > 0) & (y >= 0) & (y <= height) & (x >= 0) & (x <= width)).any())
 
 
-def _numpy_points(points, region, mirror, crop, points_schema, margin):
+def _numpy_points(points, region, mirror, crop, points_schema, margin=64):
   """Where a loop puts them; zeros for what is not there."""
   out = np.zeros((len(points), 3))
   for k in range(len(points)):

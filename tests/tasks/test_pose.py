@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.data import toy_records, toy_world
+from jft_reps.data import label_map, records, toy_records, toy_world
+from jft_reps.data import schema as schema_lib
 from jft_reps.errors import ConfigError, DataError, NumericError, StorageError
 from jft_reps.metrics import oks
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import keypoint_schema, person_crops
+from jft_reps.ops import keypoints as keypoint_ops
 from jft_reps.tasks import pose, pose_sets
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import cluster as cluster_lib
 from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
+from tests.data import picture_files as files
 
 CROP = (65, 49)
 SMALL = {
@@ -37,8 +40,8 @@ def figures(tmp_path_factory):
   return directory
 
 
-def task_of(records, **values):
-  return pose.create(records, **{**SMALL, **values})
+def task_of(folder, **values):
+  return pose.create(folder, **{**SMALL, **values})
 
 
 def train(task, path, steps, cluster=None):
@@ -95,7 +98,7 @@ class Oracle:
 
   def __init__(self, people, boxes):
     self._people = tf.constant(people, tf.float32)
-    self._regions = person_crops.region(tf.constant(boxes, tf.float32), pose_sets.ENLARGED, *CROP)
+    self._regions = person_crops.region(tf.constant(boxes, tf.float32), 1.25, *CROP)
     self.asked = 0
 
   def poses(self, crops):
@@ -115,15 +118,11 @@ def test_points_come_back_to_the_pixels_of_the_picture(count):
   corners = rng.uniform(0, 100, (count, 2))
   boxes = np.concatenate([corners, corners + rng.uniform(20, 90, (count, 2))], 1)
   people = corners[:, None] + rng.uniform(0, 40, (count, 14, 2))
-  model = Oracle(people, boxes)
-  eager = lambda: pose_sets.find(
-      model, tf.zeros([200, 160, 3], tf.uint8), tf.constant(boxes, tf.float32), CROP)
-  if not count:
-    model = None  # nobody is asked
-    found = pose_sets.find(Silent(), tf.zeros([200, 160, 3], tf.uint8), tf.zeros([0, 4]), CROP)
-    assert found[0].shape == (0, 14, 2) and found[1].shape == (0, 14)
-    return
-  points, votes = eager()
+  model = Oracle(people, boxes) if count else Silent()
+  points, votes = pose_sets.find(
+      model, tf.zeros([200, 160, 3], tf.uint8), tf.reshape(tf.constant(boxes, tf.float32), [-1, 4]),
+      CROP)
+  assert points.shape == (count, 14, 2) and votes.shape == (count, 14)
   np.testing.assert_allclose(points, people, atol=1e-3)
   np.testing.assert_allclose(votes[:, 0], 1.0 - 0.1 * np.arange(count), atol=1e-6)
 
@@ -136,6 +135,36 @@ class Silent:
   def poses(self, crops):
     batch = tf.shape(crops)[0]
     return tf.zeros([batch, 14, 2]), tf.zeros([batch, 14])
+
+
+def test_the_loss_is_that_of_the_maps_with_everybody_in_it(figures):
+  task = task_of(figures, batch_norm="frozen")
+  model, batch = task.build(), next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  batch = {**batch, "others": tf.constant(
+      np.random.default_rng(0).uniform(5, 40, (4, 2, 14, 3)), tf.float32)}
+  total, parts = task.loss(model, batch)
+  maps = model(batch["image"], training=True)
+  heat = lambda logits, ignored, stride: 4 * keypoint_ops.heatmap_loss(
+      logits, batch["points"], ignored, stride, 5.0)
+  expected = {"loss/heatmap": heat(maps.heat, None, 1),
+              "loss/offsets": keypoint_ops.offset_loss(maps.offsets, batch["points"], 5.0),
+              "loss/intermediate": heat(maps.intermediate, batch["others"], 8)}
+  for name, value in expected.items():
+    np.testing.assert_allclose(parts[name], value, rtol=1e-5)
+  np.testing.assert_allclose(total, sum(map(float, expected.values())), rtol=1e-5)
+
+
+def test_training_crops_are_mirrored_and_enlarged_as_configured(figures):
+  seen = {}
+  for key, values in (("plain", {"mirror": False, "enlarge": (1.25, 1.25)}),
+                      ("mirrored", {"mirror": True, "enlarge": (1.25, 1.25)}),
+                      ("larger", {"mirror": False, "enlarge": (1.5, 1.5)})):
+    dataset = task_of(figures, **values).train_dataset(0, 1, 0, (0, 0, 0)).take(4)
+    seen[key] = np.concatenate([batch["points"] for batch in dataset])
+  height = lambda p: np.ptp(np.where(p[..., 2:] > 0, p, np.nan)[..., 0], axis=1)
+  np.testing.assert_allclose(height(seen["plain"]) / height(seen["larger"]), 1.2, rtol=1e-3)
+  turned = [not np.allclose(a, b) for a, b in zip(seen["plain"], seen["mirrored"])]
+  assert any(turned) and not all(turned)
 
 
 def test_scores_are_mean_votes_and_doubles_go():
@@ -155,20 +184,79 @@ def test_scores_are_mean_votes_and_doubles_go():
   assert {float(p[0, 0]) for p in found.points} == {float(points[i, 0, 0]) for i in (1, 2)}
 
 
-def test_people_of_a_set_are_looked_for_in_true_boxes_or_those_of_a_file(figures, tmp_path):
-  task = task_of(figures)
-  pictures = list(task.evaluators()[0].dataset())
-  for batch in pictures:
-    np.testing.assert_array_equal(batch["found"], batch["boxes"])
-  names = [batch["id"][0].numpy().decode() for batch in pictures]
-  assert names[0].startswith("figures_test-")
-  file = tmp_path / "boxes.json"
-  file.write_text(json.dumps([{"image_id": 7, "category_id": 1, "bbox": [1, 2, 30, 40],
-                               "score": 0.5}]))
-  batch = next(iter(task_of(figures, boxes=str(file)).evaluators()[0].dataset()))
-  assert batch["found"].shape == (1, 0, 4)  # no picture of these has a COCO number
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+  """Two pictures with the ids of COCO, of one person and a crowd, and of nobody."""
+  directory = tmp_path_factory.mktemp("numbered")
+  schema = keypoint_schema.read("toy_world")
+  points = np.full((2, 14, 3), 2.0)
+  points[..., :2] = np.random.default_rng(0).uniform(0.2, 0.6, (2, 14, 2))
+  with records.Writer(directory, "val", 1) as writer:
+    writer.metadata.update(label_map.metadata(label_map.write(directory, ["person"])))
+    writer.metadata.update(annotations="keypoints", keypoints=schema.to_json(), category_ids=[3])
+    for name, count in (("7", 2), ("8", 0)):
+      writer.write(name, schema_lib.encode(
+          name, files.encoded(0, 60, 80), "jpeg", 60, 80, [], keypoints=points[:count].tolist(),
+          boxes=[(0.1, 0.1, 0.7, 0.7), (0.2, 0.2, 0.9, 0.9)][:count], object_labels=[0, 0][:count],
+          crowd=[False, True][:count], area=[1700.0, 2000.0][:count]))
+  return directory
+
+
+def boxes_file(path, *entries):
+  path.write_text(json.dumps([{"image_id": image, "category_id": 3, "bbox": box, "score": 0.5}
+                              for image, box in entries]))
+  return str(path)
+
+
+def test_people_are_looked_for_in_true_boxes_but_not_in_crowds(numbered):
+  task = task_of(numbered, train_split=None, eval_splits=("val",))
+  one, nobody = sorted(task.evaluators()[0].dataset(), key=lambda picture: picture["id"][0].numpy())
+  np.testing.assert_allclose(one["found"][0], [[6, 8, 42, 56]], atol=1e-4)
+  assert nobody["found"].shape == (1, 0, 4)
+
+
+def test_people_are_looked_for_in_the_boxes_of_a_file(numbered, tmp_path, caplog):
+  boxes_file(tmp_path / "val.json", (7, [8, 6, 20, 30]), (7, [1, 2, 3, 4]),
+             (7, [500, 2, 3, 4]), (99, [0, 0, 9, 9]))
+  task = task_of(numbered, train_split=None, eval_splits=("val",),
+                 boxes=str(tmp_path / "{split}.json"))
+  evaluator, = task.evaluators()
+  one, nobody = sorted(evaluator.dataset(), key=lambda picture: picture["id"][0].numpy())
+  np.testing.assert_allclose(
+      sorted(one["found"][0].numpy().tolist()), [[2, 1, 6, 4], [6, 8, 36, 28]], atol=1e-4)
+  assert nobody["found"].shape == (1, 0, 4)
+  with caplog.at_level("WARNING", logger="absl"):
+    monitor.judge(evaluator, task.build(), task=task)
+  assert "1 pictures are not in the file of boxes" in caplog.text
+  assert "1 boxes lie outside of their pictures" in caplog.text
+
+
+def test_boxes_of_other_pictures_are_refused(numbered, tmp_path):
+  path = boxes_file(tmp_path / "other.json", (99, [0, 0, 9, 9]))
+  task = task_of(numbered, train_split=None, eval_splits=("val",), boxes=path)
+  with pytest.raises(DataError, match="boxes of none of its 2 pictures"):
+    monitor.judge(task.evaluators()[0], task.build(), task=task)
+  task = task_of(numbered, train_split=None, eval_splits=("val",), boxes="missing.json")
   with pytest.raises(DataError, match="missing.json"):
-    list(task_of(figures, boxes=str(tmp_path / "missing.json")).evaluators()[0].dataset())
+    list(task.evaluators()[0].dataset())
+
+
+def test_poses_are_written_for_cocos_server(numbered, tmp_path):
+  task = task_of(numbered, train_split=None, eval_splits=("val",))
+  evaluator, = task.evaluators()
+  evaluator.submits = True
+  for batch in evaluator.dataset():
+    truth = {k: v.numpy() for k, v in batch.items()}
+    people = truth["points"][:, ~truth["crowd"][0]]
+    found = {"points": people[0, :, :, :2], "boxes": truth["found"][0],
+             "votes": np.full(people.shape[1:3], 0.25, np.float32)}
+    evaluator.update([truth["id"][0].decode()], found, truth)
+  path = evaluator.write_submission(tmp_path)
+  entry, = json.loads((tmp_path / "val" / "results.json").read_text())
+  assert path == str(tmp_path / "val" / "results.json")
+  assert (entry["image_id"], entry["category_id"], entry["score"]) == (7, 3, 0.25)
+  expected = np.random.default_rng(0).uniform(0.2, 0.6, (2, 14, 2))[0] * [60, 80] - 0.5
+  np.testing.assert_allclose(np.reshape(entry["keypoints"], (14, 3))[:, 1::-1], expected, atol=1e-3)
 
 
 def test_the_truth_of_every_person_scores_one(figures):
@@ -212,12 +300,17 @@ def test_pictures_show_people_and_poses(figures):
 @pytest.mark.parametrize("values,named", [
     ({"batch_norm": "none"}, "config.task.batch_norm"), ({"radius": 0.0}, "radius 0.0"),
     ({"suppression": 1.5}, "suppression 1.5"), ({"enlarge": (2.0, 1.0)}, "enlarge"),
-    ({"frozen_through": "conv6"}, "frozen_through")])
+    ({"frozen_through": "conv6"}, "frozen_through"), ({"crop": (64, 48)}, "multiples of 8 plus 1")])
 def test_values_that_mean_nothing_are_refused(figures, values, named):
   with pytest.raises(ConfigError, match=named):
     task_of(figures, **values)
 
 
-def test_another_schema_than_that_of_the_records_is_refused(figures):
-  with pytest.raises(DataError, match="keypoint"):
-    task_of(figures, schema="coco").train_dataset(0, 1, 0, (0, 0, 0))
+def test_another_schema_than_that_of_the_records_is_refused(figures, tmp_path):
+  with pytest.raises(DataError, match="other-keypoints.*those of coco"):
+    task_of(figures, schema="coco")
+  own = keypoint_schema.read("toy_world").to_json()
+  for key, value, said in (("mirror", [], "mirror pairs"), ("sigmas", [1.0] * 14, "sigmas")):
+    (tmp_path / "own.json").write_text(json.dumps({**own, key: value}))
+    with pytest.raises(DataError, match=f"other {said}"):
+      task_of(figures, schema=str(tmp_path / "own.json"))

@@ -123,7 +123,7 @@ def open_set(
     content = coco_json.load(path, masks)
     found = _categories(content, path)
     other = set() if keypoints is None else coco_keypoints.without(content, path, keypoints)
-    passed["categories_without_keypoints"] = len(other)
+    passed["categories_without_keypoints"] += len(other)
     found = {category: name for category, name in found.items() if category not in other}
     if categories not in (None, found):
       raise errors.DataError("coco-categories", path, "other categories than in the first file",
