@@ -23,6 +23,7 @@ SOURCE_ID = "image/source_id"
 LABEL = "image/class/label"
 CONFIDENCE = "image/class/confidence"
 UNKNOWN = "image/class/unknown"
+ABSENT = "image/class/absent"
 BOX = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
 OBJECT_LABEL = "image/object/class/label"
 OBJECT_CROWD = "image/object/is_crowd"
@@ -104,6 +105,7 @@ def encode(
     crowd: Sequence[bool] | None = None,
     difficult: Sequence[bool] | None = None,
     area: Sequence[float] | None = None,
+    absent: Sequence[int] | None = None,
 ) -> bytes:
   """Serialises one picture.
 
@@ -124,6 +126,7 @@ def encode(
     crowd: per box, whether it holds a crowd of its class that nobody told apart (COCO).
     difficult: per box, whether evaluation leaves it out (VOC).
     area: per box, in pixels of the stored picture; COCO's own is that of the outline.
+    absent: class indices that were verified as absent.
 
   Returns:
     The serialised `tf.train.Example`.
@@ -145,6 +148,8 @@ def encode(
     feature[CONFIDENCE] = _floats(confidences)
   if unknown is not None:
     feature[UNKNOWN] = _ints(unknown)
+  if absent is not None:
+    feature[ABSENT] = _ints(absent)
   if boxes is not None:
     feature.update(_objects(picture_id, boxes, object_labels, object_masks, keypoints, crowd,
                             difficult, area))

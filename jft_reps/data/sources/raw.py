@@ -88,6 +88,7 @@ class Source:
     data: the encoded picture where it is no file of its own.
     objects: boxes, in a set that has them.
     mask: a class per pixel, in a set that has them; its classes are the picture's labels.
+    absent: labels that somebody looked for and did not find.
   """
 
   picture_id: str
@@ -98,6 +99,7 @@ class Source:
   data: bytes | None = None
   objects: Objects | None = None
   mask: Mask | None = None
+  absent: tuple[str, ...] = ()
 
   @property
   def picture(self) -> str | bytes:
