@@ -5,8 +5,8 @@
       --output=experiments/results/table6_laptop.csv
 
 Every start gets generated figures in looks it never saw (300 pictures to train on), batch-norm
-statistics from these pictures, four learning rates of which a validation split chooses, and as many
-steps; the random start is also run three times longer, with four rates too. A frozen start trains
+statistics from these pictures, five learning rates of which a validation split chooses, and as many
+steps; the random start is also run three times longer, with five rates too. A frozen start trains
 nothing before conv5. People are looked for in their true boxes. Seeds cover pre-training, pictures
 and weights; claims are paired differences over seeds. Goes on where it was.
 """
@@ -27,7 +27,7 @@ paired_starts.define_flags(FLAGS, steps=300)
 CONFIG = "experiments/table6_pose.py"
 NUMBERS = {"keypoints/AP": "dev_ap", "figures_test: keypoints/AP": "test_ap",
            "figures_test: keypoints/AP50": "test_ap50"}
-RATES = (0.01, 0.03, 0.1, 0.3)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def main(argv: Sequence[str]) -> int:
