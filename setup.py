@@ -42,8 +42,10 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],
         "fast-coco": ["faster-coco-eval>=1.7"],
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "scikit-learn",
-                 "faster-coco-eval>=1.7"],
+        "beam": ["apache-beam>=2.70"],
+        "dedup": ["usearch>=2.17"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff>=0.6", "scikit-learn",
+                 "faster-coco-eval>=1.7", "apache-beam>=2.70", "usearch>=2.17"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
     classifiers=[

@@ -40,6 +40,10 @@ class JftError(Exception):
       message += f"; expected {expected}"
     super().__init__(f"{message}. {fix}".strip() if fix else message)
 
+  def __reduce__(self):
+    # Exceptions cross processes by their message alone, which would lose the parts.
+    return type(self), (self.slug, self.where, self.found, self.expected, self.fix)
+
 
 class ConfigError(JftError):
   """A flag, a configuration value or `TF_CONFIG` is wrong."""

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 # Import name of each stand-in whose target has another name.
-_PIP = {"absl": "absl_py", "cv2": "opencv", "PIL": "pillow", "pkg_resources": "setuptools",
-        "sklearn": "scikit_learn"}
+_PIP = {"absl": "absl_py", "cv2": "opencv", "google": "protobuf", "PIL": "pillow",
+        "pkg_resources": "setuptools", "sklearn": "scikit_learn"}
 _ROOMS = ("ops", "data", "models", "metrics", "tasks", "training", "studies", "apps")
 _FLOOR_2 = {"data", "models", "metrics"}
 _FLOOR_3 = {"tasks", "training", "studies"}

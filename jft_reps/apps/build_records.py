@@ -1,46 +1,44 @@
 """Builds sharded TFRecord files with a manifest from pictures and labels.
 
   python -m jft_reps.apps.build_records --source=folder --input=PICTURES --output=DIR
-  … --source=tfds:cifar100 --input=DATA_DIR --tfds_split=train[:90%]
-  … --source=csv --input=LIST.csv --hierarchy=FILE --hierarchy_format=mlimages --store_size=340
-  … --source=coco --input=train2017 --annotations=instances_train2017.json
-  … --source=voc_masks --input=VOC2012 --annotations=SegmentationClass,sbd/cls --keep_ids=LIST
+  … --source=open_images --input=train --annotations=human.csv,machine.csv --store_size=340
 
 folder    label/picture.jpg: the first sub-folder names the label
-csv       lines of path,label[:confidence],…; a name that ends in .tsv has tabs for commas;
-          confidence 0 is verified absence, no label
-coco      JSON files --annotations of the pictures in as many folders, or in one
-coco_keypoints  people of such files with points of --keypoints; other categories are left out
-voc       devkits: Annotations, JPEGImages and ImageSets/Main; without that, every annotation
-masks     folders --annotations of masks named as the pictures: palette or 8-bit greyscale PNGs
-          with an index per pixel, 255 void, or SBD's .mat; of several folders the first that has
-          the name; none for pictures to be predicted only. --labels is required
-voc_masks devkit: JPEGImages, SegmentationClass or --annotations, ImageSets/Segmentation
-coco_masks  outlines of coco, drawn; class 0 is background
-imagenet  ILSVRC-2012 with its lists or devkit; --split is train or validation
+csv       lines of path,label[:confidence],… (.tsv: tabs); confidence 0 is no label
+open_images  ImageID.jpg, in sub-folders too; --annotations: CSV files of image-level labels, of
+          boxes or of both; open_images_boxes: boxes where there are both
+imagenet  ILSVRC-2012 with lists or devkit; --split is train or validation. imagenet21k: folder of
+          nXXXXXXXX.tar or one archive of them, read in place
+mlimages  lists --annotations of the pictures in a folder; mlimages_records: Tencent's tfrecords
+coco, coco_keypoints, coco_masks  JSON files --annotations of the pictures in as many folders, or
+          in one: boxes; people with points of --keypoints; outlines, drawn, class 0 is background
+voc, voc_masks  devkits; without ImageSets, every annotation; SegmentationClass or --annotations
+masks     folders --annotations (none: to predict only) of masks named as the pictures, the first
+          counts: PNGs of an index per pixel, 255 void, or SBD's .mat. --labels is required
 tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing is downloaded
 
-Boxes and masks refer to stored pixels: their EXIF is ignored. Classes are those of --labels (one id
-per line) or --hierarchy, else of the set in its order (coco: by id), else the labels that occur.
+Boxes and masks refer to stored pixels: EXIF is ignored. Classes are those of --labels, --hierarchy
+or --names, else of the set in its order (coco: by id), else the labels that occur.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line, record_sources
+from jft_reps.apps import build_summary, command_line, record_sources
 from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("source", "folder", "Form of the input, as above.", flag_values=FLAGS)
 flags.DEFINE_string("input", None, "Folder, or several with commas; list, for csv.",
                     flag_values=FLAGS)
-flags.DEFINE_string("annotations", None, "coco: JSON files. masks: folders or none. voc: XML "
-                    "folders.", flag_values=FLAGS)
+flags.DEFINE_string("annotations", None, "Files or folders as above; voc: XML folders.",
+                    flag_values=FLAGS)
 flags.DEFINE_string("keypoints", None, "coco_keypoints: schema, by name or a JSON file (default: "
                     "coco).", flag_values=FLAGS)
 flags.DEFINE_string("keep_ids", None, "coco, masks: list of image ids or names to keep.",
@@ -53,7 +51,7 @@ flags.DEFINE_string("root", None, "csv: folder of the pictures (default: that of
                     flag_values=FLAGS)
 flags.DEFINE_string("tfds_split", None, "Split or slice, as train[:90%] (default: --split).",
                     flag_values=FLAGS)
-flags.DEFINE_string("tfds_label", None, "Feature with the classes, without boxes then.",
+flags.DEFINE_string("tfds_label", None, "Feature of the classes, or of the boxes (bobjects).",
                     flag_values=FLAGS)
 flags.DEFINE_string("tfds_id", None, "Feature that names pictures (default: the set's ids).",
                     flag_values=FLAGS)
@@ -70,9 +68,15 @@ flags.DEFINE_string("labels", None, "Label map, one id per line in class order."
                     flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
                     flag_values=FLAGS)
+flags.DEFINE_string("names", None, "Lines of id,name: of the hierarchy, or the classes.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("placeholders", None, "Picture for lost ones, or list of SHA-256.",
+                    flag_values=FLAGS)
 flags.DEFINE_enum("hierarchy_format", None, ["edges", "mlimages", "openimages", "is_a"],
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_integer("processes", 2, "Processes that decode.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("runner", None, "Of Apache Beam, with its options: 'FlinkRunner --…'.",
+                    flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "Replace a set of the same split.", flag_values=FLAGS)
 
 
@@ -84,7 +88,8 @@ def _hierarchy():
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
   from jft_reps.data import hierarchy_readers
 
-  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+  names = {"names": FLAGS.names} if FLAGS.names else {}
+  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
 
 
 def _labels(hierarchy) -> Sequence[str] | None:
@@ -94,29 +99,38 @@ def _labels(hierarchy) -> Sequence[str] | None:
     from jft_reps.data import label_map
 
     return label_map.read(FLAGS.labels)
+  if FLAGS.names and hierarchy is None:
+    from jft_reps.data import hierarchy_text
+
+    header = "LabelName"  # of Open Images V7
+    return tuple(name for name in hierarchy_text.read_names(FLAGS.names) if name != header)
   return None if hierarchy is None else hierarchy.ids
 
 
-def _expanded(summary, hierarchy) -> str:
-  """What the hierarchy makes of the labels."""
-  if hierarchy is None:
-    return ""
-  from jft_reps.data import class_counts, label_expansion
+def _placeholders():
+  """Names of known placeholder pictures, by the digests of their files."""
+  from jft_reps.data.sources import placeholders
 
-  expand = label_expansion.LabelExpansion(summary.classes, hierarchy.closure())
-  counts, pictures = class_counts.class_counts(summary.record_set, expand, summary.pictures)
-  return f", {counts.sum() / max(pictures, 1):.2f} with their ancestors"
+  return placeholders.read(FLAGS.placeholders) if FLAGS.placeholders else placeholders.KNOWN
 
 
-def _people(counts, about) -> str:
-  """What became of people and their points."""
-  passed = (f"{about[name]:,} {name.replace('_', ' ')}" for name in (
-      "repeated_images", "categories_without_keypoints", "annotations_without_keypoints")
-            if name in about)
-  return "; ".join((
-      f"{counts['people']:,} people, {counts['people_with_points']:,} of them with points, "
-      f"{counts['points']:,} points", f"{counts['points_outside']:,} points outside of their "
-      "pictures left out", *passed))
+def _runner():
+  """How shards are made, where it is not in a pool of processes."""
+  if not FLAGS.runner:
+    return None
+  from jft_reps.data import shard_runners
+
+  return shard_runners.beam(shlex.split(f"--runner={FLAGS.runner}"))
+
+
+def _identity() -> str:
+  """What tells this input from another, or from itself before it was changed."""
+  given = [(name, getattr(FLAGS, name)) for name in (
+      "source", "input", "annotations", "root", "keep_ids", "leave_out_ids", "tfds_split")]
+  paths = [path for _, value in given if value for path in value.split(",")]
+  files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
+           for path in paths if os.path.isfile(path)]
+  return repr((given, files))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -131,24 +145,11 @@ def main(argv: Sequence[str]) -> int:
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
       FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite,
-      progress=progress.counter("pictures"), **about,
+      progress=progress.counter("pictures"), placeholders=_placeholders(), identity=_identity(),
+      runner=_runner(), **about,
   )
-  print(f"{summary.pictures:,} pictures in {FLAGS.shards} shards of {FLAGS.output}")
-  print(f"{summary.labels / summary.pictures:.2f} labels a picture"
-        f"{_expanded(summary, hierarchy)}, {summary.classes:,} classes")
-  dropped = ", ".join(f"{name} {count}" for name, count in sorted(summary.dropped.items()))
-  if summary.boxes is not None:
-    print(f"{summary.boxes.kept:,} boxes, {summary.boxes.clipped:,} of them clipped to their "
-          f"pictures; boxes left out: {summary.boxes.text}; "
-          f"{summary.boxes.bare:,} pictures without a box")
-    if summary.boxes.people:
-      print(_people(summary.boxes.people, about["metadata"]))
-  if summary.pixels is not None:
-    unused = about["metadata"].get("unused_pictures", 0)
-    print(f"{summary.pixels.text}" + (f"; {unused:,} pictures have no mask" if unused else ""))
-  print(f"left out: {dropped or 'none'}")
-  if summary.quarantine:
-    print(f"they are listed in {os.path.normpath(summary.quarantine)}")
+  for line in build_summary.lines(summary, hierarchy):
+    print(line)
   return 0
 
 

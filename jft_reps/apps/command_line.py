@@ -11,8 +11,8 @@ from absl import flags, logging
 
 from jft_reps.errors import ClusterError, ConfigError, JftError, StorageError, printable
 
-PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "verify_init", "hierarchy",
-            "doctor")
+PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
+            "subset", "dedup", "verify_init", "hierarchy", "doctor")
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import picture_records
+from jft_reps.data import picture_records, reading
 from jft_reps.data.label_expansion import LabelExpansion
 from jft_reps.data.manifest import RecordSet
 from jft_reps.ops import images
@@ -42,7 +42,9 @@ def class_counts(
     return tf.reduce_sum(tf.cast(expand(labels), tf.int64), axis=0), tf.shape(labels)[0]
 
   counts, pictures = np.zeros(expand.num_classes, np.int64), 0
-  for serialized in tf.data.TFRecordDataset(records.paths).take(limit).batch(_BATCH):
+  if not records.records:
+    return counts, pictures
+  for serialized in reading.serialized(records).take(limit).batch(_BATCH):
     found, n = count(serialized)
     counts, pictures = counts + found.numpy(), pictures + int(n)
   return counts, pictures

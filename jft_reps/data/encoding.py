@@ -13,18 +13,25 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import masks, reasons
-from jft_reps.data.sources import raw
+from jft_reps.data import jpeg_bytes, masks, reasons
+from jft_reps.data.sources import placeholders, raw
 from jft_reps.ops import picture_headers
 
 _FULL_SIZE_QUALITY = 95  # a picture turned upright is kept almost as it was
 _LARGEST_FILE = 200 << 20
-_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """A picture as stored, with its mask; `reason` is a code of `reasons`, or -1: all is well."""
+  """A picture as stored, with its mask.
+
+  Attributes:
+    reason: a code of `reasons`, or -1: all is well.
+    data, image_format, height, width: of the picture.
+    mask: of a picture that has one.
+    digest: `placeholders.digest` of the picture's bytes before anything was done to them; empty
+      where there are none.
+  """
 
   reason: int = -1
   data: bytes = b""
@@ -32,59 +39,7 @@ class Encoded:
   height: int = 0
   width: int = 0
   mask: masks.Stored | None = None
-
-
-def jpeg_end(data: bytes) -> int:
-  """Where the JPEG file ends, after its end marker; the length of `data` if there is none.
-
-  Walks the segments, so that an end marker inside an embedded preview is passed over.
-  """
-  at = 2
-  while at + 4 <= len(data) and data[at] == 0xFF:
-    marker = data[at + 1]
-    if marker == 0xD9:
-      return at + 2
-    if marker == 0xFF:
-      at += 1
-    elif marker == 0x01 or 0xD0 <= marker <= 0xD7:
-      at += 2
-    else:
-      scan = marker == 0xDA
-      at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-      while scan:  # entropy-coded bytes: 0xFF is followed by 0x00 or a restart marker
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-          return len(data)
-        if data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7:
-          break
-        at += 2
-  if data[at : at + 2] == b"\xff\xd9":
-    return at + 2
-  return len(data)
-
-
-def exif_orientation(data: bytes) -> int:
-  """Orientation 1 to 8 of a JPEG's EXIF block; 1 where there is none or it is damaged."""
-  at = 2
-  while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
-    size = struct.unpack_from(">H", data, at + 2)[0]
-    if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-      return _tiff_orientation(data[at + 10 : at + 2 + size])
-    at += 2 + size
-  return 1
-
-
-def _tiff_orientation(block: bytes) -> int:
-  order = {b"II": "<", b"MM": ">"}.get(block[:2])
-  try:
-    first = struct.unpack_from(order + "I", block, 4)[0]
-    for i in range(struct.unpack_from(order + "H", block, first)[0]):
-      tag, _, _, value = struct.unpack_from(order + "HHIH", block, first + 2 + 12 * i)
-      if tag == _ORIENTATION:
-        return value if 1 <= value <= 8 else 1
-  except (struct.error, TypeError):
-    pass
-  return 1
+  digest: str = ""
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -103,7 +58,11 @@ def _header_reason(data: bytes, limits: picture_headers.SizeLimits) -> int:
     return reasons.EMPTY_IMAGE
   if not data.startswith((picture_headers.JPEG_MAGIC, picture_headers.PNG_MAGIC)):
     return reasons.UNSUPPORTED_FORMAT
-  many, small, aspect = limits.problems(picture_headers.header_size(tf.constant(data)))
+  # In Python, since a dozen eager ops would cost as much as a quarter of decoding.
+  size = jpeg_bytes.size(data) if data.startswith(picture_headers.JPEG_MAGIC) else None
+  if size is None:
+    size = picture_headers.header_size(tf.constant(data)).numpy().tolist()
+  many, small, aspect = limits.problems_of(min(size), max(size))
   if many:
     return reasons.TOO_MANY_PIXELS
   if small:
@@ -169,17 +128,23 @@ def encode(
     exif: bool = True,
 ) -> Encoded:
   """As `encode_file`, of the bytes of a file."""
+  stored = _encode(data, store_size, store_quality, limits, exif)
+  return dataclasses.replace(stored, digest=placeholders.digest(data))
+
+
+def _encode(data: bytes, store_size: int, store_quality: int,
+            limits: picture_headers.SizeLimits | None, exif: bool) -> Encoded:
   try:
     reason = _header_reason(data, limits or picture_headers.SizeLimits())
     if reason >= 0:
       return Encoded(reason)
     jpeg = data.startswith(picture_headers.JPEG_MAGIC)
-    data = data[: jpeg_end(data)] if jpeg else data
+    data = data[: jpeg_bytes.end(data)] if jpeg else data
     decode = tf.io.decode_jpeg if jpeg else tf.io.decode_png
     pixels = decode(data, channels=3)
   except (tf.errors.OpError, struct.error):
     return Encoded(reasons.DECODE_ERROR)
-  orientation = exif_orientation(data) if jpeg and exif else 1
+  orientation = jpeg_bytes.orientation(data) if jpeg and exif else 1
   height, width = pixels.shape[:2]
   if orientation == 1 and store_size in (0, height) and store_size in (0, width):
     return Encoded(-1, data, "jpeg" if jpeg else "png", height, width)

@@ -2,19 +2,26 @@
 
 `manifest-<split>.json` holds records, bytes and a checksum per shard. TensorFlow alone
 reads a shard that was cut inside a header, or is empty, as a good short one.
+
+A subset is a manifest of its own on the shards of its set: it says how many leading records
+of each it uses and, where it leaves some of these out, has an index (`bit_index.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
 from typing import Any
 
 from jft_reps import errors
-from jft_reps.data import framing
+from jft_reps.data import shard as shard_lib
+from jft_reps.data.bit_index import BitIndex
+from jft_reps.data.shard import Shard, describe
+
+__all__ = ["RecordSet", "Shard", "check", "check_subset", "describe", "diagnose", "load", "path_of",
+           "read", "replace_file", "write"]
 
 VERSION = 1
 HASH = "blake2b-64"
@@ -31,16 +38,6 @@ def path_of(directory: str | os.PathLike, split: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shard:
-  """One file of a record set: name inside the directory, and what the manifest says of it."""
-
-  file: str
-  records: int
-  bytes: int
-  sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
 class RecordSet:
   """A checked set of shards.
 
@@ -48,13 +45,18 @@ class RecordSet:
     directory: folder of the shards.
     split: `train`, `validation`, ….
     shards: in order of their hash ranges.
-    metadata: free entries of the manifest (`labels`, `store_size`, `exif`, `dropped`, …).
+    metadata: free entries of the manifest (`labels`, `store_size`, `exif`, `dropped`, …); of a
+      subset also `subset`, see `subsets.py`.
+    index: file that says which of the used records belong to a subset; None: all do.
+    index_sha256: its checksum.
   """
 
   directory: str
   split: str
   shards: tuple[Shard, ...]
   metadata: dict[str, Any]
+  index: str | None = None
+  index_sha256: str = ""
 
   @property
   def paths(self) -> list[str]:
@@ -63,22 +65,35 @@ class RecordSet:
 
   @property
   def records(self) -> int:
-    """Pictures in the whole set."""
-    return sum(shard.records for shard in self.shards)
+    """Pictures of the set."""
+    return sum(shard.pictures for shard in self.shards)
+
+  @property
+  def bit_index(self) -> BitIndex | None:
+    """Which of the used records belong to the set; None: all do."""
+    if self.index is None:
+      return None
+    return BitIndex(os.path.join(self.directory, self.index), tuple(s.use for s in self.shards))
 
 
-def _sha256(path: str) -> str:
-  digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
+def replace_file(path: str, data: bytes) -> None:
+  """Writes a file by a temporary one and a rename.
 
-
-def describe(path: str) -> Shard:
-  """Walks and hashes a finished shard; the values that its manifest line holds."""
-  count = sum(1 for _ in framing.walk(path))
-  return Shard(os.path.basename(path), count, os.path.getsize(path), _sha256(path))
+  Raises:
+    errors.StorageError: it cannot be written.
+  """
+  temporary = f"{path}.tmp-{os.getpid()}"
+  try:
+    with open(temporary, "wb") as file:
+      file.write(data)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  except OSError as error:
+    if os.path.exists(temporary):
+      os.remove(temporary)
+    raise errors.StorageError(
+        "write-failed", path, errors.printable(error.strerror), "a writable folder") from error
 
 
 def write(record_set: RecordSet) -> str:
@@ -89,54 +104,71 @@ def write(record_set: RecordSet) -> str:
       "split": record_set.split,
       "records": record_set.records,
       "hash": HASH,
-      "shards": [dataclasses.asdict(shard) for shard in record_set.shards],
+      "shards": [shard.to_json() for shard in record_set.shards],
       "metadata": record_set.metadata,
   }
-  temporary = f"{path}.tmp-{os.getpid()}"
-  with open(temporary, "w", encoding="utf-8") as file:
-    json.dump(content, file, indent=1, allow_nan=False)
-    file.write("\n")
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)
+  if record_set.index is not None:
+    content["index"] = {"file": record_set.index, "sha256": record_set.index_sha256}
+  replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
   return path
 
 
-def _read(directory: str, split: str) -> RecordSet:
+def read(directory: str | os.PathLike, split: str) -> RecordSet:
+  """Reads a manifest without a look at the shards.
+
+  Raises:
+    errors.DataError: there is none, or it is damaged.
+  """
+  directory = os.fspath(directory)
   path = path_of(directory, split)
   try:
     with open(path, encoding="utf-8") as file:
       content = json.load(file)
   except FileNotFoundError:
     raise _no_manifest(directory, split) from None
-  except (ValueError, OSError) as error:
-    found = errors.printable(error)
-    raise errors.DataError(
-        "bad-manifest", path, found, "a JSON manifest", "Build the records again."
-    ) from None
+  except (ValueError, OSError, RecursionError) as error:
+    raise errors.DataError("bad-manifest", path, errors.printable(error), "a JSON manifest",
+                           "Build the records again.") from None
   try:
-    if content["version"] != VERSION:
-      raise ValueError(f"version {content['version']}")
-    if content["split"] != split:
-      raise ValueError(f"split {content['split']!r}")
-    shards = tuple(
-        Shard(str(s["file"]), int(s["records"]), int(s["bytes"]), str(s["sha256"]))
-        for s in content["shards"]
-    )
-    bad = [s.file for s in shards if s.file != os.path.basename(s.file) or s.records < 0]
-    if bad or not shards:
-      raise ValueError(f"shards {bad[:5]}")
-    if content["records"] != sum(s.records for s in shards):
-      raise ValueError(f"{content['records']} records, its shards have other ones")
-    return RecordSet(directory, split, shards, dict(content.get("metadata", {})))
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    return _record_set(directory, split, content)
+  except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    expected = f"a manifest of version {VERSION} for split {split}"
     raise errors.DataError(
-        "bad-manifest",
-        path,
-        errors.printable(error),
-        f"a manifest of version {VERSION} for split {split}",
-        "Build the records again.",
+        "bad-manifest", path, errors.printable(error), expected, "Build the records again."
     ) from None
+
+
+def _record_set(directory: str, split: str, content: dict[str, Any]) -> RecordSet:
+  """The set of a manifest's content; raises what Python raises where it cannot be one."""
+  if content["version"] != VERSION:
+    raise ValueError(f"version {content['version']}")
+  if content["split"] != split:
+    raise ValueError(f"split {content['split']!r}")
+  shards = tuple(Shard.from_json(entry) for entry in content["shards"])
+  if not shards:
+    raise ValueError("no shards")
+  index = content.get("index")
+  file, digest = (None, "") if index is None else (str(index["file"]), str(index["sha256"]))
+  if file is not None and not _SPLIT.fullmatch(file):
+    raise ValueError(f"index {file!r}")
+  if file is None and any(s.pictures != s.use for s in shards):
+    raise ValueError("pictures of some records, and no index")
+  metadata = dict(content.get("metadata", {}))
+  if "subset" in metadata:
+    _check_note(dict(metadata["subset"]))
+  found = RecordSet(directory, split, shards, metadata, file, digest)
+  if content["records"] != found.records:
+    raise ValueError(f"{content['records']} records, its shards have other ones")
+  return found
+
+
+def _check_note(note: dict[str, Any]) -> None:
+  """Refuses what a subset's manifest cannot say of it."""
+  for key in ("of", "base"):
+    if not _SPLIT.fullmatch(note[key]):
+      raise ValueError(f"subset of {note[key]!r}")
+  if not 0 < note["below"] <= 1:
+    raise ValueError(f"subset of hashes below {note['below']}")
 
 
 def _no_manifest(directory: str, split: str) -> errors.DataError:
@@ -149,31 +181,8 @@ def _no_manifest(directory: str, split: str) -> errors.DataError:
   return errors.DataError("no-manifest", directory, found, "a record set", fix)
 
 
-def _check_shard(path: str, shard: Shard, full: bool) -> None:
-  expected = f"{shard.records} records in {shard.bytes} bytes (manifest)"
-  again = "Copy or build the shard again."
-  size = os.path.getsize(path)
-  if size == 0 and shard.records > 0:
-    raise errors.DataError("empty-file", path, "empty shard", expected, again)
-  if size != shard.bytes or full:
-    count = sum(1 for _ in framing.walk(path, expected))
-    if size != shard.bytes or count != shard.records:
-      found = f"{count} records in {size} bytes"
-      raise errors.DataError("manifest-mismatch", path, found, expected, again)
-  elif shard.records:
-    next(framing.walk(path, expected))
-  if full and _sha256(path) != shard.sha256:
-    damage = framing.damaged_record(path)
-    found = "checksum of the file differs, every record is whole"
-    if damage is not None:
-      number, offset = damage
-      found = f"record {number} @ byte {offset} fails its checksum"
-      found += f", {shard.records - number - 1} records follow it"
-    raise errors.DataError("corrupt-record", path, found, expected, again)
-
-
 def check(record_set: RecordSet, full: bool = False) -> None:
-  """Holds the files against the manifest.
+  """Holds the files against the manifest, and a subset against the set whose shards it reads.
 
   Args:
     record_set: what `load` returned.
@@ -192,19 +201,33 @@ def check(record_set: RecordSet, full: bool = False) -> None:
         "missing-shards", record_set.directory, found, "every shard of the manifest",
         "Copy the missing shards or build the records again.",
     )
+  check_subset(record_set)
   for path, shard in zip(paths, record_set.shards, strict=True):
-    _check_shard(path, shard, full)
+    shard_lib.check(path, shard, full)
+
+
+def check_subset(record_set: RecordSet) -> None:
+  """Holds a subset against its index and the set whose shards it reads, without a look at these.
+
+  Raises:
+    errors.DataError: the index is another one, or the shards were built again since.
+  """
+  if (index := record_set.bit_index) is not None:
+    index.check(record_set.index_sha256, [s.pictures for s in record_set.shards])
+  note = record_set.metadata.get("subset")
+  if note is None or not os.path.exists(path_of(record_set.directory, note["base"])):
+    return  # no subset, or a copy of its own shards only
+  base = read(record_set.directory, note["base"])
+  files = {shard.file: dataclasses.replace(shard, use=-1, pictures=-1) for shard in base.shards}
+  for shard in record_set.shards:
+    if files.get(shard.file) != dataclasses.replace(shard, use=-1, pictures=-1):
+      path, found = path_of(record_set.directory, record_set.split), f"{shard.file} is another file"
+      expected = f"the shards of {base.split} that this subset was made of"
+      raise errors.DataError("subset-of-another", path, found, expected, "Make it again.")
 
 
 def diagnose(record_set: RecordSet) -> errors.DataError | None:
-  """Names file, record and byte after the reader failed: its own errors often do not.
-
-  Args:
-    record_set: the set that was being read.
-
-  Returns:
-    What a full check finds, or None.
-  """
+  """What a full check finds after the reader failed, whose own errors often name no record."""
   try:
     check(record_set, full=True)
   except errors.DataError as error:
@@ -217,15 +240,12 @@ def load(directory: str | os.PathLike, split: str, full: bool = False) -> Record
 
   Args:
     directory: folder with `manifest-<split>.json` and its shards.
-    split: name of the split.
+    split: name of the split, or of a subset.
     full: see `check`; reads every byte.
-
-  Returns:
-    The checked set.
 
   Raises:
     errors.DataError: a shard is missing, empty, cut, compressed or not a TFRecord.
   """
-  record_set = _read(os.fspath(directory), split)
+  record_set = read(directory, split)
   check(record_set, full)
   return record_set

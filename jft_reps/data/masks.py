@@ -171,6 +171,15 @@ class PixelCounts:
     self.masks += 1
     self._pixels += mask.pixels
 
+  def to_json(self) -> dict[str, Any]:
+    """What `merge` takes."""
+    return {"masks": self.masks, "pixels": self._pixels.tolist()}
+
+  def merge(self, counts: dict[str, Any]) -> None:
+    """Adds the counts of another part of the set, from its `to_json`."""
+    self.masks += counts["masks"]
+    self._pixels += np.asarray(counts["pixels"], np.int64)
+
   @property
   def text(self) -> str:
     """How many, the share of void, and classes without a pixel."""

@@ -76,6 +76,7 @@ def train_batches(
     shuffle: int = 2048,
     limits: guarded.Limits | None = None,
     keep_empty: bool = True,
+    absent: bool = False,
 ) -> tf.data.Dataset:
   """Endless batches for training; order and augmentation depend on (seed, epoch, worker).
 
@@ -92,12 +93,14 @@ def train_batches(
     shuffle: window of encoded records.
     limits: of bad records.
     keep_empty: use pictures without a label, as negatives of every class.
+    absent: also read which classes were verified as absent, at most k of a picture.
 
   Returns:
     A dataset of dicts:
     `image` uint8 `[batch, height, width, 3]`, `id` string `[batch]`,
     `labels` int64 `[batch, k]` padded with -1, `confidence` float32 `[batch, k]` padded
-    with 0 (1 where a record names none), `unknown` int64 `[batch, k]` padded with -1,
+    with 0 (1 where a record names none), `unknown` and, if it is read, `absent` int64
+    `[batch, k]` padded with -1,
     `position` int64 `[batch, 3]`: (epoch, shard, record) from which to resume after it,
     `dropped` int64 `[batch, reasons]`: records left out since the example before,
     `quarantined` int64 `[batch, 4]`: the last of those as (reason, epoch, shard, record).
@@ -108,7 +111,7 @@ def train_batches(
   """
   check_arguments(record_set, batch_size, num_classes)
   parser = picture_records.Parser(
-      picture or images.RandomCrop(), num_classes, max_labels, keep_empty
+      picture or images.RandomCrop(), num_classes, max_labels, keep_empty, absent
   )
   return endless(record_set, batch_size, parser, worker, workers, seed, position, shuffle, limits)
 

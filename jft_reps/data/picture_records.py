@@ -7,6 +7,7 @@ a tenth of decoding its picture.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -147,30 +148,37 @@ class Parser:
     num_classes: label ids must lie in [0, num_classes).
     max_labels: length k of the padded lists; a picture with more is left out.
     keep_empty: use pictures without labels as all-negative, instead of leaving them out.
+    absent: also read which classes were verified as absent.
   """
 
   picture: Picture
   num_classes: int
   max_labels: int = 64
   keep_empty: bool = True
+  absent: bool = False
+
+  def features(self) -> Features:
+    """Parsing specification of what is read; a list that nobody reads costs its parsing."""
+    read = schema.picture_features()
+    return {**read, schema.ABSENT: read[schema.UNKNOWN]} if self.absent else read
 
   def parse(self, serialized: tf.Tensor) -> Tensors:
     """Parses n records, `[n]`; never fails.
 
     Returns:
       `problem` int64 `[n]`, a code of `reasons` or -1; `encoded` and `id` string `[n]`;
-      `labels`, `unknown` int64 `[n, k]` padded with -1; `confidence` float32 `[n, k]`.
+      `labels`, `unknown` and, if it is read, `absent` int64 `[n, k]` padded with -1;
+      `confidence` float32 `[n, k]`.
     """
-    return self._tensors(parse_each(serialized, schema.picture_features()))
+    return self._tensors(parse_each(serialized, self.features()))
 
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
-    parse = lambda record: self._tensors(tf.io.parse_example(record, schema.picture_features()))
+    parse = lambda record: self._tensors(tf.io.parse_example(record, self.features()))
     return reason_of(parse, self.picture.limits, serialized)
 
   def _tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
     """What `parse` describes."""
-    labels, unknown = parsed[schema.LABEL], parsed[schema.UNKNOWN]
     confidence, count = parsed[schema.CONFIDENCE], parsed[schema.LABEL].row_lengths()
     encoded = first_of_each(parsed[schema.ENCODED])
     shape = [None, self.max_labels]
@@ -180,23 +188,28 @@ class Parser:
         "problem": self._problem(parsed, encoded),
         "encoded": encoded,
         "id": first_of_each(parsed[schema.SOURCE_ID]),
-        "labels": labels.to_tensor(-1, shape=shape),
-        "unknown": unknown.to_tensor(-1, shape=shape),
+        **{name: parsed[key].to_tensor(-1, shape=shape) for name, key in self._lists.items()},
         "confidence": tf.where(confidence.row_lengths()[:, tf.newaxis] > 0, stated, ones),
     }
 
+  @property
+  def _lists(self) -> dict[str, str]:
+    """Features that hold class indices, by the name of their tensor."""
+    lists = {"labels": schema.LABEL, "unknown": schema.UNKNOWN}
+    return {**lists, "absent": schema.ABSENT} if self.absent else lists
+
   def _problem(self, parsed: dict[str, tf.RaggedTensor], encoded: tf.Tensor) -> tf.Tensor:
     """Code `[n]` of the first problem that needs no look into the picture, or -1."""
-    labels, unknown = parsed[schema.LABEL], parsed[schema.UNKNOWN]
-    pictures, count = parsed[schema.ENCODED].row_lengths(), labels.row_lengths()
+    lists = [parsed[key] for key in self._lists.values()]
+    pictures, count = parsed[schema.ENCODED].row_lengths(), lists[0].row_lengths()
     stated = parsed[schema.CONFIDENCE].row_lengths()
-    longest = tf.maximum(count, unknown.row_lengths())
+    longest = functools.reduce(tf.maximum, [ids.row_lengths() for ids in lists])
+    wrong = functools.reduce(tf.logical_or, [outside(ids, self.num_classes) for ids in lists])
     inconsistent = (stated > 0) & tf.not_equal(stated, count)
     empty = tf.equal(count, 0) if not self.keep_empty else tf.zeros_like(inconsistent)
     return first_problem([
         *encoding_problems(pictures, encoded, inconsistent),
-        (outside(labels, self.num_classes) | outside(unknown, self.num_classes),
-         reasons.LABEL_OUT_OF_RANGE),
+        (wrong, reasons.LABEL_OUT_OF_RANGE),
         (longest > self.max_labels, reasons.TOO_MANY_LABELS),
         (empty, reasons.EMPTY_LABELS),
     ])

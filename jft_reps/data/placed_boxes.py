@@ -57,7 +57,7 @@ class PlacedBoxes:
     kept = solid & seen
     self.kept += int(kept.sum())
     self.clipped += int((np.abs(inside - boxes).max(1, initial=0.0) > _NOISE)[kept].sum())
-    self.bare += not kept.any()
+    self.bare += int(not kept.any())
     self._tiny += int(((boxes[:, 2:] - boxes[:, :2]).max(1, initial=0.0) <= 1.0)[kept].sum())
     self.dropped.update({"no_area": int((~solid).sum()), "outside": int((solid & ~seen).sum())})
     extent = np.prod(inside[:, 2:] - inside[:, :2], 1)
@@ -104,6 +104,20 @@ class PlacedBoxes:
           f"at most {_TOO_MANY:.0%}",
           "Are these pixel coordinates? COCO: x, y, width, height; VOC: xmin, ymin, xmax, ymax; "
           "both of the picture as its file stores it.")
+
+  def to_json(self) -> dict[str, Any]:
+    """What `merge` takes."""
+    return {"kept": self.kept, "clipped": self.clipped, "bare": self.bare, "tiny": self._tiny,
+            "dropped": dict(self.dropped), "people": dict(self.people)}
+
+  def merge(self, counts: dict[str, Any]) -> None:
+    """Adds what became of the boxes of another part of the set, from its `to_json`."""
+    self.kept += counts["kept"]
+    self.clipped += counts["clipped"]
+    self.bare += counts["bare"]
+    self._tiny += counts["tiny"]
+    self.dropped.update(counts["dropped"])
+    self.people.update(counts["people"])
 
   @property
   def text(self) -> str:

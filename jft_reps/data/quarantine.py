@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from jft_reps import errors
@@ -14,13 +15,12 @@ _EARLY, _LATE = (100, 0.5), (10_000, 0.01)
 
 
 class Quarantine:
-  """The list of pictures left out, which appears under its name only when there are some.
+  """The list of the pictures left out of one shard, which is there only when there are some.
 
-  A context manager that gives the file its name, after an error too. A list of an earlier build
-  goes when this one succeeds or has its own.
+  A context manager that closes the file.
 
   Args:
-    path: of the list, with lines of picture id, tab and reason.
+    path: of the list, with lines of picture id, reason, and path or place in the annotation.
 
   Attributes:
     counts: pictures left out, by name of the reason.
@@ -29,22 +29,16 @@ class Quarantine:
   def __init__(self, path: str):
     self.path, self._file = path, None
     self.counts: collections.Counter = collections.Counter()
+    if os.path.exists(path):
+      os.remove(path)
 
   def add(self, source: raw.Source, reason: int) -> None:
     """Lists a picture under a code of `reasons`."""
-    file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
+    file: TextIO = self._file or open(self.path, "w", encoding="utf-8")
     self._file = file
     self.counts[reasons.NAMES[reason]] += 1
-    file.write(f"{errors.printable(source.picture_id, 1000)}\t{reasons.NAMES[reason]}\n")
-
-  @property
-  def _temporary(self) -> str:
-    return f"{self.path}.tmp-{os.getpid()}"
-
-  @property
-  def written(self) -> str:
-    """Its path, or an empty string where nothing is in it."""
-    return self.path if self.counts else ""
+    columns = source.picture_id, reasons.NAMES[reason], source.path or source.where
+    file.write("\t".join(errors.printable(column, 1000) for column in columns) + "\n")
 
   def __enter__(self) -> Quarantine:
     return self
@@ -52,29 +46,57 @@ class Quarantine:
   def __exit__(self, kind, error, trace) -> None:
     if self._file is not None:
       self._file.close()
-      os.replace(self._temporary, self.path)
-    elif kind is None and os.path.exists(self.path):
-      os.remove(self.path)
 
-  def check(self, seen: int, where: str) -> None:
-    """Holds the limits on the share of pictures left out.
 
-    Raises:
-      errors.DataError: too many of the `seen` ones are in the list.
-    """
-    lost = sum(self.counts.values())
-    for after, fraction in (_EARLY, _LATE):
-      if seen >= after and lost > fraction * seen:
-        raise errors.DataError(
-            "too-many-bad-pictures", where, f"{lost} of {seen} pictures left out ({self.text})",
-            f"at most {fraction:.0%} after {after}", self.advice)
+def gather(paths: Iterable[str], path: str) -> str:
+  """Joins lists in order to one at `path`; returns it, or an empty string: nothing is listed.
 
-  @property
-  def text(self) -> str:
-    """Counts by reason."""
-    return ", ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
+  A list that an earlier build left at `path` goes.
+  """
+  found = [one for one in paths if os.path.exists(one)]
+  if not found:
+    if os.path.exists(path):
+      os.remove(path)
+    return ""
+  temporary = f"{path}.tmp-{os.getpid()}"
+  with open(temporary, "wb") as whole:
+    for one in found:
+      with open(one, "rb") as part:
+        whole.write(part.read())
+  os.replace(temporary, path)
+  return path
 
-  @property
-  def advice(self) -> str:
-    """What to do about what is in it."""
-    return f"Mend or remove them; those seen so far are listed in {self.path}."
+
+def text(counts: Mapping[str, int]) -> str:
+  """Counts by reason."""
+  return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def advice(path: str) -> str:
+  """What to do about pictures that are listed in `path`."""
+  return f"Mend or remove them; those seen so far are listed in {path}."
+
+
+def check(counts: Mapping[str, int], seen: int, where: str, path: str) -> None:
+  """Holds the limits on the share of pictures left out.
+
+  Half of the first hundred, and later a hundredth; there, files that are missing do not count, as
+  lists of old web addresses have many, and known placeholders never do.
+
+  Args:
+    counts: pictures left out, by name of the reason.
+    seen: pictures in all.
+    where: the last of them, for the text of the error.
+    path: where they are listed in the end.
+
+  Raises:
+    errors.DataError: too many are left out.
+  """
+  known = counts.get(reasons.NAMES[reasons.PLACEHOLDER], 0)
+  missing = counts.get(reasons.NAMES[reasons.MISSING_FILE], 0)
+  lost = sum(counts.values()) - known
+  for number, (after, fraction) in ((lost, _EARLY), (lost - missing, _LATE)):
+    if seen >= after and number > fraction * seen:
+      raise errors.DataError(
+          "too-many-bad-pictures", where, f"{number} of {seen} pictures left out ({text(counts)})",
+          f"at most {fraction:.0%} after {after}", advice(path))

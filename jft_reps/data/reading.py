@@ -6,6 +6,9 @@ chief's process. Errors of the reader pass through; nothing here swallows one.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from jft_reps import errors
@@ -16,6 +19,51 @@ _GRAPH_SEED = 20170710
 _SHUFFLE_STREAM = 1 << 40
 # Converting library code to graph control flow takes seconds and changes nothing.
 _plain_python = tf.autograph.experimental.do_not_convert
+
+
+class _Shards:
+  """The shards of a set that have pictures, as tensors by their ordinal."""
+
+  def __init__(self, record_set: manifest.RecordSet, numbers: Sequence[int] | None = None):
+    if numbers is None:
+      numbers = [i for i, shard in enumerate(record_set.shards) if shard.pictures]
+    if not numbers:
+      raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
+    shards = [record_set.shards[i] for i in numbers]
+    self.count, self.numbers = len(numbers), tf.constant(numbers, tf.int64)
+    self._paths = tf.constant([os.path.join(record_set.directory, s.file) for s in shards])
+    self._use = tf.constant([s.use for s in shards], tf.int64)
+    # All of a file is read to its end, so that one with more records is noticed too.
+    self._take = tf.constant([-1 if s.use == s.records else s.use for s in shards], tf.int64)
+    self._pictures = tf.constant([s.pictures for s in shards], tf.int64)
+    index = record_set.bit_index
+    self._index = None if index is None else index.path
+    self._spans = None if index is None else tf.constant(index.spans[numbers])
+
+  def records(self, shard: int | tf.Tensor) -> tf.data.Dataset:
+    """(number in its file, serialized) of the pictures of a shard, in order."""
+    found = tf.data.TFRecordDataset(self._paths[shard]).take(self._take[shard])
+    found = found.apply(tf.data.experimental.assert_cardinality(self._use[shard])).enumerate()
+    if self._index is None:
+      return found
+    found = tf.data.Dataset.zip((found, self._bits(shard)))
+    found = found.filter(_plain_python(lambda record, belongs: belongs))
+    found = found.apply(tf.data.experimental.assert_cardinality(self._pictures[shard]))
+    return found.map(_plain_python(lambda record, belongs: record))
+
+  def _bits(self, shard: int | tf.Tensor) -> tf.data.Dataset:
+    """Whether a record belongs to the set, for each that is used of a shard."""
+    before, length, after = tf.unstack(self._spans[shard])
+
+    def unpacked(packed: tf.Tensor) -> tf.Tensor:
+      octets = tf.cast(tf.io.decode_raw(packed, tf.uint8), tf.int32)[:, tf.newaxis]
+      bits = tf.bitwise.right_shift(octets, tf.range(7, -1, -1)) & 1
+      return tf.reshape(bits, [-1])[: self._use[shard]] > 0
+
+    # One record between a header and a footer: no other bytes are read, and an index of another
+    # size is an error.
+    file = tf.data.FixedLengthRecordDataset(self._index, length, before, after)
+    return file.map(_plain_python(unpacked)).unbatch()
 
 
 def _worker_shards(
@@ -45,17 +93,12 @@ def _shard_chunks(
 
   Batched inside the shard, because every dataset a single record passes costs microseconds.
   """
-  filled = [i for i, shard in enumerate(record_set.shards) if shard.records]
-  if not filled:
-    raise errors.DataError("no-records", record_set.directory, "0 records", "at least one")
-  paths = tf.constant([record_set.paths[i] for i in filled])
-  counts = tf.constant([record_set.shards[i].records for i in filled], tf.int64)
-  indices = tf.constant(filled, tf.int64)
+  shards = _Shards(record_set)
   worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
   start = tf.cast(position, tf.int64)
 
   def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
-    mine, part, parts = _worker_shards(epoch, len(filled), worker, workers, seed)
+    mine, part, parts = _worker_shards(epoch, shards.count, worker, workers, seed)
     resumed = tf.equal(epoch, start[0])
     ordinals = tf.data.Dataset.range(
         tf.where(resumed, start[1], 0), tf.size(mine, out_type=tf.int64)
@@ -64,11 +107,9 @@ def _shard_chunks(
     def shard_records(ordinal: tf.Tensor) -> tf.data.Dataset:
       tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
       shard = mine[ordinal]
-      stream_seed = tf.stack([seed, _SHUFFLE_STREAM + epoch * len(filled) + shard])
+      stream_seed = tf.stack([seed, _SHUFFLE_STREAM + epoch * shards.count + shard])
       order = tf.random.stateless_uniform([], stream_seed, 1, tf.int64.max, tf.int64)
-      found = tf.data.TFRecordDataset(paths[shard])
-      found = found.apply(tf.data.experimental.assert_cardinality(counts[shard]))
-      found = found.enumerate().shard(parts, part)
+      found = shards.records(shard).shard(parts, part)
       if shuffle > 1:
         found = found.shuffle(shuffle, seed=order, reshuffle_each_iteration=False)
       skip = tf.where(resumed & tf.equal(ordinal, start[1]), start[2], 0)
@@ -80,7 +121,7 @@ def _shard_chunks(
         return {
             "serialized": serialized,
             "position": tf.stack([same(epoch), same(ordinal), number], 1),
-            "source": tf.stack([same(indices[shard]), index], 1),
+            "source": tf.stack([same(shards.numbers[shard]), index], 1),
         }
 
       return found.skip(skip).batch(size).enumerate().map(_plain_python(named))
@@ -130,3 +171,28 @@ def chunks(
   """
   found = _shard_chunks(record_set, size, worker, workers, seed, position, shuffle, repeat)
   return found.rebatch(size)
+
+
+def of_shard(record_set: manifest.RecordSet, shard: int) -> tf.data.Dataset:
+  """(number in its file, serialized) of the pictures of one shard, in order; reads no other."""
+  return _Shards(record_set, [shard]).records(0)
+
+
+def serialized(record_set: manifest.RecordSet) -> tf.data.Dataset:
+  """Every picture of a set once, in order of the hash of their ids.
+
+  Args:
+    record_set: a checked set.
+
+  Returns:
+    A dataset of scalar strings. When run, it raises as `chunks`.
+
+  Raises:
+    errors.DataError: the set has no records.
+  """
+  shards = _Shards(record_set)
+
+  def of(shard: tf.Tensor) -> tf.data.Dataset:
+    return shards.records(shard).map(_plain_python(lambda number, record: record))
+
+  return tf.data.Dataset.range(shards.count).flat_map(_plain_python(of))

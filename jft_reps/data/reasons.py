@@ -18,6 +18,7 @@ NAMES = (
     "size_mismatch",
     "bad_mask",
     "void_mask",
+    "placeholder",
 )
 COUNT = len(NAMES)
 (
@@ -36,6 +37,7 @@ COUNT = len(NAMES)
     SIZE_MISMATCH,
     BAD_MASK,
     VOID_MASK,
+    PLACEHOLDER,
 ) = range(COUNT)
 
 

@@ -155,7 +155,8 @@ def encode(
                             difficult, area))
   if segmentation is not None:
     feature[SEGMENTATION] = _bytes(segmentation)
-  return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+  example = tf.train.Example(features=tf.train.Features(feature=feature))
+  return example.SerializeToString(deterministic=True)  # else its order varies between processes
 
 
 def _list(dtype: tf.DType) -> tf.io.RaggedFeature:

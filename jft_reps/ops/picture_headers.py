@@ -27,7 +27,10 @@ class SizeLimits:
   def problems(self, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """(too many pixels, too small, bad aspect) of `size`, int32 `[2]` height and width."""
     size = tf.cast(size, tf.int64)
-    short, long = tf.reduce_min(size), tf.reduce_max(size)
+    return self.problems_of(tf.reduce_min(size), tf.reduce_max(size))
+
+  def problems_of(self, short: int | tf.Tensor, long: int | tf.Tensor) -> tuple:
+    """`problems` of the shorter and the longer side."""
     return short * long > self.max_pixels, short < self.min_side, long > self.max_aspect * short
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.data import hierarchy_readers, reasons
-from jft_reps.data.class_counts import class_counts
 from jft_reps.data.hierarchy import Hierarchy
-from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.errors import DataError
 from jft_reps.metrics import class_weights as class_weights_lib
 from jft_reps.metrics import fasteval
 from jft_reps.models import classifier
@@ -21,6 +21,7 @@ from jft_reps.models.variables import named_variables, trainable_variables
 from jft_reps.ops import losses
 from jft_reps.tasks import labelled_pictures
 from jft_reps.tasks.backbone import Backbone
+from jft_reps.tasks.label_targets import LabelTargets
 from jft_reps.tasks.picture_sets import PictureSets
 from jft_reps.tasks.scored_sets import FastEvalSet
 
@@ -43,20 +44,31 @@ class Pretrain:
     batch_size: per worker (32 in the paper).
     resize, crop: pictures are resized to `resize` square and cropped to `crop` (340 and 299).
     prior: probability the classifier's bias starts at: a number, or `records` for each class's
-      share of a sample of the training pictures.
+      share of the training pictures that say something of it, in a sample.
     class_weights: CSV of class prevalence for FastEval; None: the evaluation set's own.
     k, restrict, reading: see `metrics.fasteval.FastEval`.
     max_labels, eval_max_labels: labels per training and evaluation picture before expansion; more
       is a reason to drop it.
     eval_classes: file with the ids of the classes that FastEval evaluates, one per line (about
-      6,000 of 18,291 in the paper); None: all.
+      6,000 of 18,291 in the paper); None: all. Those outside of `classes` are passed over.
     shuffle: encoded pictures in the shuffle buffer.
     eval_batch_size: pictures per evaluation batch.
     reduction: of the loss over classes, `sum_classes` or `mean`.
     prior_sample: training pictures looked at for the prior.
+    classes: file with the ids of a reduced vocabulary, one per line (941 of 18,291 in Table 5):
+      the classes of the network, in this order. A label outside of them counts as its ancestors
+      among them, if there are any. None: all.
+    noise: `wrong`, `missing` and `seed` of `data.label_noise.LabelNoise`, laid over the labels
+      of training pictures before ancestors are added; evaluation keeps the labels as they are.
+    negatives: which labels a training picture is a negative example of. `all`: those that are
+      neither present nor listed as unknown, as in the paper. `verified`: only those that the
+      record lists as verified absent, and all below them; all others but the positives have
+      neither loss nor gradient.
+    min_confidence: labels of training pictures with a lower confidence are taken as not given,
+      so with `negatives="all"` they are negative; 0: every label counts, as in the paper.
 
   Attributes:
-    labels: class ids in class order.
+    labels: class ids of the network in class order.
     best: the number whose best checkpoint is kept.
   """
 
@@ -70,24 +82,27 @@ class Pretrain:
       class_weights: str | None = None, k: int = 100, restrict: str = "before",
       reading: str = "class", max_labels: int = 64, eval_max_labels: int = 256,
       eval_classes: str | None = None, shuffle: int = 2048, eval_batch_size: int = 64,
-      reduction: str = "sum_classes", prior_sample: int = 100_000):
+      reduction: str = "sum_classes", prior_sample: int = 100_000,
+      classes: str | None = None, noise: Mapping[str, Any] | None = None, negatives: str = "all",
+      min_confidence: float = 0.0):
     self._hierarchy: Hierarchy | None = None
     if hierarchy is not None:
       self._hierarchy = hierarchy_readers.read(hierarchy, hierarchy_format)
     self._sets = PictureSets(
         records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
-        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle)
-    self.labels, self.best = self._sets.labels, f"fasteval/mAP@{k}"
+        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle,
+        absent=negatives == "verified")
+    known = self._sets.labels
+    chosen = None if classes is None else self._sets.class_indices(classes)
+    self.labels = known if chosen is None else tuple(known[c] for c in chosen)
+    self.best = f"fasteval/mAP@{k}"
     closure = None if self._hierarchy is None else self._hierarchy.closure()
-    self._expand = LabelExpansion(len(self.labels), closure, dtype=tf.uint8)
+    self._targets = LabelTargets(len(known), closure, chosen, noise, negatives, min_confidence)
+    self._negatives = negatives
     self._backbone, self._shards, self._reduction = backbone, classifier_shards, reduction
     self._prior, self._prior_sample = prior, prior_sample
     self._metric = {"k": k, "restrict": restrict, "reading": reading, "groups": self._groups()}
-    if class_weights is not None:
-      self._metric["class_weights"] = class_weights_lib.read_class_weights(
-          class_weights, len(self.labels), self.labels)
-    if eval_classes is not None:
-      self._metric["classes"] = self._sets.class_indices(eval_classes)
+    self._metric |= self._chosen_metric(class_weights, eval_classes)
     fasteval.FastEval(len(self.labels), **self._metric)  # refuses bad values before hours of work
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
@@ -95,6 +110,19 @@ class Pretrain:
   def notes(self) -> dict[str, Any]:
     """What every checkpoint says of its pictures, network and labels."""
     return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
+
+  def _chosen_metric(self, class_weights: str | None, eval_classes: str | None) -> dict[str, Any]:
+    """Arguments of FastEval from files that speak of all classes, for those of the network."""
+    known, found = self._sets.labels, {}
+    place = {label: i for i, label in enumerate(self.labels)}
+    if class_weights is not None:
+      weights = class_weights_lib.read_class_weights(class_weights, len(known), known)
+      at = [i for _, i in sorted((place[n], i) for i, n in enumerate(known) if n in place)]
+      found["class_weights"] = dataclasses.replace(weights, values=weights.values[at])
+    if eval_classes is not None:
+      named = (known[c] for c in self._sets.class_indices(eval_classes))
+      found["classes"] = [place[label] for label in named if label in place]
+    return found
 
   def _groups(self) -> dict[str, list[int]]:
     """Levels and leaves of the hierarchy: their means stand beside mAP@100."""
@@ -112,18 +140,18 @@ class Pretrain:
     """The probability of each class that the classifier's bias starts at; may read records.
 
     Raises:
-      DataError: a shard of the training records vanished or is damaged.
+      DataError: a shard of the training records vanished or is damaged, or negatives are to be
+        verified and none is.
     """
     if self._prior != "records" or self._sets.train_set is None:
       return self._uncounted_prior()
-    try:
-      counts, pictures = class_counts(self._sets.train_set, self._expand, self._prior_sample)
-    except tf.errors.OpError as error:
-      explained = self._sets.explain(error)
-      if explained is None:
-        raise
-      raise explained from error
-    return (counts + 0.5) / (pictures + 1.0)
+    present, known, pictures = self._sets.target_counts(self._targets.training, self._prior_sample)
+    if self._negatives == "verified" and pictures and np.array_equal(present, known):
+      raise DataError(
+          "no-verified-absences", f"{self._sets.records}, split {self._sets.train_split}",
+          f"no class is verified as absent in {pictures:,} pictures",
+          "records that name such classes", "Train with --config.task.negatives=all.")
+    return (present + 0.5) / (known + 1.0)
 
   def _uncounted_prior(self) -> float:
     return _UNCOUNTED_PRIOR if self._prior == "records" else float(self._prior)
@@ -150,17 +178,13 @@ class Pretrain:
 
   def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
     """Endless batches with `image`, `targets` (ancestors added) and `unknown_targets`, uint8."""
-    return self._sets.train_batches(worker, workers, seed, position, self._with_targets)
-
-  def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-    targets = self._expand(batch["labels"])
-    unknown = self._expand.unknown(targets, batch["unknown"])
-    return {**batch, "targets": targets, "unknown_targets": unknown}
+    return self._sets.train_batches(worker, workers, seed, position, self._targets.training)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Per-label logistic loss, summed over classes, mean over the batch (section 4.1).
 
-    Labels that a record lists as unknown, and all below them, have neither loss nor gradient.
+    Labels of which a picture is neither a positive nor a negative example have neither loss nor
+    gradient.
     """
     logits = model(batch["image"], batch_norm="train")
     loss = losses.sigmoid_cross_entropy(
@@ -177,10 +201,9 @@ class Pretrain:
 
   def evaluators(self) -> list[FastEvalSet]:
     """FastEval on each evaluation split."""
-    return [
-        FastEvalSet(split, functools.partial(self._sets.eval_batches, split, self._with_targets),
-                    len(self.labels), self._metric)
-        for split in self._sets.eval_splits]
+    dataset = functools.partial(self._sets.eval_batches, targets=self._targets.evaluation)
+    return [FastEvalSet(split, functools.partial(dataset, split), len(self.labels), self._metric)
+            for split in self._sets.eval_splits]
 
   def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
     """How likely each label is, from logits `[batch, classes]`."""
@@ -191,9 +214,10 @@ class Pretrain:
     images = np.asarray(batch["image"])[:8]
     logits = model(tf.constant(images), batch_norm="frozen")
     probabilities = self.probabilities(logits).numpy()
-    names = self.labels if self._hierarchy is None else self._hierarchy.names
-    depth = ([0] * len(names) if self._hierarchy is None
-             else [self._hierarchy.depth(label) for label in self.labels])
+    names, depth = self.labels, [0] * len(self.labels)
+    if self._hierarchy is not None:
+      names = [self._hierarchy.name(label) for label in self.labels]
+      depth = [self._hierarchy.depth(label) for label in self.labels]
     truth, best = [], []
     for i in range(len(images)):
       present = np.flatnonzero(np.asarray(batch["targets"][i]))

@@ -86,8 +86,10 @@ class RecordSets:
     return self._sets[split]
 
   def fingerprint(self, split: str) -> str:
-    """Of the records of a split, from the checksums in their manifest."""
-    text = ",".join(shard.sha256 for shard in self.record_set(split).shards)
+    """Of the pictures of a split, from the checksums in their manifest."""
+    found = self.record_set(split)
+    parts = [s.sha256 if s.use == s.records else f"{s.sha256}:{s.use}" for s in found.shards]
+    text = ",".join(parts + ([] if found.index is None else [found.index_sha256]))
     return hashlib.sha256(text.encode()).hexdigest()
 
   def explain(self, error: BaseException, split: str | None = None) -> DataError | None:
@@ -106,12 +108,11 @@ class RecordSets:
           f"Build its records again: {_files(record_set)}.")
       return DataError("too-many-bad-records", f"{self.records}, split {record_set.split}",
                        too_many[1], too_many[3] or "", fix)
-    if isinstance(error, tf.errors.InvalidArgumentError):
-      return None
-    if sum(shard.bytes for shard in record_set.shards) <= _DIAGNOSED:
+    in_files = not isinstance(error, tf.errors.InvalidArgumentError)
+    if in_files and sum(shard.bytes for shard in record_set.shards) <= _DIAGNOSED:
       return manifest.diagnose(record_set)
     try:
-      manifest.check(record_set)
+      (manifest.check if in_files else manifest.check_subset)(record_set)
     except DataError as quick:
       return quick
     return None

@@ -125,7 +125,7 @@ def photos(shared_data, tmp_path_factory):
       [folder / "annotations" / "instances_train2017.json"], [folder / "train2017"])
   out = tmp_path_factory.mktemp("photos")
   return build.build(
-      opened.read, out, "train", 4, opened.labels, total=opened.count, boxes=True).record_set
+      opened.read, out, "train", 4, opened.labels, boxes=True).record_set
 
 
 @pytest.fixture(scope="module")

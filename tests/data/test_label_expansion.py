@@ -134,3 +134,32 @@ def test_another_number_of_classes_is_refused():
     LabelExpansion(6, tree.closure())
   with pytest.raises(ConfigError, match="malformed"):
     LabelExpansion(2, (np.array([0, 1, 2]), np.array([0, 2])))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 5), st.data())
+def test_a_reduced_vocabulary_is_columns_of_the_whole_one(seed, data):
+  tree = random_hierarchy(seed, 23)
+  classes = data.draw(st.lists(st.integers(0, 22), min_size=1, max_size=9, unique=True))
+  ids = data.draw(batches(23))
+  listed = padded([data.draw(st.lists(st.integers(0, 22), max_size=3)) for _ in ids], 3)
+  expand = LabelExpansion(len(tree), tree.closure(), tf.uint8, classes)
+  targets = expand(tf.constant(ids))
+  assert targets.shape[1] == expand.num_targets == len(classes) and expand.num_classes == 23
+  np.testing.assert_array_equal(targets, oracle(tree, ids)[:, classes])
+  np.testing.assert_array_equal(
+      expand.unknown(targets, tf.constant(listed)), oracle_unknown(tree, ids, listed)[:, classes])
+  # Not below a verified absence, or implied by the labels.
+  below = oracle_unknown(tree, ids, listed)
+  unverified = (1 - below) * (1 - oracle(tree, ids))
+  np.testing.assert_array_equal(
+      expand.unverified(tf.constant(ids), tf.constant(listed)), unverified[:, classes])
+  whole = LabelExpansion(len(tree), tree.closure(), tf.uint8)
+  np.testing.assert_array_equal(
+      whole.unverified(tf.constant(ids), tf.constant(listed)), unverified)
+
+
+@pytest.mark.parametrize("classes", [[], [0, 0], [5], [-1]])
+def test_a_reduced_vocabulary_is_of_different_classes(classes):
+  with pytest.raises(ConfigError, match="bad-classes"):
+    LabelExpansion(5, classes=classes)

@@ -62,7 +62,8 @@ def test_bad_masks_are_listed_with_bad_pictures(tmp_path, capsys):
   (pictures / "picture.jpg").write_bytes(files.encoded(1, 40, 50)[:-60])
   code, out = _run(tmp_path, f"--input={pictures}", f"--annotations={folder}")
   assert code == 0
-  assert (out / "quarantine-train.tsv").read_text().splitlines() == [
+  listed = (out / "quarantine-train.tsv").read_text().splitlines()
+  assert sorted(line.rpartition("\t")[0] for line in listed) == [
       "cut\tbad_mask", "picture\tdecode_error", "small\tsize_mismatch", "void\tvoid_mask"]
   assert sorted(mask_files.stored(records.load(out, "train"))) == sorted(good)
   assert "bad_mask 1, decode_error 1, size_mismatch 1, void_mask 1" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps import errors
-from jft_reps.data import framing, records
+from jft_reps.data import framing, records, spills
 
 
 def _write(directory, count=40, shards=4, split="train"):
@@ -61,7 +61,7 @@ def test_manifest_holds_records_bytes_and_checksum(tmp_path):
 
 def test_order_of_writing_and_spilling_change_nothing(tmp_path, monkeypatch):
   one = _write(tmp_path / "a")
-  monkeypatch.setattr(records, "_BUFFER", 100)
+  monkeypatch.setattr(spills, "_BUFFER", 100)
   with records.Writer(tmp_path / "b", "train", 4) as writer:
     for i in reversed(range(40)):
       writer.write(f"p{i}", f"record {i} ".encode() * (i + 1))

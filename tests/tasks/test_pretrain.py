@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.data import hierarchy_readers, toy_records, toy_world
+from jft_reps.data.label_expansion import LabelExpansion
 from jft_reps.errors import ConfigError, DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
-from jft_reps.tasks import pretrain, record_sets
+from jft_reps.tasks import picture_sets, pretrain, record_sets
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
 
@@ -93,7 +94,7 @@ def test_the_prior_reaches_every_replica_and_shard(records, tmp_path):
 
 def test_a_model_that_is_about_to_be_restored_counts_no_records(records, tmp_path, monkeypatch):
   _run(make(records), tmp_path)
-  monkeypatch.setattr(pretrain, "class_counts", lambda *_: pytest.fail("counted"))
+  monkeypatch.setattr(picture_sets.PictureSets, "target_counts", lambda *_: pytest.fail("counted"))
   make(records).build()
   _run(make(records), tmp_path, steps=2)
 
@@ -122,18 +123,146 @@ def test_one_bad_record_costs_itself_and_not_the_run(records, tmp_path):
   np.testing.assert_allclose(task.prior(), (counts + 0.5) / 61)
 
 
-def _with_unknown(directory, hierarchy, unknown, **values):
-  """A task whose single record is a picture of class 3 with `unknown` ids, and its batch."""
+def _with_unknown(directory, hierarchy, unknown, absent=None, **values):
+  """A task whose single record is a picture of class 3 with such ids, and its batch."""
   from jft_reps.data import records as records_lib
   from jft_reps.data import schema
 
   picture = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
   with records_lib.Writer(directory, "train", 1) as writer:
-    writer.write("p", schema.encode("p", picture, "jpeg", 40, 40, [3], unknown=unknown))
+    writer.write("p", schema.encode("p", picture, "jpeg", 40, 40, [3], unknown=unknown,
+                                    absent=absent))
   task = pretrain.create(
       directory, hierarchy=str(hierarchy), eval_splits=(), prior=0.5,
       **{**NETWORK, "classifier_shards": 2, "batch_size": 2, **values})
   return task, next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+
+
+def _loss_and_gradient(task, batch, logits):
+  """The loss where a bias of `logits` is all the network says, and its gradient."""
+  model = task.build()
+  for part in model.head.kernel.parts:
+    part.assign(tf.zeros_like(part))
+  parts = model.head.bias.parts
+  for part, values in zip(parts, np.split(logits, 2)):
+    part.assign(values)
+  with tf.GradientTape() as tape:
+    loss, _ = task.loss(model, batch)
+  return loss.numpy(), np.concatenate([g.numpy() for g in tape.gradient(loss, parts)])
+
+
+def test_unverified_labels_have_neither_loss_nor_gradient(tmp_path):
+  #      a(0) -> d(1) -> p(2); a -> c(3); b(4) -> e(5)
+  (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
+  task, batch = _with_unknown(tmp_path, tmp_path / "h.csv", [4], [1], negatives="verified")
+  # Positive: c and its ancestor a. Negative: d, and p below it. Nobody looked for b and e.
+  logits = np.array([0.5, 9.0, -7.0, 1.0, -2.0, 0.25])
+  loss, gradient = _loss_and_gradient(task, batch, logits)
+  signs = np.array([-1, 1, 1, -1, 0, 0])
+  np.testing.assert_allclose(
+      loss, np.logaddexp(0, signs * logits)[signs != 0].sum(), rtol=1e-5)
+  np.testing.assert_allclose(gradient, signs / (1 + np.exp(-signs * logits)), rtol=1e-5, atol=1e-8)
+  assert not gradient[4:].any()
+
+
+def test_the_prior_of_verified_labels_is_that_of_the_verified(tmp_path):
+  from jft_reps.data import records as records_lib
+  from jft_reps.data import schema
+
+  picture = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
+  (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
+  with records_lib.Writer(tmp_path, "train", 1) as writer:
+    for i in range(10):  # a dog in four; none in three, where somebody looked
+      labels, absent = ([1], None) if i < 4 else ([3], [1] if i < 7 else [])
+      writer.write(f"p{i}", schema.encode(
+          f"p{i}", picture, "jpeg", 40, 40, labels, absent=absent))
+  made = lambda **more: pretrain.create(  # noqa: E731
+      tmp_path, hierarchy=str(tmp_path / "h.csv"), eval_splits=(), **{**NETWORK, **more})
+  np.testing.assert_allclose(
+      made(negatives="verified").prior(),
+      [10.5 / 11, 4.5 / 8, 0.5 / 4, 6.5 / 7, 0.5, 0.5])
+  np.testing.assert_allclose(made().prior(), (np.array([10, 4, 0, 6, 0, 0]) + 0.5) / 11)
+  with pytest.raises(ConfigError, match="negatives"):
+    made(negatives="none")
+
+
+def test_verified_negatives_need_records_that_have_some(records):
+  with pytest.raises(DataError, match="no-verified-absences.*negatives=all"):
+    make(records, negatives="verified").prior()
+
+
+def test_noise_is_that_of_the_picture_in_every_epoch_and_on_every_worker(records):
+  task = make(records, noise={"wrong": 0.3, "missing": 0.1, "seed": 1})
+  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  clean = LabelExpansion(len(task.labels), hierarchy.closure())
+  found, again, touched = {}, 0, 0
+  for worker, seed, position in ((0, 0, (0, 0, 0)), (1, 5, (7, 1, 3))):
+    for batch in task.train_dataset(worker, 2, seed, position).take(10):
+      touched += np.any(batch["targets"] != tf.cast(clean(batch["labels"]), tf.uint8), axis=1).sum()
+      for name, targets in zip(batch["id"].numpy(), batch["targets"].numpy()):
+        again += name in found
+        np.testing.assert_array_equal(found.setdefault(name, targets), targets)
+  assert again > 20 and touched > 60
+  (evaluator,) = task.evaluators()
+  for batch in evaluator.dataset():
+    np.testing.assert_array_equal(batch["targets"], clean(batch["labels"]))
+
+
+@pytest.fixture
+def reduced(records, tmp_path):
+  """The whole task, one of 30 classes, and their places in the whole."""
+  whole = make(records)
+  chosen = np.random.default_rng(0).permutation(len(whole.labels))[:30]
+  ids = [whole.labels[c] for c in chosen]
+  (tmp_path / "classes.txt").write_text("\n".join(ids) + "\n")
+  (tmp_path / "eval.txt").write_text("\n".join([*whole.labels[:200]]) + "\n")
+  (tmp_path / "weights.csv").write_text(
+      "".join(f"{label},{i % 7 + 1}\n" for i, label in enumerate(whole.labels)))
+  task = make(records, classes=str(tmp_path / "classes.txt"),
+              eval_classes=str(tmp_path / "eval.txt"), class_weights=str(tmp_path / "weights.csv"))
+  return whole, task, chosen
+
+
+def test_a_reduced_vocabulary_learns_the_same_targets_of_fewer_classes(reduced):
+  whole, task, chosen = reduced
+  assert list(task.labels) == [whole.labels[c] for c in chosen] == task.notes["labels"]
+  batches = [next(iter(t.train_dataset(0, 1, 0, (0, 0, 0)))) for t in (whole, task)]
+  np.testing.assert_array_equal(batches[1]["id"], batches[0]["id"])
+  np.testing.assert_array_equal(batches[1]["targets"], batches[0]["targets"].numpy()[:, chosen])
+  assert batches[1]["targets"].numpy().any()
+  np.testing.assert_allclose(task.prior(), whole.prior()[chosen])
+  model = task.build()
+  loss, _ = task.loss(model, batches[1])
+  assert np.isfinite(loss) and sum(p.shape[1] for p in model.head.kernel.parts) == 30
+
+
+def test_a_reduced_vocabulary_is_what_fasteval_and_tensorboard_show(reduced, monkeypatch):
+  whole, task, chosen = reduced
+  model = task.build()
+  ((evaluator,), (other,)) = task.evaluators(), whole.evaluators()
+  targets = np.concatenate([b["targets"] for b in other.dataset()])[:, chosen]
+  images = np.concatenate([b["image"] for b in evaluator.dataset()])
+  values = monitor.judge(evaluator, model)
+  expected = fasteval.mean_average_precision(
+      model(images, batch_norm="frozen").numpy(), targets, class_weights=chosen % 7 + 1.0,
+      classes=np.flatnonzero(chosen < 200))
+  np.testing.assert_allclose(values["fasteval/mAP@100"], expected.value, rtol=1e-4)
+  np.testing.assert_allclose(values["fasteval/macro mAP@100"], expected.macro, rtol=1e-4)
+  drawn = []
+  monkeypatch.setattr(pretrain.labelled_pictures, "panels", lambda *parts: drawn.append(parts))
+  task.pictures(model, next(iter(evaluator.dataset())))
+  ((_, truth, best),) = drawn
+  hierarchy = hierarchy_readers.read(whole._sets.records / "hierarchy.csv", "edges")
+  for names, row in zip(truth, targets):
+    assert sorted(names) == sorted(hierarchy.name(task.labels[c]) for c in np.flatnonzero(row))
+  known = {hierarchy.name(label) for label in task.labels}
+  assert all(name in known for row in best for name, _ in row)
+
+
+def test_a_class_that_is_none_is_refused(records, tmp_path):
+  (tmp_path / "classes.txt").write_text("no such class\n")
+  with pytest.raises(DataError, match="classes.txt:1: no such class"):
+    make(records, classes=str(tmp_path / "classes.txt"))
 
 
 @pytest.mark.parametrize("reduction, scale", [("sum_classes", 1.0), ("mean", 1 / 4)])
@@ -143,19 +272,11 @@ def test_unknown_labels_of_a_record_have_neither_loss_nor_gradient(tmp_path, red
   task, batch = _with_unknown(tmp_path, tmp_path / "h.csv", [1, 0, 3], reduction=reduction)
   # Unknown is what lies below d and a, but not the label c and its ancestor a.
   np.testing.assert_array_equal(batch["targets"], [[1, 0, 0, 1, 0, 0]] * 2)
-  model = task.build()
-  for part in model.head.kernel.parts:
-    part.assign(tf.zeros_like(part))
   logits = np.array([0.5, 9.0, -7.0, 1.0, -2.0, 0.25])
-  parts = model.head.bias.parts
-  for part, values in zip(parts, np.split(logits, 2)):
-    part.assign(values)
-  with tf.GradientTape() as tape:
-    loss, _ = task.loss(model, batch)
+  loss, gradient = _loss_and_gradient(task, batch, logits)
   softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
   closed_form = softplus(-0.5) + softplus(-1.0) + softplus(-2.0) + softplus(0.25)
   np.testing.assert_allclose(loss, scale * closed_form, rtol=1e-5)
-  gradient = np.concatenate([g.numpy() for g in tape.gradient(loss, parts)])
   expected = 1 / (1 + np.exp(-logits)) - [1, 0, 0, 1, 0, 0]
   expected[1:3] = 0
   np.testing.assert_allclose(gradient, scale * expected, rtol=1e-5, atol=1e-8)
@@ -164,11 +285,8 @@ def test_unknown_labels_of_a_record_have_neither_loss_nor_gradient(tmp_path, red
 def test_without_unknown_labels_all_others_are_negative(tmp_path):
   (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
   task, batch = _with_unknown(tmp_path, tmp_path / "h.csv", None)
-  model = task.build()
-  for part in model.head.kernel.parts:
-    part.assign(tf.zeros_like(part))
-  loss, _ = task.loss(model, batch)
-  np.testing.assert_allclose(loss, 6 * np.log(2), rtol=1e-5)  # a bias of 0 is a prior of 0.5
+  loss, _ = _loss_and_gradient(task, batch, np.zeros(6))
+  np.testing.assert_allclose(loss, 6 * np.log(2), rtol=1e-5)
 
 
 def test_the_loss_sums_over_classes_and_averages_over_the_batch(records):

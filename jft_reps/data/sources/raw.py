@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -109,9 +110,17 @@ class Source:
 
 def inside(root: str, name: str, where: str) -> str:
   """Path of `name` under `root`; refuses one that leaves it, by `..`, links or a root slash."""
-  path = os.path.realpath(os.path.join(root, name))
-  base = os.path.realpath(root)
-  if os.path.commonpath([base, path]) != base:
+  folder, last = os.path.split(os.path.join(root, name))
+  path, base = os.path.join(_real(folder), last), _real(os.fspath(root))
+  if last in ("", os.curdir, os.pardir) or os.path.islink(path):
+    path = os.path.realpath(path)
+  if path != base and not path.startswith(base.rstrip(os.sep) + os.sep):
     found = f"path {errors.printable(name)!r} leaves the folder"
     raise errors.DataError("path-outside", where, found, f"a file under {root}")
   return path
+
+
+@functools.lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+  """`os.path.realpath`, which asks for every part of a path anew."""
+  return os.path.realpath(folder)

@@ -1,7 +1,8 @@
 """Pictures and boxes of a detection set that TensorFlow Datasets has prepared, as `coco/2017`.
 
-Such a set has a sequence `objects` with `bbox` and `label`. As in `tfds_sets`, nothing is
-downloaded, no generating code is imported, and pictures stay the bytes that the set stores.
+Such a set has a sequence of `bbox` and `label`, named `objects` where nothing else is said. As in
+`tfds_sets`, nothing is downloaded, no generating code is imported, and pictures stay the bytes that
+the set stores.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy as np
 from jft_reps import errors
 from jft_reps.data.sources import raw, tfds_folders, tfds_sets
 
-_OBJECTS, _IMAGE, _NUMBER, _FILE = "objects", "image", "image/id", "image/filename"
-_FIELDS = ("bbox", "label", "is_crowd", "is_difficult", "area")
+OBJECTS, _IMAGE, _NUMBER, _FILE = "objects", "image", "image/id", "image/filename"
+_FIELDS = ("bbox", "label", "is_crowd", "is_group_of", "is_difficult", "area")
 # Of the ids 1 to 90, COCO 2014 and 2017 annotate all but these.
 _COCO_UNUSED = frozenset((12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
 
@@ -31,16 +32,15 @@ class TfdsBoxes:
     name: `name[/config]:version`.
     split: as TFDS writes it, such as `train[:90%]`.
     labels: names of the classes in the set's own order.
-    count: number of pictures.
     category_ids: COCO's ids of the labels; None for other sets.
   """
 
   name: str
   split: str
   labels: tuple[str, ...]
-  count: int
   category_ids: tuple[int, ...] | None
   _builder: Any = dataclasses.field(repr=False)
+  _objects: str = OBJECTS
 
   def read(self) -> Iterator[raw.Source]:
     """Every picture with its bytes and boxes; a few are in memory at once.
@@ -54,15 +54,15 @@ class TfdsBoxes:
     import tensorflow_datasets as tfds
 
     features = self._builder.info.features
-    fields = [f for f in _FIELDS if f in features[_OBJECTS].feature]
-    wanted: dict[str, Any] = {_IMAGE: True, _OBJECTS: dict.fromkeys(fields, True)}
+    fields = [f for f in _FIELDS if f in features[self._objects].feature]
+    wanted: dict[str, Any] = {_IMAGE: True, self._objects: dict.fromkeys(fields, True)}
     wanted.update((key, True) for key in (_NUMBER, _FILE) if key in features)
     with tfds_sets.reading(self.name, self.split):
       skip = {_IMAGE: tfds.decode.SkipDecoding()}
       for example in tfds_sets.examples(
           self._builder, self.split, wanted, skip).as_numpy_iterator():
         where = f"tfds:{self.name} {self.split} {errors.printable(example[tfds_sets.TFDS_ID])}"
-        objects = self._objects_of(example[_OBJECTS], where)
+        objects = self._objects_of(example[self._objects], where)
         labels = tuple(dict.fromkeys(objects.labels))
         yield raw.Source(_id_of(example), "", labels, (1.0,) * len(labels), where,
                          bytes(example[_IMAGE]), objects)
@@ -76,8 +76,9 @@ class TfdsBoxes:
         raise errors.DataError(
             "no-label", where, f"label {label}", f"a class from 0 to {len(self.labels) - 1}")
     none = [False] * len(labels)
+    crowd = value.get("is_crowd", value.get("is_group_of", none))
     return raw.Objects(
-        boxes, tuple(self.labels[i] for i in labels), tuple(value.get("is_crowd", none)),
+        boxes, tuple(self.labels[i] for i in labels), tuple(c == 1 for c in crowd),  # -1: unknown
         tuple(value.get("is_difficult", none)),
         tuple(value.get("area", [math.nan] * len(labels))), normalised=True,
         # TFDS divides what VOC writes by the sides, pixels counted from 1.
@@ -92,36 +93,39 @@ def _id_of(example: dict[str, Any]) -> str:
   return bytes(example[tfds_sets.TFDS_ID]).decode("utf-8", "backslashreplace")
 
 
-def has_boxes(builder: Any) -> bool:
-  """Whether a prepared set, of `tfds_sets.open_builder`, is a detection set."""
+def has_boxes(builder: Any, objects: str = OBJECTS) -> bool:
+  """Whether a prepared set, of `tfds_sets.open_builder`, has boxes in a sequence."""
   import tensorflow_datasets as tfds
 
   features = dict(builder.info.features.items())
-  inner = getattr(features.get(_OBJECTS), "feature", None)
+  inner = getattr(features.get(objects), "feature", None)
   fields = dict(inner.items()) if isinstance(inner, tfds.features.FeaturesDict) else {}
   return _IMAGE in features and isinstance(
       fields.get("bbox"), tfds.features.BBoxFeature) and isinstance(
       fields.get("label"), tfds.features.ClassLabel)
 
 
-def open_split(spec: str, data_dir: str | os.PathLike, split: str = "train") -> TfdsBoxes | None:
+def open_split(
+    spec: str, data_dir: str | os.PathLike, split: str = "train", objects: str = OBJECTS
+) -> TfdsBoxes | None:
   """Opens a split of a prepared set; None where it has no boxes.
 
   Args:
     spec: `name[/config][:version]`, such as `coco/2017` or `voc/2007`.
     data_dir: directory in which TFDS prepared it.
     split: split or slice of TFDS, such as `train[:90%]`.
+    objects: the sequence with the boxes, `bobjects` in `open_images_v4`.
 
   Raises:
     errors.DataError: the set is not prepared or unreadable, or there is no such split.
   """
   found = tfds_folders.find(spec, data_dir)
-  builder, count = tfds_sets.open_builder(found, split)
+  builder = tfds_sets.open_builder(found, split)
   with tfds_sets.reading(str(found), split):
-    if not has_boxes(builder):
+    if not has_boxes(builder, objects):
       return None
-    label = builder.info.features[_OBJECTS].feature["label"]
-    names = tfds_sets.class_names(label, found.path, f"{_OBJECTS}/label")
+    label = builder.info.features[objects].feature["label"]
+    names = tfds_sets.class_names(label, found.path, f"{objects}/label")
     ids = tuple(sorted(set(range(1, 91)) - _COCO_UNUSED))
     coco = found.name == "coco" and len(names) == len(ids)
-    return TfdsBoxes(str(found), split, names, count, ids if coco else None, builder)
+    return TfdsBoxes(str(found), split, names, ids if coco else None, builder, objects)

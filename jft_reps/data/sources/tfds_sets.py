@@ -18,7 +18,7 @@ from jft_reps import errors
 from jft_reps.data.sources import raw, tfds_folders
 
 _LABELS = ("label", "labels", "objects/label")
-_CONFIDENCE = "confidence"
+_CONFIDENCE, _SOURCE, _MACHINE = "confidence", "source", "machine"
 TFDS_ID = "tfds_id"
 
 
@@ -30,17 +30,16 @@ class TfdsSet:
     name: `name[/config]:version`.
     split: as TFDS writes it, such as `train[:90%]`.
     labels: names of the classes in the set's own order; numbers where it names none.
-    count: number of pictures.
   """
 
   name: str
   split: str
   labels: tuple[str, ...]
-  count: int
   _builder: Any = dataclasses.field(repr=False)
   _picture: str = dataclasses.field(repr=False)
   _label: tuple[str, ...] = dataclasses.field(repr=False)
   _graded: bool = dataclasses.field(repr=False)
+  _machine: int | None = dataclasses.field(repr=False)
   _id: str = dataclasses.field(repr=False)
 
   def read(self) -> Iterator[raw.Source]:
@@ -49,63 +48,47 @@ class TfdsSet:
     Yields:
       A source whose labels are class names. Labels of an object with a feature `confidence`
       have that (whole numbers are tenths, as in `open_images_v4`); those of confidence 0 are
-      verified as absent and left out.
+      verified as absent. Where a feature `source` may be `machine`, what others say of a class
+      replaces what a machine says.
 
     Raises:
       errors.DataError: a shard is missing or broken, or a label is no class.
     """
-    return self._sources(pictures=True)
+    import tensorflow_datasets as tfds
 
-  def listing(self) -> Iterator[raw.Source]:
-    """As `read` without the pictures, which are not copied out of the records."""
-    return self._sources(pictures=False)
-
-  def first_pass(self, labels: Sequence[str]) -> dict[str, Any]:
-    """What spares `build.build` the first pass: the count, where `labels` has every class.
-
-    Where it lacks one, whether that occurs takes a pass over the labels.
-    """
-    if set(self.labels) <= set(labels):
-      return {"total": self.count}
-    return {"listing": self.listing}
-
-  def _sources(self, pictures: bool) -> Iterator[raw.Source]:
+    fields: Any = True
+    if len(self._label) == 2:
+      fields = {self._label[1]: True, **({_CONFIDENCE: True} if self._graded else {}),
+                **({_SOURCE: True} if self._machine is not None else {})}
+    wanted = {self._label[0]: fields, self._picture: True}
+    if self._id != TFDS_ID:
+      wanted[self._id] = True
+    skip = {self._picture: tfds.decode.SkipDecoding()}
     with reading(self.name, self.split):
-      for example in self._dataset(pictures).as_numpy_iterator():
+      for example in examples(self._builder, self.split, wanted, skip).as_numpy_iterator():
         record = errors.printable(example[TFDS_ID])
         where = f"tfds:{self.name} {self.split} {record}"
         graded = self._labels_of(example, where)
+        present = {label: confidence for label, confidence in graded.items() if confidence}
         name = bytes(example[self._id]).decode("utf-8", "backslashreplace")
-        data = bytes(example[self._picture]) if pictures else None
-        yield raw.Source(name, "", tuple(graded), tuple(graded.values()), where, data)
-
-  def _dataset(self, pictures: bool) -> Any:
-    """The split as a dataset with no more features than needed."""
-    import tensorflow_datasets as tfds
-
-    wanted: dict[str, Any] = {self._label[0]: True}
-    if len(self._label) == 2:
-      fields = [self._label[1], *([_CONFIDENCE] if self._graded else [])]
-      wanted = {self._label[0]: dict.fromkeys(fields, True)}
-    if self._id != TFDS_ID:
-      wanted[self._id] = True
-    skip = {}
-    if pictures:
-      wanted[self._picture] = True
-      skip = {self._picture: tfds.decode.SkipDecoding()}
-    return examples(self._builder, self.split, wanted, skip)
+        yield raw.Source(
+            name, "", tuple(present), tuple(present.values()), where,
+            bytes(example[self._picture]),
+            absent=tuple(label for label in graded if label not in present))
 
   def _labels_of(self, example: dict[str, Any], where: str) -> dict[str, float]:
-    """Highest confidence of every class that the picture shows."""
+    """Highest confidence of every class that is stated; 0: it is verified as absent."""
     value = example[self._label[0]]
     values = np.atleast_1d(value if len(self._label) == 1 else value[self._label[1]])
-    confidences = np.ones(len(values))
+    confidences, guessed = np.ones(len(values)), np.zeros(len(values), bool)
     if self._graded:
       confidences = np.atleast_1d(value[_CONFIDENCE])
-      scale = 10 if np.issubdtype(confidences.dtype, np.integer) else 1
-      confidences = confidences / scale
-    graded: dict[str, float] = {}
-    for index, confidence in zip(values.tolist(), confidences.tolist()):
+      confidences = confidences / (10 if np.issubdtype(confidences.dtype, np.integer) else 1)
+    if self._machine is not None:
+      guessed = np.atleast_1d(value[_SOURCE]) == self._machine
+    by_machine: dict[str, float] = {}
+    by_others: dict[str, float] = {}
+    for index, confidence, guess in zip(values.tolist(), confidences.tolist(), guessed.tolist()):
       if not 0 <= index < len(self.labels):
         raise errors.DataError(
             "no-label", where, f"label {index}", f"a class from 0 to {len(self.labels) - 1}",
@@ -113,10 +96,10 @@ class TfdsSet:
       if not 0.0 <= confidence <= 1.0:
         raise errors.DataError(
             "bad-confidence", where, f"confidence {confidence}", "within 0 and 1")
-      if confidence:
-        label = self.labels[index]
+      if confidence or not guess:
+        graded, label = by_machine if guess else by_others, self.labels[index]
         graded[label] = max(confidence, graded.get(label, 0.0))
-    return graded
+    return {**by_machine, **by_others}
 
 
 def examples(builder: Any, split: str, wanted: dict[str, Any], decoders: dict[str, Any]) -> Any:
@@ -166,7 +149,7 @@ def open_split(
   import tensorflow_datasets as tfds
 
   found = tfds_folders.find(spec, data_dir)
-  builder, count = open_builder(found, split)
+  builder = open_builder(found, split)
   with reading(str(found), split):
     features = builder.info.features
     classes = _class_labels(features)
@@ -176,13 +159,21 @@ def open_split(
     texts = [k for k, f in features.items() if isinstance(f, tfds.features.Text)]
     name = _chosen("id", picture_id or TFDS_ID, [TFDS_ID, *texts], (), found.path)
     path = (label,) if label in features else tuple(label.rsplit("/", 1))
-    graded = len(path) == 2 and _CONFIDENCE in _inner(features[path[0]])
+    fields = dict(_inner(features[path[0]]).items()) if len(path) == 2 else {}
+    graded = _CONFIDENCE in fields
+    machine = _machine(fields.get(_SOURCE)) if graded and path[1] != _SOURCE else None
     names = class_names(classes[label], found.path, label)
-    return TfdsSet(str(found), split, names, count, builder, picture, path, graded, name)
+    return TfdsSet(str(found), split, names, builder, picture, path, graded, machine, name)
 
 
-def open_builder(found: tfds_folders.Prepared, split: str) -> tuple[Any, int]:
-  """(builder, number of pictures of the split) of a prepared set, by its metadata alone.
+def _machine(feature: Any) -> int | None:
+  """Which number of a feature says that a machine labelled, as in Open Images."""
+  names = getattr(feature, "names", None) or []
+  return names.index(_MACHINE) if _MACHINE in names else None
+
+
+def open_builder(found: tfds_folders.Prepared, split: str) -> Any:
+  """The builder of a prepared set that has the split, by its metadata alone.
 
   Raises:
     errors.DataError: the metadata is unreadable or names foreign code, or no such split.
@@ -193,11 +184,12 @@ def open_builder(found: tfds_folders.Prepared, split: str) -> tuple[Any, int]:
   with reading(str(found), split):
     builder = tfds.builder_from_directory(found.path)
     try:
-      return builder, builder.info.splits[split].num_examples
+      builder.info.splits[split]
     except (KeyError, ValueError) as error:
       raise errors.DataError(
           "tfds-split", found.path, errors.printable(error),
           f"--tfds_split of {', '.join(sorted(builder.info.splits))}, or a slice of one") from None
+    return builder
 
 
 def class_names(feature: Any, path: str, label: str) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""Near-duplicates of an evaluation set inside a training set.
+
+Candidates are pictures with hashes a few bits apart (`perceptual_hash`, `hash_search`) and, with an
+embedding, its nearest neighbours. A candidate counts if the aligned thumbnails correlate
+(`duplicate_alignment`), or if they correlate less and the embedding agrees.
+
+Found are, at the default settings, copies that were mirrored, turned, resized, stretched,
+recompressed, cropped by up to 10 % at each side, framed, captioned, greyed, blurred, or changed in
+brightness and contrast. The evaluation picture stays, the training copy goes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jft_reps.data import duplicate_alignment, duplicate_index, hash_search, perceptual_hash
+from jft_reps.data.duplicate_candidates import Candidates, Searched
+from jft_reps.data.duplicate_embedding import Embedding
+from jft_reps.data.duplicate_index import Part
+
+# Pairs of pictures up to which a copy at any angle is looked for, which takes four times as long.
+ANY_ANGLE = 10**10
+_TOGETHER = 1_000_000  # training pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What counts as a near-duplicate.
+
+  Attributes:
+    radius: bits in which hashes of candidates differ at most.
+    pixels: correlation of aligned thumbnails from which a candidate is a near-duplicate.
+    pixels_with_embedding: the same of a candidate by hash, where the embedding agrees.
+    cosine: of centred embeddings, from which they agree.
+    neighbours: evaluation pictures nearest to a training picture that are candidates for it.
+    policy: of `perceptual_hash.POLICIES`: how a copy may have been turned. None: by any angle, or
+      where there are more than `ANY_ANGLE` pairs of pictures, by quarters and about 5°.
+    threads: that search.
+  """
+
+  radius: int = hash_search.RADIUS
+  pixels: float = 0.9
+  pixels_with_embedding: float = 0.8
+  cosine: float = 0.9
+  neighbours: int = 3
+  policy: str | None = None
+  threads: int = 2
+
+
+class Pair(NamedTuple):
+  """An evaluation picture and a training picture that show one picture.
+
+  Attributes:
+    eval_id: the one that stays.
+    train_id: the copy to remove.
+    distance: bits in which their closest hashes differ; -1 where only the embedding brought them
+      together.
+    similarity: correlation of the aligned thumbnails.
+    how: `pixels`, or `embedding` where those alone would not have been enough.
+  """
+
+  eval_id: str
+  train_id: str
+  distance: int
+  similarity: float
+  how: str
+
+
+def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options | None = None,
+         embedding: Embedding | None = None, progress: Callable[[int], None] = lambda done: None
+         ) -> list[Pair]:
+  """All pairs, sorted; the same for any order of the pictures and any division into parts.
+
+  Args:
+    evaluation: parts of the evaluation set, all held.
+    training: parts of the training set; may be memory maps.
+    options: what counts.
+    embedding: of the same evaluation set.
+    progress: called with the number of training pictures done.
+  """
+  options, mine, done = options or Options(), duplicate_index.joined(evaluation), 0
+  if options.policy is None:
+    every = len(mine.ids) * sum(len(part.ids) for part in training) <= ANY_ANGLE
+    options = dataclasses.replace(options, policy="any" if every else "quarters")
+  searched, pairs = Searched(mine.hashes, options.policy), set()
+  for part, found in _found(searched, training, options):
+    vectors = embedding.of_part(part) if embedding else None
+    agree = lambda e, t, v=vectors: (
+        v is not None and embedding.cosine(e, v[t]) >= options.cosine)
+    accepted = {}
+    for e, t, *rest in _either_way(mine, part, found, options, agree):
+      accepted.setdefault((e, t), rest)
+    if embedding:
+      near = embedding.nearest(vectors, options.neighbours, options.cosine)
+      for e, t, *rest in _by_embedding(mine, part, near, options, accepted):
+        accepted[e, t] = rest
+    pairs.update(Pair(mine.ids[e], part.ids[t], *rest) for (e, t), rest in accepted.items())
+    done += len(part.ids)
+    progress(done)
+  return sorted(pairs)
+
+
+def _found(searched: Searched, training: Sequence[Part], options: Options
+           ) -> Iterator[tuple[Part, Candidates]]:
+  """Each part with its candidates; many parts are searched at once, for a bucket looked into costs
+  the same whatever it holds."""
+  together = max(1, _TOGETHER // max(1, max((len(p.ids) for p in training), default=1)))
+  for first in range(0, len(training), together):
+    parts = training[first:first + together]
+    hashes = np.concatenate([part.hashes for part in parts])
+    every, start = searched.among(hashes, options.radius, options.threads), 0
+    for part in parts:
+      mine = (every.train_index >= start) & (every.train_index < start + len(part.ids))
+      some = Candidates(*(column[mine] for column in every))
+      yield part, some._replace(train_index=some.train_index - start)
+      start += len(part.ids)
+
+
+def _either_way(mine: Part, part: Part, found: Candidates, options: Options,
+                agree: Callable[[int, int], bool]) -> list[tuple[int, int, int, float, str]]:
+  """Pairs by hash; a pair may come twice, the closer one first.
+
+  Only the first side is turned by every angle, with the aspect it now has. Where angles count, each
+  side is the first one in turn, because a stretched copy has lost the aspect it was turned in.
+  """
+  pairs = [*_by_hash(mine, part, found, options, agree)]
+  if options.policy == "any":
+    turned = Searched(part.hashes, options.policy).among(
+        mine.hashes, options.radius, options.threads)
+    other = _by_hash(part, mine, turned, options, lambda t, e: agree(e, t))
+    pairs += [(e, t, *rest) for t, e, *rest in other]
+  return sorted(pairs)
+
+
+def _by_hash(turned: Part, upright: Part, found: Candidates, options: Options,
+             agree: Callable[[int, int], bool]) -> Iterator[tuple[int, int, int, float, str]]:
+  """Candidates that count: index of the turned side, of the other, distance, similarity, how."""
+  symmetries = perceptual_hash.POLICIES[options.policy].symmetries
+  for one, other, distance, *views, symmetry in zip(*(column.tolist() for column in found)):
+    alike = duplicate_alignment.similarity(
+        turned.thumbs[one], upright.thumbs[other], tuple(views), symmetries[symmetry],
+        float(turned.aspects[one]))
+    if alike >= options.pixels:
+      yield one, other, distance, round(alike, 4), "pixels"
+    elif alike >= options.pixels_with_embedding and agree(one, other):
+      yield one, other, distance, round(alike, 4), "embedding"
+
+
+def _by_embedding(mine: Part, part: Part, near: Iterable[tuple[int, int, float]],
+                  options: Options, known: Mapping[tuple[int, int], Any]
+                  ) -> Iterator[tuple[int, int, int, float, str]]:
+  """Neighbours that the hashes did not bring together, upright or mirrored as the policy allows."""
+  symmetries = perceptual_hash.POLICIES[options.policy].symmetries[:2]
+  for e, t, _ in near:
+    if (e, t) in known:
+      continue
+    alike = max(duplicate_alignment.similarity(mine.thumbs[e], part.thumbs[t], views, symmetry)
+                for symmetry in symmetries for views in ((0, 0), (2, 2)))
+    if alike >= options.pixels:
+      yield e, t, -1, round(alike, 4), "embedding"
+
+
+def groups(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+  """Pictures that pairs connect: sorted evaluation ids and training ids of each group, in order."""
+  parent: dict[tuple[int, str], tuple[int, str]] = {}
+
+  def root(node: tuple[int, str]) -> tuple[int, str]:
+    parent.setdefault(node, node)
+    while parent[node] != node:
+      parent[node] = parent[parent[node]]
+      node = parent[node]
+    return node
+
+  for pair in pairs:
+    one, other = root((0, pair.eval_id)), root((1, pair.train_id))
+    parent[max(one, other)] = min(one, other)
+  members: dict[tuple[int, str], list[tuple[int, str]]] = {}
+  for node in sorted(parent):
+    members.setdefault(root(node), []).append(node)
+  return [(tuple(i for side, i in group if side == 0), tuple(i for side, i in group if side == 1))
+          for _, group in sorted(members.items())]

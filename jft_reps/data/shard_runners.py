@@ -1,0 +1,134 @@
+"""Runs the shards of a build: in a pool of processes here, or under any Apache Beam runner."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from jft_reps import errors
+from jft_reps.data import shard_builds
+from jft_reps.data.shard_builds import Job
+
+_POLL = 0.2  # seconds between looks at how far the processes are
+_AHEAD = 4  # shards waiting per process
+
+Runner = Callable[[Job, Sequence[int], Callable[[int], None]], Iterator[dict[str, Any]]]
+_counter: Any = None
+
+
+def here(job: Job, indices: Sequence[int], report: Callable[[int], None]
+         ) -> Iterator[dict[str, Any]]:
+  """Makes shards one after another in this process; gives what was counted in each.
+
+  Args:
+    job: of the build.
+    indices: of the shards to make.
+    report: called with the number of pictures done, after each.
+  """
+  count = 0
+
+  def one_more() -> None:
+    nonlocal count
+    count += 1
+    report(count)
+
+  for index in indices:
+    yield shard_builds.make(job, index, one_more)
+
+
+def processes(number: int) -> Runner:
+  """`here`, in a pool of this many processes; shards come in the order in which they are done."""
+  if number <= 1:
+    return here
+
+  def run(job: Job, indices: Sequence[int], report: Callable[[int], None]
+          ) -> Iterator[dict[str, Any]]:
+    # One import of TensorFlow for all: processes are forked from one that did nothing else.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([shard_builds.__name__, "tensorflow"])
+    counter = context.Value("q", 0)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(number, len(indices)) or 1, mp_context=context, initializer=_start,
+        initargs=(counter,))
+    try:
+      yield from _results(pool, job, list(indices), number, lambda: report(counter.value))
+    except concurrent.futures.process.BrokenProcessPool:
+      raise errors.DataError(
+          "process-died", job.folder, "a process that makes shards ended early", "",
+          "Out of memory or killed? Build again, with fewer --processes: it goes on where it was."
+      ) from None
+    finally:
+      pool.shutdown(wait=True, cancel_futures=True)
+
+  return run
+
+
+def _results(pool: concurrent.futures.Executor, job: Job, left: list[int], number: int,
+             report: Callable[[], None]) -> Iterator[dict[str, Any]]:
+  running: set[concurrent.futures.Future] = set()
+  left.reverse()
+  while left or running:
+    while left and len(running) < _AHEAD * number:
+      running.add(pool.submit(_make, job, left.pop()))
+    finished, running = concurrent.futures.wait(
+        running, _POLL, concurrent.futures.FIRST_COMPLETED)
+    report()
+    for future in finished:
+      yield future.result()
+
+
+def _start(counter: Any) -> None:
+  global _counter
+  _counter = counter
+
+
+def _make(job: Job, index: int) -> dict[str, Any]:
+  def one_more() -> None:
+    with _counter.get_lock():
+      _counter.value += 1
+
+  return shard_builds.make(job, index, one_more)
+
+
+def beam(options: Sequence[str] = ()) -> Runner:
+  """Every shard an element of an Apache Beam pipeline, whose workers see the folder of the build.
+
+  Args:
+    options: of Beam, as `--runner=FlinkRunner` or `--direct_num_workers=2`.
+
+  Raises:
+    errors.ConfigError: Beam is not installed.
+  """
+  try:
+    import apache_beam  # noqa: PLC0415, an extra
+    from apache_beam.options import pipeline_options  # noqa: PLC0415
+  except ImportError:
+    raise errors.ConfigError("no-beam", "--runner", "Apache Beam is not installed", "",
+                             "Install it: pip install 'jft_reps[beam]'.") from None
+
+  def run(job: Job, indices: Sequence[int], report: Callable[[int], None]
+          ) -> Iterator[dict[str, Any]]:
+    arguments = pipeline_options.PipelineOptions(list(options))
+    with apache_beam.Pipeline(options=arguments) as pipeline:
+      _ = (pipeline | apache_beam.Create(list(indices)) | apache_beam.Reshuffle()
+           | apache_beam.Map(_attempt, job))
+    count = 0
+    for index in indices:
+      counted = shard_builds.done(job, index)
+      if counted is None:
+        raise shard_builds.failure(job, index)
+      count += counted["seen"]
+      report(count)
+      yield counted
+
+  return run
+
+
+def _attempt(index: int, job: Job) -> None:
+  """Makes a shard; leaves the error where the chief finds it."""
+  try:
+    shard_builds.make(job, index)
+  except errors.JftError as error:
+    shard_builds.keep_failure(job, index, error)

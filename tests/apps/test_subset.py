@@ -1,0 +1,138 @@
+"""Subsets as users make them and train from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from jft_reps.apps import command_line, subset
+from jft_reps.data import hierarchy_readers, manifest, reading, schema, toy_records, toy_world
+from jft_reps.tasks import pretrain, record_sets
+from jft_reps.tasks.backbone import Backbone
+from jft_reps.training import checkpoints, optimizers, run_directory, schedules, trainer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  directory = tmp_path_factory.mktemp("records")
+  world = toy_world.ToyWorld(seed=3, size=40)
+  world.write_hierarchy(directory / "hierarchy.csv")
+  toy_records.write_records(world, directory, "train", 0, 120, 3)
+  toy_records.write_records(world, directory, "fasteval", 0, 20, 1)
+  return directory
+
+
+def run(folder, *arguments):
+  return command_line.run(subset.main, ["subset", f"--records={folder}", *arguments])
+
+
+def ids(folder, split):
+  found = manifest.load(folder, split, full=True)
+  examples = map(tf.train.Example.FromString, reading.serialized(found).as_numpy_iterator())
+  return [e.features.feature[schema.SOURCE_ID].bytes_list.value[0].decode() for e in examples]
+
+
+def test_sizes_get_names_and_say_what_they_are(folder, capsys):
+  assert run(folder, "--pictures=30,60") == 0
+  said = capsys.readouterr().out.splitlines()
+  assert said[0].startswith("train_30: 30 pictures of train in 1 shards, ids hashed below 0.")
+  assert said[1].startswith("train_60: 60 pictures of train in 2 shards")
+  assert ids(folder, "train_30") == ids(folder, "train_60")[:30] == ids(folder, "train")[:30]
+  assert run(folder, "--split=train_60", "--share=0.5", "--name=half") == 0
+  assert ids(folder, "half") == ids(folder, "train_30")
+  assert run(folder, "--pictures=30") == 2
+  assert "train_30.json: a set of this name is there already" in capsys.readouterr().err
+  assert run(folder, "--pictures=30", "--overwrite", "--nocounts") == 0
+
+
+def test_files_of_classes_and_ids(folder, tmp_path, capsys):
+  hierarchy = hierarchy_readers.read(folder / "hierarchy.csv", "edges")
+  top = hierarchy.roots[0]
+  (tmp_path / "classes.txt").write_text(f"{top}\n")
+  order = ids(folder, "train")
+  (tmp_path / "copies.txt").write_text("\n".join([*order[:5], "not there"]) + "\n")
+  assert run(folder, f"--classes={tmp_path}/classes.txt", "--name=below", "--overwrite",
+             f"--hierarchy={folder}/hierarchy.csv", "--hierarchy_format=edges",
+             f"--leave_out_ids={tmp_path}/copies.txt") == 0
+  text = capsys.readouterr().out
+  assert f"of {1 + len(hierarchy.descendants(top))} classes, 5 listed pictures left out" in text
+  world, kept = toy_world.ToyWorld(seed=3, size=40), []
+  for name in order[5:]:
+    labels = world.picture("train", int(name.rsplit("-", 1)[1])).labels
+    if top in hierarchy.expand([hierarchy.ids[c] for c in labels]):
+      kept.append(name)
+  assert ids(folder, "below") == kept and 0 < len(kept)
+  counts = json.loads((folder / "counts-below.json").read_text())
+  assert counts["counts"][top] == len(kept) == counts["pictures"] and counts["ancestors"]
+  assert run(folder, "--name=kept", "--overwrite", f"--keep_ids={tmp_path}/copies.txt") == 0
+  assert ids(folder, "kept") == order[:5]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "--name: missing"), (["--name=x"], "all of the pictures"),
+    (["--pictures=1.5"], "--pictures: 1.5; expected numbers"), (["--pictures=-3"], "--pictures"),
+    (["--share=1.5"], "--share: 1.5; expected numbers above 0, at most 1"),
+    (["--share=0"], "--share"), (["--share=nan"], "--share"), (["--share=0.001"], "0 pictures"),
+    (["--pictures=5,5"], "each size once"), (["--pictures=5", "--share=1"], "one of them"),
+    (["--pictures=1k"], "120 pictures to choose from; expected the 1,000 of train_1k"),
+    (["--split=gone", "--pictures=5"], "no manifest-gone.json"),
+    (["--pictures=5", "--name=../x"], "bad-split"), (["--pictures=5", "--name=train"], "itself"),
+    (["--pictures=5", "--hierarchy=x"], "--hierarchy_format: missing"),
+    (["--name=x", "--classes=/gone"], "/gone"), (["--name=x", "--keep_ids=/gone"], "/gone")])
+def test_what_is_wrong_is_one_line(folder, arguments, message, capsys):
+  assert run(folder, *arguments) in (1, 2)
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("jft_reps: error[") and message in line
+
+
+def test_a_task_trains_from_a_subset_and_starts_at_its_prior(folder, tmp_path):
+  assert run(folder, "--pictures=40", "--name=train_10M", "--overwrite") == 0
+  order = ids(folder, "train")
+  (tmp_path / "ids.txt").write_text("\n".join(order[1:60:2]))
+  assert run(folder, "--name=odd", "--overwrite", f"--keep_ids={tmp_path}/ids.txt") == 0
+  prints = set()
+  for split, names in (("train_10M", order[:40]), ("odd", order[1:60:2])):
+    task = pretrain.create(
+        folder, backbone=Backbone(depth=14, width=0.125, stem="small"), train_split=split,
+        eval_splits=("fasteval",), hierarchy=str(folder / "hierarchy.csv"), classifier_shards=2,
+        batch_size=5, resize=36, crop=32, shuffle=16)
+    seen = [tuple(batch["id"].numpy().tolist()) for batch in
+            task.train_dataset(0, 1, 0, (0, 0, 0)).take(len(names) // 5)]
+    assert sorted(sum(seen, ())) == sorted(name.encode() for name in names)
+    prints.add(task._sets.fingerprint(split))
+  whole = task._sets.fingerprint("train")
+  checksums = ",".join(s.sha256 for s in manifest.read(folder, "train").shards)
+  assert whole == hashlib.sha256(checksums.encode()).hexdigest() and len(prints | {whole}) == 3
+  options = trainer.Options(steps=1, optimizer=optimizers.Momentum(),
+                            schedule=schedules.PiecewiseConstant((0.01,)))
+  directory = run_directory.RunDirectory(tmp_path / "run")
+  trainer.Trainer(task, directory, options, notes=task.notes, reasons=task.reasons).train()
+  bias = checkpoints.read(tmp_path / "run" / "ckpt-0", ["head/bias"])["head/bias"]
+  counts = json.loads((folder / f"counts-{split}.json").read_text())["counts"]
+  hierarchy = hierarchy_readers.read(folder / "hierarchy.csv", "edges")
+  root = max(hierarchy.roots, key=lambda name: counts[name])
+  prior = 1 / (1 + np.exp(-bias[hierarchy.index(root)])) * (len(names) + 1) - 0.5
+  world = toy_world.ToyWorld(seed=3, size=40)
+  carry = sum(root in hierarchy.expand([hierarchy.ids[c] for c in world.picture(
+      "train", int(name.rsplit("-", 1)[1])).labels]) for name in names)
+  assert round(float(prior), 2) == carry
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 15])
+def test_an_index_that_goes_wrong_in_training_is_explained(folder, tmp_path, data):
+  for name in (*(s.file for s in manifest.read(folder, "train").shards), "labels.txt",
+               "manifest-train.json"):
+    shutil.copy(folder / name, tmp_path)
+  (tmp_path / "ids.txt").write_text("\n".join(ids(folder, "train")[::3]))
+  assert run(tmp_path, "--name=some", f"--keep_ids={tmp_path}/ids.txt", "--nocounts") == 0
+  sets = record_sets.RecordSets(tmp_path, "some", ())
+  size = (tmp_path / "index-some.bin").stat().st_size
+  (tmp_path / "index-some.bin").write_bytes(data[:size])
+  with pytest.raises(tf.errors.OpError) as caught:
+    list(reading.serialized(sets.training_records()))
+  assert "bad-index" in str(sets.explain(caught.value))

@@ -1,0 +1,72 @@
+"""Embeddings decide close cases, bring candidates, and are of the right pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jft_reps import errors
+from jft_reps.data import duplicate_embedding, duplicate_index, near_duplicates
+from jft_reps.data.duplicate_pictures import Picture
+from jft_reps.data.near_duplicates import Options
+from tests.data.duplicate_cases import LIGHT, TURNED, data, parts, scene
+
+
+@pytest.fixture(scope="module")
+def pictures():
+  return {f"{i:02d}": data(scene(i)) for i in range(12)}
+
+
+@pytest.fixture(scope="module")
+def copies():
+  return {**{name: edit(scene(3)) for name, edit in {**LIGHT, **TURNED}.items()},
+          **{f"other {i}": data(scene(i)) for i in range(100, 105)}}
+
+
+def mean_colour(pixels):
+  """An embedding that sees coarse layout."""
+  return pixels[:, ::4, ::4].reshape(len(pixels), -1).astype(np.float32)
+
+
+def test_an_embedding_decides_close_cases_and_brings_candidates(pictures, copies):
+  theirs = parts(copies)
+  theirs[0] = duplicate_index.Part(theirs[0].ids, theirs[0].hashes ^ np.uint64(0x0F0F0F0F0F0F0F0F),
+                                   theirs[0].thumbs, theirs[0].aspects, source="train")
+  mine = [duplicate_index.Part(p.ids, p.hashes, p.thumbs, p.aspects, source="eval")
+          for p in parts(pictures)]
+  assert near_duplicates.find(mine, theirs) == []  # hashes that are wrong
+  sources = {"eval": pictures, "train": copies}
+
+  def embedding(approximate=False):
+    return duplicate_embedding.Embedding(
+        mean_colour, 32, lambda s: (Picture(*p) for p in sources[s].items()), mine,
+        approximate=approximate)
+
+  pairs = near_duplicates.find(mine, theirs, embedding=embedding())
+  assert {("03", i) for i in ("resized", "recompressed", "mirrored", "exif", "png")} <= {
+      p[:2] for p in pairs}
+  assert {p.eval_id for p in pairs} == {"03"} and {(p.distance, p.how) for p in pairs} == {
+      (-1, "embedding")}
+  if duplicate_embedding.installed():
+    assert near_duplicates.find(mine, theirs, embedding=embedding(True)) == pairs
+  # Where hashes agree and pixels alone would not do:
+  strict = {p.train_id: p.how for p in near_duplicates.find(mine, parts_of(theirs, copies), Options(
+      pixels=0.9999, neighbours=0), embedding())}
+  assert strict["resized"] == "embedding"
+
+
+def parts_of(theirs, copies):
+  real = parts(copies)[0]
+  return [duplicate_index.Part(real.ids, real.hashes, real.thumbs, real.aspects, source="train")]
+
+
+def test_embeddings_are_of_the_pictures_that_were_hashed(pictures):
+  mine = [duplicate_index.Part(p.ids, p.hashes, p.thumbs, p.aspects, source="s")
+          for p in parts(pictures)]
+  other = dict(list(pictures.items())[1:])
+  with pytest.raises(errors.DataError, match="index-stale"):
+    duplicate_embedding.Embedding(
+        mean_colour, 32, lambda s: (Picture(*p) for p in other.items()), mine)
+  with pytest.raises(errors.NumericError, match="bad-embedding"):
+    duplicate_embedding.Embedding(lambda p: mean_colour(p) * np.nan, 32, lambda s: (
+        Picture(*p) for p in pictures.items()), mine)
