@@ -12,7 +12,7 @@ from jft_reps.data import shard_builds
 from jft_reps.data.shard_builds import Job
 
 _POLL = 0.2  # seconds between looks at how far the processes are
-_AHEAD = 4  # shards waiting per process
+_AHEAD = 2  # shards at or before every other process
 
 Runner = Callable[[Job, Sequence[int], Callable[[int], None]], Iterator[dict[str, Any]]]
 _counter: Any = None
@@ -39,7 +39,7 @@ def here(job: Job, indices: Sequence[int], report: Callable[[int], None]
 
 
 def processes(number: int) -> Runner:
-  """`here`, in a pool of this many processes; shards come in the order in which they are done."""
+  """`here`, in this many processes, of which this one is one; shards come as they are done."""
   if number <= 1:
     return here
 
@@ -50,10 +50,11 @@ def processes(number: int) -> Runner:
     context.set_forkserver_preload([shard_builds.__name__, "tensorflow"])
     counter = context.Value("q", 0)
     pool = concurrent.futures.ProcessPoolExecutor(
-        min(number, len(indices)) or 1, mp_context=context, initializer=_start,
+        max(1, min(number, len(indices)) - 1), mp_context=context, initializer=_start,
         initargs=(counter,))
+    _start(counter)
     try:
-      yield from _results(pool, job, list(indices), number, lambda: report(counter.value))
+      yield from _results(pool, job, list(indices), number - 1, lambda: report(counter.value))
     except concurrent.futures.process.BrokenProcessPool:
       raise errors.DataError(
           "process-died", job.folder, "a process that makes shards ended early", "",
@@ -65,15 +66,18 @@ def processes(number: int) -> Runner:
   return run
 
 
-def _results(pool: concurrent.futures.Executor, job: Job, left: list[int], number: int,
+def _results(pool: concurrent.futures.Executor, job: Job, left: list[int], others: int,
              report: Callable[[], None]) -> Iterator[dict[str, Any]]:
+  """Shards of the pool, and between them those that this process makes itself."""
   running: set[concurrent.futures.Future] = set()
   left.reverse()
   while left or running:
-    while left and len(running) < _AHEAD * number:
+    while left and len(running) < _AHEAD * others:
       running.add(pool.submit(_make, job, left.pop()))
+    if left:  # the pool is busy, at first with its imports
+      yield _make(job, left.pop(), report)
     finished, running = concurrent.futures.wait(
-        running, _POLL, concurrent.futures.FIRST_COMPLETED)
+        running, 0 if left else _POLL, concurrent.futures.FIRST_COMPLETED)
     report()
     for future in finished:
       yield future.result()
@@ -84,10 +88,11 @@ def _start(counter: Any) -> None:
   _counter = counter
 
 
-def _make(job: Job, index: int) -> dict[str, Any]:
+def _make(job: Job, index: int, report: Callable[[], None] = lambda: None) -> dict[str, Any]:
   def one_more() -> None:
     with _counter.get_lock():
       _counter.value += 1
+    report()
 
   return shard_builds.make(job, index, one_more)
 

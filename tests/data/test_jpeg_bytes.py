@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jft_reps.data import encoding, jpeg_bytes
+from jft_reps.data import encoding, jpeg_bytes, reasons
 from jft_reps.ops import picture_headers
 from tests.data import picture_files as files
 
@@ -33,17 +33,23 @@ def test_a_claimed_size_is_read_before_a_preview_or_the_pixels():
   assert jpeg_bytes.size(plain[:4]) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_damaged_files_end_in_a_reason_as_tensorflow_decides(data):
-  whole = bytearray(files.encoded(1, 40, 50, progressive=data.draw(st.booleans())))
+def test_damaged_files_are_refused_where_tensorflow_cannot_decode_them_whole(data):
+  form = data.draw(st.sampled_from(FORMS))
+  whole = bytearray(files.encoded(1, 40, 50, **form))
   for _ in range(data.draw(st.integers(0, 3))):
     whole[data.draw(st.integers(3, len(whole) - 1))] = data.draw(st.integers(0, 255))
   damaged = bytes(whole[: data.draw(st.integers(4, len(whole)))])
   stored = encoding.encode(damaged)
+  try:
+    pixels = tf.io.decode_jpeg(damaged[: len(stored.data) or None], channels=3)
+  except tf.errors.OpError:
+    pixels = None
   if stored.reason < 0:
-    pixels = tf.io.decode_jpeg(stored.data, channels=3)
-    assert (stored.height, stored.width) == tuple(pixels.shape[:2])
+    assert pixels is not None and (stored.height, stored.width) == tuple(pixels.shape[:2])
+  elif stored.reason == reasons.DECODE_ERROR:
+    assert pixels is None
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
