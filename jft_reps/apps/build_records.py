@@ -142,11 +142,12 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.training import progress
 
   read, labels, about = record_sources.open_source(FLAGS, labels)
+  listing = progress.Progress(None, "pictures listed")
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
       FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite,
       progress=progress.counter("pictures"), placeholders=_placeholders(), identity=_identity(),
-      runner=_runner(), **about,
+      listed=listing, runner=_runner(), **about,
   )
   for line in build_summary.lines(summary, hierarchy):
     print(line)

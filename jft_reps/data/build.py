@@ -77,6 +77,7 @@ def build(
     masks: bool = False,
     keypoints: keypoint_schema.KeypointSchema | None = None,
     placeholders: Mapping[str, str] | None = None,
+    listed: Callable[[int], None] | None = None,
     identity: str = "",
     runner: shard_runners.Runner | None = None,
 ) -> Summary:
@@ -110,6 +111,7 @@ def build(
     keypoints: pictures have `objects` with points of this schema; as boxes.
     placeholders: names of pictures that stand for lost ones, by `sources.placeholders.digest`; by
       default those that are known.
+    listed: called with the number of pictures listed so far, thousands of them at a time.
     identity: tells these pictures from others; a build that was killed does not go on with another.
     runner: makes the shards; None: `shard_runners.processes(processes)`.
 
@@ -133,7 +135,7 @@ def build(
                "about": about, "quality": store_quality, "identity": identity,
                "placeholders": known}
   with build_plan.opened(output, split, arguments, overwrite) as unfinished:
-    plan = unfinished.plan(sources, shards, labels, about.get("source_counts", {}))
+    plan = unfinished.plan(sources, shards, labels, about.get("source_counts", {}), listed)
     label_map.check(output, plan.labels)
     how = shard_builds.How(store_size, store_quality, not placed, len(plan.labels))
     job = shard_builds.Job(

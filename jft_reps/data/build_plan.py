@@ -17,6 +17,8 @@ from jft_reps import errors
 from jft_reps.data import records, shard_builds, shard_files, spills
 from jft_reps.data.sources import packing, raw
 
+_EVERY = 1000  # pictures between reports
+
 
 class Plan(NamedTuple):
   """What is known once every picture was listed.
@@ -55,7 +57,8 @@ class Unfinished:
     return None
 
   def plan(self, sources: Callable[[], Iterable[raw.Source]], shards: int,
-           labels: Sequence[str] | None, counts: Mapping[str, int]) -> Plan:
+           labels: Sequence[str] | None, counts: Mapping[str, int],
+           report: Callable[[int], None] | None = None) -> Plan:
     """The plan of a build that was killed, or of a pass over all pictures.
 
     Args:
@@ -63,6 +66,7 @@ class Unfinished:
       shards: number of files.
       labels: in class order; None: those that occur, sorted.
       counts: of the source, complete once its pictures were read.
+      report: called with the number of pictures so far, every now and then.
 
     Raises:
       errors.DataError: there is no picture, or one has a label that is no class.
@@ -72,7 +76,7 @@ class Unfinished:
       return there
     _clear(self.folder)
     path = os.path.join(self.folder, shard_builds.PLAN)
-    pictures, classes = _listed(sources(), self.folder, shards, labels)
+    pictures, classes = _listed(sources(), self.folder, shards, labels, report)
     planned = Plan(pictures, classes, dict(counts))
     with open(f"{path}.tmp", "w", encoding="utf-8") as file:
       json.dump({"fingerprint": self._fingerprint, **planned._asdict()}, file)
@@ -84,7 +88,8 @@ class Unfinished:
 
 
 def _listed(sources: Iterable[raw.Source], folder: str, shards: int,
-            labels: Sequence[str] | None) -> tuple[int, list[str]]:
+            labels: Sequence[str] | None, report: Callable[[int], None] | None
+            ) -> tuple[int, list[str]]:
   """Number of pictures and labels in class order, after each picture went to its shard."""
   known = None if labels is None else {label: i for i, label in enumerate(labels)}
   found: set[str] = set()
@@ -95,6 +100,8 @@ def _listed(sources: Iterable[raw.Source], folder: str, shards: int,
         raise _unknown_label(label, source.where, known)
       found.add(label)
     waiting.add(source.picture_id, packing.pack(source))
+    if report is not None and waiting.written % _EVERY == 0:
+      report(waiting.written)
   if not waiting.written:
     raise errors.DataError("no-pictures", "input", "no picture", "JPEG or PNG files with labels")
   waiting.flush()

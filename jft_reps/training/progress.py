@@ -12,13 +12,14 @@ class Progress:
   """Says how far something is, how fast, and how long it will take.
 
   Args:
-    total: of what is counted.
+    total: of what is counted; None: nobody knows.
     what: its name, e.g. `steps`.
     stream: where to; standard error by default.
     every: seconds between plain lines.
   """
 
-  def __init__(self, total: int, what: str, stream: TextIO | None = None, every: float = 15.0):
+  def __init__(self, total: int | None, what: str, stream: TextIO | None = None,
+               every: float = 15.0):
     self._total, self._what = total, what
     self._stream = sys.stderr if stream is None else stream
     self._terminal = self._stream.isatty()
@@ -32,15 +33,21 @@ class Progress:
     now = time.monotonic()
     if self._first is None:
       self._first = done
-    if now - self._last < self._every and done < self._total:
+    if now - self._last < self._every and (self._total is None or done < self._total):
       return
     self._last = now
     rate = (done - self._first) / max(now - self._start, 1e-9)
+    if self._total is None:
+      self._show(f"{done:,} {self._what}  {rate:.1f}/s  {note}".rstrip())
+      return
     left = f"{(self._total - done) / rate:.0f} s left" if rate > 0 else "…"
     text = f"{done:,}/{self._total:,} {self._what}  {rate:.1f}/s  {left}  {note}".rstrip()
+    filled = 20 * min(done, self._total) // max(self._total, 1)
+    self._show(text, f"[{'█' * filled}{'·' * (20 - filled)}] ")
+
+  def _show(self, text: str, bar: str = "") -> None:
     if self._terminal:
-      filled = 20 * min(done, self._total) // max(self._total, 1)
-      self._stream.write(f"\r\x1b[K[{'█' * filled}{'·' * (20 - filled)}] {text}")
+      self._stream.write(f"\r\x1b[K{bar}{text}")
       self._open = True
     else:
       self._stream.write(text + "\n")

@@ -309,3 +309,11 @@ def test_a_worker_that_does_not_see_the_folder_is_an_error(pictures, tmp_path):
   with pytest.raises(errors.DataError, match="shard-lost.*Do all workers see this folder"):
     build.build(lambda: folder.read(pictures), tmp_path / "out", "train", 8, runner=blind)
   assert (tmp_path / "out" / ".train.build" / "plan.json").exists()
+
+
+def test_listing_says_how_far_it_is(tmp_path, monkeypatch):
+  monkeypatch.setattr(build_plan, "_EVERY", 10)
+  said = []
+  build.build(lambda: folder.read(tree(tmp_path / "in", 23)), tmp_path / "out", "train", 2,
+              listed=said.append)
+  assert said == [10, 20]
