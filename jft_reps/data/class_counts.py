@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import picture_records, reading
+from jft_reps.data import picture_records, target_counts
 from jft_reps.data.label_expansion import LabelExpansion
 from jft_reps.data.manifest import RecordSet
 from jft_reps.ops import images
-
-_BATCH = 256
 
 
 def class_counts(
@@ -33,18 +31,13 @@ def class_counts(
   Raises:
     tf.errors.OpError: a shard vanished or is damaged.
   """
-  parser = picture_records.Parser(images.CenterCrop(), expand.num_classes, max_labels)
-
-  @tf.function(autograph=False)
-  def count(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    parsed = parser.parse(serialized)
-    labels = tf.boolean_mask(parsed["labels"], parsed["problem"] < 0)
-    return tf.reduce_sum(tf.cast(expand(labels), tf.int64), axis=0), tf.shape(labels)[0]
-
-  counts, pictures = np.zeros(expand.num_classes, np.int64), 0
   if not records.records:
-    return counts, pictures
-  for serialized in reading.serialized(records).take(limit).batch(_BATCH):
-    found, n = count(serialized)
-    counts, pictures = counts + found.numpy(), pictures + int(n)
+    return np.zeros(expand.num_classes, np.int64), 0
+
+  def targets(batch: picture_records.Tensors) -> picture_records.Tensors:
+    found = expand(batch["labels"])
+    return {"targets": found, "unknown_targets": tf.zeros_like(found)}
+
+  parser = picture_records.Parser(images.CenterCrop(), expand.num_classes, max_labels)
+  counts, _, pictures = target_counts.target_counts(records, parser, targets, limit)
   return counts, pictures
