@@ -120,17 +120,23 @@ def _runner():
     return None
   from jft_reps.data import shard_runners
 
-  return shard_runners.beam(shlex.split(f"--runner={FLAGS.runner}"))
+  try:
+    options = shlex.split(f"--runner={FLAGS.runner}")
+  except ValueError as error:
+    raise ConfigError("beam-runner", "--runner", str(error), "a runner and its options") from None
+  return shard_runners.beam(options)
 
 
 def _identity() -> str:
-  """What tells this input from another, or from itself before it was changed."""
+  """What tells this input from another, or from itself before files came or went."""
   given = [(name, getattr(FLAGS, name)) for name in (
-      "source", "input", "annotations", "root", "keep_ids", "leave_out_ids", "tfds_split")]
-  paths = [path for _, value in given if value for path in value.split(",")]
-  files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-           for path in paths if os.path.isfile(path)]
-  return repr((given, files))
+      "source", "input", "annotations", "root", "keep_ids", "leave_out_ids", "voc_set",
+      "tfds_split", "tfds_label", "tfds_id")]
+  paths = [os.path.abspath(path) for _, value in given if value for path in value.split(",")]
+  found = [path for path in paths if os.path.exists(path)]
+  folders = [path for path in found if os.path.isdir(path)]
+  found += sorted(entry.path for path in folders for entry in os.scandir(path) if entry.is_dir())
+  return repr((given, [(path, os.stat(path).st_mtime_ns) for path in found]))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -142,12 +148,12 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.training import progress
 
   read, labels, about = record_sources.open_source(FLAGS, labels)
-  listing = progress.Progress(None, "pictures listed")
+  listing, runner = progress.Progress(None, "pictures listed"), _runner()
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
       FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite,
       progress=progress.counter("pictures"), placeholders=_placeholders(), identity=_identity(),
-      listed=listing, runner=_runner(), **about,
+      listed=listing, runner=runner, **about,
   )
   for line in build_summary.lines(summary, hierarchy):
     print(line)

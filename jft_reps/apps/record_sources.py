@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging as stdlib_logging
 from collections.abc import Sequence
@@ -88,7 +89,10 @@ def _mlimages(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   about = about_source(given.source)
   if given.source == "mlimages":
     lists = _annotations(given, "lists of ML-Images, as train_urls.txt")
-    return Opened(functools.partial(mlimages.read, given.input, lists, labels), labels, about)
+    counts: collections.Counter = collections.Counter()
+    about["metadata"]["source_counts"] = counts
+    read = functools.partial(mlimages.read, given.input, lists, labels, counts)
+    return Opened(read, labels, about)
   from jft_reps.data.sources import mlimages_records
 
   paths = mlimages_records.files(given.input.split(","))

@@ -136,11 +136,11 @@ def build(
                "placeholders": known}
   with build_plan.opened(output, split, arguments, overwrite) as unfinished:
     plan = unfinished.plan(sources, shards, labels, about.get("source_counts", {}), listed)
-    label_map.check(output, plan.labels)
+    label_map.check(output, plan.labels, split if overwrite else None)
     how = shard_builds.How(store_size, store_quality, not placed, len(plan.labels))
     job = shard_builds.Job(
         unfinished.folder, split, shards, how, placed,
-        os.path.join(output, f"quarantine-{split}.tsv"), known)
+        _list_path(output, split), known)
     try:
       counted = _run(job, plan.pictures, runner or shard_runners.processes(processes), progress)
     except BaseException:
@@ -189,6 +189,12 @@ def _run(job: shard_builds.Job, total: int, runner: shard_runners.Runner,
   return sorted(counted, key=lambda one: one["shard"]["file"])
 
 
+def _list_path(output: str, split: str) -> str:
+  """Where to list what is left out: not over the list of a set that stays if this build fails."""
+  new = ".new" if os.path.exists(manifest.path_of(output, split)) else ""
+  return os.path.join(output, f"quarantine-{split}{new}.tsv")
+
+
 def _list_left_out(job: shard_builds.Job) -> str:
   parts = (job.path("left-out", i) for i in range(job.shards))
   return quarantine.gather(parts, job.listed)
@@ -202,7 +208,10 @@ def _finished(job: shard_builds.Job, output: str, plan: build_plan.Plan,
   known = dict(sum((collections.Counter(c["placeholders"]) for c in counted),
                    collections.Counter()))
   written = sum(shard.records for shard in shards)
-  listed = _list_left_out(job)
+  listed, seen = _list_left_out(job), sum(c["seen"] for c in counted)
+  if seen != plan.pictures:
+    raise errors.DataError("pictures-lost", job.folder, f"{seen} pictures in the shards",
+                           f"the {plan.pictures} that were listed", "Build again.")
   if not written:
     raise errors.DataError(
         "no-usable-picture", "input",
@@ -210,16 +219,31 @@ def _finished(job: shard_builds.Job, output: str, plan: build_plan.Plan,
         "JPEG or PNG pictures", quarantine.advice(job.listed))
   boxes, pixels = _placed(job, counted, output)
   about = {**about, **(boxes.metadata if boxes else {}), **(pixels.metadata if pixels else {}),
-           **({"source_counts": plan.counts} if plan.counts else {}), "dropped": dropped,
-           **label_map.metadata(label_map.write(output, plan.labels))}
-  record_set = manifest.RecordSet(output, job.split, shards, about)
+           **({"source_counts": plan.counts} if plan.counts else {}), "dropped": dropped}
+  record_set, listed = _published(job, output, shards, plan, about, listed)
   copies = identical.report((job.path("digests", i) for i in range(job.shards)),
                             os.path.join(output, f"identical-{job.split}.tsv"))
-  shard_files.publish(job.folder, record_set)
-  _check_labels(record_set, plan.labels)
   labels = sum(c["labels"] for c in counted)
   return Summary(record_set, written, labels, len(plan.labels), dropped, listed, boxes, pixels,
                  known, copies)
+
+
+def _published(job: shard_builds.Job, output: str, shards: tuple[manifest.Shard, ...],
+               plan: build_plan.Plan, about: dict[str, Any], listed: str
+               ) -> tuple[manifest.RecordSet, str]:
+  """The set under its final names, and where it lists what was left out."""
+  # An older set goes before its labels do, so that it never has those of another.
+  shard_files.remove(output, job.split, kept=[shard.file for shard in shards])
+  about.update(label_map.metadata(label_map.write(output, plan.labels)))
+  record_set = manifest.RecordSet(output, job.split, shards, about)
+  shard_files.publish(job.folder, record_set)
+  _check_labels(record_set, plan.labels)
+  final = os.path.join(output, f"quarantine-{job.split}.tsv")
+  if job.listed != final:
+    listed = quarantine.gather([job.listed], final)
+    if listed:
+      os.remove(job.listed)
+  return record_set, listed
 
 
 def _placed(job: shard_builds.Job, counted: list[dict[str, Any]], output: str

@@ -9,9 +9,12 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from absl import logging
 
 from jft_reps import errors
 from jft_reps.data import records, shard_builds, shard_files, spills
@@ -73,6 +76,8 @@ class Unfinished:
     """
     there = self.planned()
     if there is not None:
+      logging.warning("going on with a build that ended early: its %d pictures are not listed "
+                      "again; remove %s to start anew", there.pictures, self.folder)
       return there
     _clear(self.folder)
     path = os.path.join(self.folder, shard_builds.PLAN)
@@ -93,12 +98,15 @@ def _listed(sources: Iterable[raw.Source], folder: str, shards: int,
   """Number of pictures and labels in class order, after each picture went to its shard."""
   known = None if labels is None else {label: i for i, label in enumerate(labels)}
   found: set[str] = set()
+  stripped: dict[str, str] = {}
   waiting = spills.Spills(folder, shards)
   for source in sources:
     for label in (*source.labels, *source.absent):
       if known is not None and label not in known:
         raise _unknown_label(label, source.where, known)
-      found.add(label)
+      if label not in found:
+        _check_label(label, source.where, stripped)
+        found.add(label)
     waiting.add(source.picture_id, packing.pack(source))
     if report is not None and waiting.written % _EVERY == 0:
       report(waiting.written)
@@ -106,6 +114,22 @@ def _listed(sources: Iterable[raw.Source], folder: str, shards: int,
     raise errors.DataError("no-pictures", "input", "no picture", "JPEG or PNG files with labels")
   waiting.flush()
   return waiting.written, sorted(found) if labels is None else list(labels)
+
+
+def _check_label(label: str, where: str, stripped: dict[str, str]) -> None:
+  """Refuses a label that could not be a line of its own in a label map."""
+  name = label.strip()
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    name = ""
+  if not name or name != "".join(name.splitlines()):
+    raise errors.DataError("bad-label", where, f"label {errors.printable(label)!r}",
+                           "one line of UTF-8 text")
+  if stripped.setdefault(name, label) != label:
+    raise errors.DataError(
+        "duplicate-label", where, f"label {errors.printable(label)!r} beside "
+        f"{errors.printable(stripped[name])!r}", "labels that differ in more than spaces")
 
 
 def _unknown_label(label: str, where: str, known: Mapping[str, int]) -> errors.DataError:
@@ -133,24 +157,59 @@ def opened(
     errors.DataError: another process builds this split, or it is there.
   """
   folder = os.path.join(output, f".{split}.build")
-  if Unfinished(folder, arguments).planned() is None:  # else killed after it wrote the manifest
-    records.check_absent(output, split, overwrite)
-  os.makedirs(folder, exist_ok=True)
-  with open(os.path.join(folder, "lock"), "w", encoding="utf-8") as lock:
+  with _locked(folder):
+    unfinished = Unfinished(folder, arguments)
+    if unfinished.planned() is None:  # else killed after it wrote the manifest
+      try:
+        records.check_absent(output, split, overwrite)
+      except errors.DataError:
+        _remove(folder)
+        raise
+    _sweep(output, split)
     try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise errors.DataError("build-running", folder, "another process builds this split", "",
-                             "Wait for it, or name another split.") from None
-    try:
-      yield Unfinished(folder, arguments)
+      yield unfinished
     except errors.JftError as error:
       if not isinstance(error, errors.StorageError) and error.slug not in _GOES_ON:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         with contextlib.suppress(OSError):
           os.rmdir(output)  # where nothing else is in it
       raise
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+  """Keeps every other process out of the folder."""
+  path = os.path.join(folder, "lock")
+  while True:
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as lock:
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        raise errors.DataError("build-running", folder, "another process builds this split", "",
+                               "Wait for it, or name another split.") from None
+      with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+          yield
+          return
+    # Who held the lock has finished and removed the folder meanwhile.
+
+
+def _remove(folder: str) -> None:
+  """Removes the folder, the plan first: what is left of a folder without one counts for nothing."""
+  with contextlib.suppress(FileNotFoundError):
+    os.remove(os.path.join(folder, shard_builds.PLAN))
+    shard_files.sync(folder)
+  shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(output: str, split: str) -> None:
+  """Removes half-written files of this split that a kill left."""
+  left = re.compile(rf"(manifest|quarantine|identical)-{re.escape(split)}\.(new\.)?\w+\.tmp-\d+")
+  for name in os.listdir(output):
+    if left.fullmatch(name):
+      os.remove(os.path.join(output, name))
 
 
 _GOES_ON = frozenset(("process-died", "shard-lost"))

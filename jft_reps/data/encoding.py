@@ -19,6 +19,7 @@ from jft_reps.ops import picture_headers
 
 _FULL_SIZE_QUALITY = 95  # a picture turned upright is kept almost as it was
 _LARGEST_FILE = 200 << 20
+_MOST_SCANS = 100  # each goes through all pixels, and thousands fit into a small file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +141,11 @@ def _encode(data: bytes, store_size: int, store_quality: int,
     reason, size = _header(data, limits or picture_headers.SizeLimits())
     if reason >= 0:
       return Encoded(reason)
-    data = data[: jpeg_bytes.end(data)] if jpeg else data
+    if jpeg:
+      end, scans = jpeg_bytes.extent(data)
+      if scans > _MOST_SCANS:
+        return Encoded(reasons.DECODE_ERROR)
+      data = data[:end]
     orientation = jpeg_bytes.orientation(data) if jpeg and exif else 1
     if orientation == 1 and store_size in (0, size[0]) and store_size in (0, size[1]):
       _check_decodes(data, jpeg)

@@ -41,12 +41,18 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         at = found.start()
 
 
-def end(data: bytes) -> int:
-  """Where the file ends, after its end marker; the length of `data` if there is none."""
+def extent(data: bytes) -> tuple[int, int]:
+  """Where the file ends, after its end marker, and its number of scans.
+
+  The end is the length of `data` where there is no marker. A baseline file has one scan, a
+  progressive one about ten.
+  """
+  scans = 0
   for marker, _, after in _segments(data):
+    scans += marker == _SCAN
     if marker == _END:
-      return after
-  return len(data)
+      return after, scans
+  return len(data), scans
 
 
 def size(data: bytes) -> tuple[int, int] | None:

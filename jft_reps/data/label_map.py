@@ -43,16 +43,22 @@ def read(path: str | os.PathLike) -> tuple[str, ...]:
   return tuple(lines)
 
 
-def check(directory: str | os.PathLike, labels: Sequence[str]) -> bool:
+def check(directory: str | os.PathLike, labels: Sequence[str], replaced: str | None = None
+          ) -> bool:
   """Whether `labels.txt` has to be written before a further split of these labels.
 
   One that no manifest names, such as a build that failed leaves, counts for nothing.
+
+  Args:
+    directory: of the records.
+    labels: in class order.
+    replaced: split whose manifest does not count, as it is to be replaced.
 
   Raises:
     errors.DataError: another split of the same directory has another label map.
   """
   path = os.path.join(os.fspath(directory), FILE)
-  if not os.path.exists(path) or not _named(os.fspath(directory)):
+  if not os.path.exists(path) or not _named(os.fspath(directory), replaced):
     return True
   old = read(path)
   if old != tuple(label.strip() for label in labels):
@@ -63,9 +69,11 @@ def check(directory: str | os.PathLike, labels: Sequence[str]) -> bool:
   return False
 
 
-def _named(directory: str) -> bool:
+def _named(directory: str, replaced: str | None) -> bool:
   """Whether a manifest names the label map; one that cannot be read may."""
   for name in os.listdir(directory):
+    if name == f"manifest-{replaced}.json":
+      continue
     if name.startswith("manifest-") and name.endswith(".json"):
       with open(os.path.join(directory, name), "rb") as file:
         if f'"{_KEY}"'.encode() in file.read():

@@ -17,7 +17,7 @@ _EARLY, _LATE = (100, 0.5), (10_000, 0.01)
 class Quarantine:
   """The list of the pictures left out of one shard, which is there only when there are some.
 
-  A context manager that closes the file.
+  A context manager that gives the file its name, after an error too.
 
   Args:
     path: of the list, with lines of picture id, reason, and path or place in the annotation.
@@ -29,12 +29,11 @@ class Quarantine:
   def __init__(self, path: str):
     self.path, self._file = path, None
     self.counts: collections.Counter = collections.Counter()
-    if os.path.exists(path):
-      os.remove(path)
+    self._temporary = f"{path}.tmp-{os.getpid()}"
 
   def add(self, source: raw.Source, reason: int) -> None:
     """Lists a picture under a code of `reasons`."""
-    file: TextIO = self._file or open(self.path, "w", encoding="utf-8")
+    file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
     self._file = file
     self.counts[reasons.NAMES[reason]] += 1
     columns = source.picture_id, reasons.NAMES[reason], source.path or source.where
@@ -46,6 +45,7 @@ class Quarantine:
   def __exit__(self, kind, error, trace) -> None:
     if self._file is not None:
       self._file.close()
+      os.replace(self._temporary, self.path)
 
 
 def gather(paths: Iterable[str], path: str) -> str:

@@ -119,8 +119,6 @@ def make(job: Job, index: int, seen: Callable[[], None] = lambda: None) -> dict[
   counted = work.counted(shard)
   work.write_digests()
   _write(job.path("counts", index), json.dumps(counted))
-  if os.path.exists(spill):
-    os.remove(spill)
   return counted
 
 
@@ -208,8 +206,10 @@ def _classes(path: str, _: int) -> dict[str, int]:
 
 def _write(path: str, text: str) -> None:
   """Writes a whole file or none."""
-  with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+  # A process that outlived its chief may write the same: whoever is last, the bytes are equal.
+  temporary = f"{path}.tmp-{os.getpid()}"
+  with open(temporary, "w", encoding="utf-8") as file:
     file.write(text)
     file.flush()
     os.fsync(file.fileno())
-  os.replace(f"{path}.tmp", path)
+  os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -17,7 +18,9 @@ def shard_name(split: str, index: int, shards: int) -> str:
 
 
 def write(path: str, examples: Iterable[bytes]) -> manifest.Shard:
-  """Writes a shard and reads it back: a full disk can surface as nothing but a short file.
+  """Writes a shard, reads it back and gives it its name.
+
+  A full disk can surface as nothing but a short file.
 
   Args:
     path: of the file.
@@ -30,8 +33,9 @@ def write(path: str, examples: Iterable[bytes]) -> manifest.Shard:
 
   count = size = 0
   failures = tf.errors.OpError, OSError
+  temporary = f"{path}.tmp-{os.getpid()}"
   try:
-    writer = tf.io.TFRecordWriter(path)
+    writer = tf.io.TFRecordWriter(temporary)
   except failures as error:
     raise _not_written(path, errors.printable(error), count) from error
   try:
@@ -44,12 +48,13 @@ def write(path: str, examples: Iterable[bytes]) -> manifest.Shard:
   finally:
     writer.close()
   try:
-    sync(path)
-    done = manifest.describe(path)
+    sync(temporary)
+    done = dataclasses.replace(manifest.describe(temporary), file=os.path.basename(path))
   except (*failures, errors.DataError) as error:
     raise _not_written(path, errors.printable(error), count) from error
   if (done.records, done.bytes) != (count, size):
     raise _not_written(path, f"{done.records} records on disk", count)
+  os.replace(temporary, path)
   return done
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging as stdlib_logging
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +15,9 @@ from jft_reps import errors
 from jft_reps.data import shard_builds
 from jft_reps.data.shard_builds import Job
 
+_BEAM_POLL = 5.0
 _POLL = 0.2  # seconds between looks at how far the processes are
+_WATCH = 0.5  # seconds between looks whether there still is a chief
 _AHEAD = 2  # shards at or before every other process
 
 Runner = Callable[[Job, Sequence[int], Callable[[int], None]], Iterator[dict[str, Any]]]
@@ -51,7 +57,7 @@ def processes(number: int) -> Runner:
     counter = context.Value("q", 0)
     pool = concurrent.futures.ProcessPoolExecutor(
         max(1, min(number, len(indices)) - 1), mp_context=context, initializer=_start,
-        initargs=(counter,))
+        initargs=(counter, os.getpid()))
     _start(counter)
     try:
       yield from _results(pool, job, list(indices), number - 1, lambda: report(counter.value))
@@ -83,9 +89,21 @@ def _results(pool: concurrent.futures.Executor, job: Job, left: list[int], other
       yield future.result()
 
 
-def _start(counter: Any) -> None:
+def _start(counter: Any, chief: int | None = None) -> None:
+  """Takes the count of pictures; ends this process soon after `chief`, its starter, is gone."""
   global _counter
   _counter = counter
+
+  def watch() -> None:
+    while True:
+      try:
+        os.kill(chief, 0)
+      except ProcessLookupError:
+        os._exit(1)
+      time.sleep(_WATCH)
+
+  if chief is not None:
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make(job: Job, index: int, report: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -112,20 +130,32 @@ def beam(options: Sequence[str] = ()) -> Runner:
   except ImportError:
     raise errors.ConfigError("no-beam", "--runner", "Apache Beam is not installed", "",
                              "Install it: pip install 'jft_reps[beam]'.") from None
+  stdlib_logging.getLogger("apache_beam").setLevel(stdlib_logging.ERROR)
+  try:
+    arguments = pipeline_options.PipelineOptions(list(options))
+    runner = apache_beam.runners.create_runner(
+        arguments.view_as(pipeline_options.StandardOptions).runner or "DirectRunner")
+  except (ValueError, SystemExit) as error:  # an unknown runner; argparse exits
+    raise errors.ConfigError("beam-runner", "--runner", errors.printable(error),
+                             "a runner of Apache Beam and its options") from None
 
   def run(job: Job, indices: Sequence[int], report: Callable[[int], None]
           ) -> Iterator[dict[str, Any]]:
-    arguments = pipeline_options.PipelineOptions(list(options))
-    with apache_beam.Pipeline(options=arguments) as pipeline:
-      _ = (pipeline | apache_beam.Create(list(indices)) | apache_beam.Reshuffle()
-           | apache_beam.Map(_attempt, job))
-    count = 0
+    def pipeline() -> None:
+      with apache_beam.Pipeline(runner=runner, options=arguments) as whole:
+        _ = (whole | apache_beam.Create(list(indices)) | apache_beam.Reshuffle()
+             | apache_beam.Map(_attempt, job))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+      running = thread.submit(pipeline)
+      while not running.done():
+        concurrent.futures.wait([running], _BEAM_POLL)
+        report(sum(one["seen"] for i in indices if (one := shard_builds.done(job, i))))
+      running.result()
     for index in indices:
       counted = shard_builds.done(job, index)
       if counted is None:
         raise shard_builds.failure(job, index)
-      count += counted["seen"]
-      report(count)
       yield counted
 
   return run

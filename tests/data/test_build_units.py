@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from jft_reps import errors
 from jft_reps.data import (
     build,
     build_plan,
+    encoding,
     identical,
+    label_map,
+    reasons,
     records,
     shard_builds,
     shard_runners,
@@ -41,7 +45,7 @@ def tree(root, count=40):
 def content(directory):
   """SHA-256 of every file, by name."""
   return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-          for path in sorted(pathlib.Path(directory).iterdir())}
+          for path in sorted(pathlib.Path(directory).iterdir()) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +141,7 @@ def test_a_kill_after_the_manifest_is_no_error_of_the_next_build(pictures, whole
   def killed(*_, **__):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(build_plan.shutil, "rmtree", killed)
+  monkeypatch.setattr(build_plan, "_remove", killed)
   with pytest.raises(KeyboardInterrupt):
     build.build(lambda: folder.read(pictures), out, "train", 8)
   monkeypatch.undo()
@@ -317,3 +321,102 @@ def test_listing_says_how_far_it_is(tmp_path, monkeypatch):
   build.build(lambda: folder.read(tree(tmp_path / "in", 23)), tmp_path / "out", "train", 2,
               listed=said.append)
   assert said == [10, 20]
+
+
+def test_workers_end_soon_after_their_chief_was_killed(tmp_path):
+  pictures = tree(tmp_path / "in", 2000)
+  program = (
+      "from jft_reps.data import build\nfrom jft_reps.data.sources import folder\n"
+      f"build.build(lambda: folder.read({str(pictures)!r}), {str(tmp_path / 'out')!r}, 'train', "
+      "64, store_size=600, processes=3)\n")
+  chief = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL,
+                           env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+  made = lambda: list((tmp_path / "out" / ".train.build").glob("counts-*"))
+  deadline = time.monotonic() + 60
+  while len(made()) < 6 and time.monotonic() < deadline:
+    time.sleep(0.05)
+  children = descendants(chief.pid)
+  chief.kill()
+  chief.wait()
+  assert len(children) >= 2
+  while any(map(alive, children)) and time.monotonic() < deadline:
+    time.sleep(0.1)
+  assert not any(map(alive, children))
+
+
+def alive(pid):
+  try:
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+  except OSError:
+    return False
+
+
+def descendants(pid):
+  """Processes below one."""
+  found = []
+  for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    try:
+      if int(path.read_text().rpartition(")")[2].split()[1]) == pid:
+        found += [int(path.parent.name), *descendants(int(path.parent.name))]
+    except OSError:
+      pass
+  return found
+
+
+def test_a_folder_whose_plan_is_gone_counts_for_nothing(pictures, whole, tmp_path, monkeypatch):
+  """A kill while the folder of a finished build is removed must not touch the set."""
+  out = tmp_path / "out"
+  monkeypatch.setattr(build_plan.shutil, "rmtree", lambda *_, **__: None)
+  build.build(lambda: folder.read(pictures), out, "train", 8)
+  (out / ".train.build" / "counts-00003").unlink()
+  monkeypatch.undo()
+  with pytest.raises(errors.DataError, match="split-exists"):
+    build.build(lambda: folder.read(pictures), out, "train", 8)
+  assert content(out) == whole
+  build.build(lambda: folder.read(pictures), out, "train", 8, overwrite=True)
+  assert content(out) == whole
+
+
+@pytest.mark.parametrize("names, message", [
+    ([" ", "cat"], "bad-label"), ([" dog", "dog"], "duplicate-label"), (["a\nb"], "bad-label"),
+    (["caf\udce9"], "bad-label")])
+def test_labels_that_are_no_lines_are_refused_while_listing(tmp_path, names, message):
+  sources = [raw.Source(f"p{i}", "p", (name,), (1.0,), f"list:{i}") for i, name in enumerate(names)]
+  with pytest.raises(errors.DataError, match=message):
+    build.build(lambda: sources, tmp_path / "out", "train", 1)
+  assert not (tmp_path / "out").exists()
+
+
+def test_overwriting_the_only_split_may_change_its_labels(pictures, tmp_path):
+  out = tmp_path / "out"
+  build.build(lambda: folder.read(pictures), out, "train", 2)
+  build.build(lambda: folder.read(pictures), out, "train", 2, ["emu", "dog", "cat"], overwrite=True)
+  assert label_map.labels_of(records.load(out, "train", full=True)) == ("emu", "dog", "cat")
+  build.build(lambda: folder.read(pictures), out, "val", 2, ["emu", "dog", "cat"])
+  with pytest.raises(errors.DataError, match="labels-differ"):
+    build.build(lambda: folder.read(pictures), out, "train", 2, overwrite=True)
+
+
+def test_a_build_that_fails_leaves_the_list_of_the_set_it_would_replace(pictures, tmp_path):
+  out, broken = tmp_path / "out", tmp_path / "broken" / "cat"
+  broken.mkdir(parents=True)
+  for i in range(120):
+    (broken / f"{i}.jpg").write_bytes(b"\xff\xd8\xff")
+  build.build(lambda: folder.read(pictures), out, "train", 2)
+  before = content(out)
+  with pytest.raises(errors.DataError, match="listed in .*quarantine-train.new.tsv"):
+    build.build(lambda: folder.read(broken.parent), out, "train", 1, overwrite=True)
+  after = content(out)
+  assert after.pop("quarantine-train.new.tsv") and after == before
+  build.build(lambda: folder.read(pictures), out, "train", 2, overwrite=True)
+  after = content(out)
+  after.pop("quarantine-train.new.tsv", None)
+  assert after == before
+
+
+def test_a_file_of_many_scans_is_not_decoded():
+  data = files.encoded(1, 40, 50, progressive=True)
+  at = data.rindex(b"\xff\xda")
+  scan = data[at:-2]
+  assert encoding.encode(data[:at] + scan * 3 + data[-2:]).reason < 0
+  assert encoding.encode(data[:at] + scan * 300 + data[-2:]).reason == reasons.DECODE_ERROR

@@ -16,7 +16,7 @@ from jft_reps import errors
 from jft_reps.data.sources import folder, raw, tar_files
 
 _CLASS = re.compile(r"(n\d{8})\.(?:tar|tar\.gz|tgz)", re.ASCII)
-_LARGEST_PICTURE = 200 << 20
+_LARGEST_PICTURE = 32 << 20
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator
+from typing import TextIO
 
 from jft_reps import errors
 from jft_reps.data.sources import raw
@@ -14,6 +15,7 @@ _HEADERS = frozenset((
     "path", "file", "filename", "filepath", "image", "imageid", "imagename", "imagepath",
     "imageurl", "picture", "pictureid", "photo", "photoid", "id", "url", "uri"))
 _FORM = "path,label[:confidence],…"
+_LONGEST_LINE = 1 << 20
 
 
 def _label(text: str, where: str) -> tuple[str, float]:
@@ -56,7 +58,7 @@ def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iter
   delimiter = "\t" if path.lower().endswith(".tsv") else ","
   try:
     with open(path, encoding="utf-8-sig", newline="") as file:
-      rows = csv.reader(file, delimiter=delimiter, strict=True)
+      rows = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
       first = True
       for row in rows:
         where = f"{path}:{rows.line_num}"
@@ -73,6 +75,15 @@ def read(path: str | os.PathLike, root: str | os.PathLike | None = None) -> Iter
   except csv.Error as error:
     where = f"{path}:{rows.line_num}"
     raise errors.DataError("bad-csv", where, errors.printable(error), "a CSV line") from None
+
+
+def _lines(file: TextIO, path: str) -> Iterator[str]:
+  """Lines of a file, none of which is held whole where it is no line of a list."""
+  for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
+    if len(line) == _LONGEST_LINE:
+      raise errors.DataError("long-line", f"{path}:{number}", f"more than {_LONGEST_LINE} letters",
+                             _FORM, "Is it a list of pictures?")
+    yield line
 
 
 def _is_header(cells: list[str], root: str, where: str) -> bool:

@@ -7,6 +7,7 @@ has. A row need not hold the ancestors of its classes, whatever its authors' des
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Iterator, Sequence
 from urllib import parse
@@ -19,19 +20,21 @@ _LONGEST_LINE = 1 << 20
 
 
 def read(
-    folder: str | os.PathLike, lists: Sequence[str | os.PathLike], labels: Sequence[str]
+    folder: str | os.PathLike, lists: Sequence[str | os.PathLike], labels: Sequence[str],
+    counts: collections.Counter | None = None,
 ) -> Iterator[raw.Source]:
   """Reads `train_urls.txt`, `train_im_list.txt` or lists of their form, lazily.
 
   A picture is looked for in the folder under the path as it is written, under the last part of
   the URL, and under the last two joined by `_`, as the authors' download program names it. The
-  one that is there gives the path and the id; one that is not keeps the last part as id, for a
-  build to count it as missing.
+  one that is there gives the path and the id. Where none is, the row is counted and passed over:
+  many of these URLs are gone.
 
   Args:
     folder: of the pictures.
     lists: files.
     labels: ids of the classes; those in the lists are places in it. The hierarchy's, in its order.
+    counts: `rows` and `missing_pictures` are added to it.
 
   Yields:
     One source per line, labels with their confidences; those of confidence 0 are left out.
@@ -39,15 +42,24 @@ def read(
   Raises:
     errors.DataError: names file and line.
   """
-  folder = os.fspath(folder)
+  folder, counts = os.fspath(folder), collections.Counter() if counts is None else counts
+  counts.clear()
   if not os.path.isdir(folder):
     raise errors.DataError("missing-folder", folder, "no such folder", "pictures of ML-Images")
   for path in map(os.fspath, lists):
     try:
       with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
-          if line.strip():
-            yield _source(line.rstrip("\n").split("\t"), folder, labels, f"{path}:{number}")
+          where = f"{path}:{number}"
+          if len(line) == _LONGEST_LINE:
+            raise errors.DataError("long-line", where, f"more than {len(line)} letters", _FORM)
+          if not line.strip():
+            continue
+          source = _source(line.rstrip("\n").split("\t"), folder, labels, where)
+          counts["rows"] += 1
+          counts["missing_pictures"] += source is None
+          if source is not None:
+            yield source
     except OSError as error:
       raise errors.DataError(
           "unreadable-file", path, errors.printable(error.strerror), _FORM) from None
@@ -56,13 +68,16 @@ def read(
           "bad-encoding", path, f"byte {error.start}: not UTF-8", _FORM) from None
 
 
-def _source(cells: list[str], folder: str, labels: Sequence[str], where: str) -> raw.Source:
+def _source(cells: list[str], folder: str, labels: Sequence[str], where: str) -> raw.Source | None:
+  """The picture of a row, or None where it is not there."""
   graded: dict[str, float] = {}
   for cell in cells[1:]:
     label, confidence = _graded(cell, labels, where)
     if confidence:
       graded[label] = max(confidence, graded.get(label, 0.0))
   name = _file(cells[0].strip(), folder, where)
+  if name is None:
+    return None
   path = raw.inside(folder, name, where)
   return raw.Source(name, path, tuple(graded), tuple(graded.values()), where)
 
@@ -84,8 +99,8 @@ def _graded(cell: str, labels: Sequence[str], where: str) -> tuple[str, float]:
   return labels[int(index)], number
 
 
-def _file(text: str, folder: str, where: str) -> str:
-  """Name below the folder of what a list calls a picture."""
+def _file(text: str, folder: str, where: str) -> str | None:
+  """Name below the folder of what a list calls a picture; None where it is not there."""
   url = parse.urlsplit(text) if "://" in text else None
   parts = [part for part in (text if url is None else url.path).split("/") if part]
   if not parts or "\0" in text or len(text) > 4096:
@@ -96,4 +111,4 @@ def _file(text: str, folder: str, where: str) -> str:
     names = [text]
   names += [parts[-1], "_".join(parts[-2:])]
   there = (name for name in names if os.path.isfile(os.path.join(folder, name)))
-  return next(there, parts[-1])
+  return next(there, None)
