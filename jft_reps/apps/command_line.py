@@ -12,7 +12,7 @@ from absl import flags, logging
 from jft_reps.errors import ClusterError, ConfigError, JftError, StorageError, printable
 
 PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
-            "subset", "dedup", "verify_init", "hierarchy", "doctor")
+            "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor")
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:

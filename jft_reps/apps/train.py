@@ -56,11 +56,16 @@ def resolve(argv: Sequence[str], values: flags.FlagValues, description: str):
   with config.unlocked():
     config.workdir = values.workdir
   compose.override(config, overrides)
+  place_records(config)
+  return config, module
+
+
+def place_records(config) -> None:
+  """Puts the run directory in place of `{workdir}` where records and hierarchy are looked for."""
   for name in ("records", "hierarchy"):
     value = config.task.get(name)
     if isinstance(value, str):
-      config.task[name] = value.replace("{workdir}", str(values.workdir))
-  return config, module
+      config.task[name] = value.replace("{workdir}", str(config.workdir))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -6,7 +6,8 @@ of the labels are wrong, recall is unknown, classes have a long tail); all other
 complete true labels and leaves drawn uniformly. The transfer splits show held-out shapes in
 held-out textures, under a label tree of their own; those called `single` show one object a picture,
 for classification, and their classes are the leaves of that tree; those called `boxes` are for
-detection and those called `masks` for segmentation, and their classes are its shapes.
+detection and those called `masks` for segmentation, and their classes are its shapes. Those called
+`clean` show one object a picture, of the leaves that `train` shows: what ImageNet is to JFT-300M.
 
 A picture is a function of (seed, split, index) alone: any subset comes out the same in any order
 and in any process. Noise is laid over stored true labels, so pictures are the same at every noise
@@ -157,7 +158,8 @@ class ToyWorld:
     self.noise = {"wrong": wrong, "missing": missing, "coarse": coarse}
     self.vocabulary: Vocabulary = vocabulary.pretraining()
     self.transfer: Vocabulary = vocabulary.transfer()
-    self.leaves_alone: Vocabulary = vocabulary.transfer_leaves()
+    self.leaves_alone: Vocabulary = vocabulary.leaves_of(held_out=True)
+    self.seen_leaves_alone: Vocabulary = vocabulary.leaves_of(held_out=False)
     self.shapes_alone: Vocabulary = vocabulary.transfer_shapes()
     count = len(self.vocabulary.leaves)
     ranks = np.argsort(scenes.generator(seed, 0, 0).random(count))
@@ -178,9 +180,11 @@ class ToyWorld:
   def vocabulary_of(self, split: str) -> Vocabulary:
     """The label tree whose class indices a split uses."""
     wanted = splits.named(split)
+    if not wanted.held_out:
+      return self.seen_leaves_alone if wanted.single else self.vocabulary
     if wanted.single or wanted.shapes:
       return self.leaves_alone if wanted.single else self.shapes_alone
-    return self.transfer if wanted.held_out else self.vocabulary
+    return self.transfer
 
   def picture(self, split: str, index: int) -> Picture:
     """A picture of a split.

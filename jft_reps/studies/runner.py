@@ -32,7 +32,7 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
-        stream: IO[str] | None = None, grace: float = 5.0) -> progress.Progress:
+        stream: IO[str] | None = None, grace: float = 5.0, source: str = "") -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
   Args:
@@ -46,6 +46,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
+    source: reference of the plan, kept for the report.
 
   Returns:
     The final state; what failed or is blocked is no exception.
@@ -64,7 +65,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     study.retried = set(ledger.failed(study.book.records, study.ids.values())
                         if retry_failed else ())
     try:
-      keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs))
+      keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs, source))
     except OSError as error:
       raise StorageError("workdir", workdir, printable(error), "a writable directory") from error
     if stream:

@@ -46,6 +46,8 @@ SPLITS = {
     "masks_train": Split(16, held_out=True, shapes=True, masks=True),
     "masks_dev": Split(17, held_out=True, shapes=True, masks=True),
     "masks_test": Split(18, held_out=True, shapes=True, masks=True),
+    "clean_train": Split(19, single=True),
+    "clean_dev": Split(20, single=True),
 }
 
 

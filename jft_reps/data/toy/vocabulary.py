@@ -119,9 +119,9 @@ def transfer() -> Vocabulary:
 
 
 @functools.cache
-def transfer_leaves() -> Vocabulary:
-  """The leaves of the held-out tree alone: 124 classes without parents."""
-  tree = transfer()
+def leaves_of(held_out: bool) -> Vocabulary:
+  """The leaves of a tree alone, without parents: 360 to pre-train on, 124 held out."""
+  tree = transfer() if held_out else pretraining()
   ids, names = (tuple(values[leaf] for leaf in tree.leaves) for values in (tree.ids, tree.names))
   count = len(ids)
   return Vocabulary(ids, names, (-1,) * count, ("leaf",) * count, tuple(range(count)), tree.looks)

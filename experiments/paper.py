@@ -1,0 +1,375 @@
+"""The whole paper as one plan of runs: every table and figure that its system draws.
+
+  python -m jft_reps.apps.study --plan=experiments/paper.py:laptop --workdir=DIR
+  python -m jft_reps.apps.study --plan=experiments/paper.py:fig4_data_size,miniature --workdir=DIR
+  python -m jft_reps.apps.report --study=DIR
+
+`part[,part…],size`; without a part it is all of them:
+
+  fig3_initialisation  pre-training from random weights and from clean pictures, over the steps
+  table1_imagenet      classification             table2_coco        detection
+  fig6_segmentation    segmentation               table6_pose        keypoints
+  table4_epochs        from three moments of one pre-training
+  fig4_data_size       detection and mAP@100 against pictures, fine-tuned and frozen
+  fig5_capacity        a deeper network           table5_classes     fewer labels
+  noise                wrong labels: none, as many as in the paper, more
+
+  laptop     one seed, one rate, every arrow once: under 30 minutes on two cores
+  miniature  five seeds, the best of three rates on a development split: hours on two cores
+  full       the paper's cluster, schedules and data; prints what it takes and writes its jobs
+
+What stands for what: 10,000 generated pictures with noisy labels for JFT-300M (20 % wrong on top of
+missing and coarse ones), 2,500 clean pictures with one label for ImageNet, an eighth of the width
+and 14 layers for ResNet-101, 26 for ResNet-152; tasks show shapes and textures that neither
+pre-training showed. Own pictures: --config.data=RECORDS --config.hierarchy=FILE
+--config.evaluation=SPLIT; an own task, likewise: --config.tasks.detect.records=RECORDS and its
+train, dev and test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from experiments.paper_pages import PAGES
+from jft_reps.studies.plan import Output, Plan, Run
+
+__all__ = ["PAGES", "get_config", "plan"]
+
+SIZES = ("laptop", "miniature", "full")
+
+
+def get_config(arg: str = "laptop") -> ml_collections.ConfigDict:
+  """`[part,…]size`."""
+  *parts, size = (arg or "laptop").split(",")
+  if size not in SIZES or set(parts) - set(PARTS):
+    raise ValueError(f"{arg!r}: expected [part,…]{'|'.join(SIZES)} with parts {', '.join(PARTS)}")
+  config = _full() if size == "full" else _laptop()
+  config.parts = tuple(parts or PARTS)
+  if size == "miniature":
+    _miniature(config)
+  return config
+
+
+def _laptop() -> ml_collections.ConfigDict:
+  task = lambda config, name, steps, rate: {
+      "config": f"experiments/{config}.py", "records": "", "train": f"{name}_train",
+      "dev": f"{name}_dev", "test": f"{name}_test", "steps": steps, "rates": (rate,)}
+  return ml_collections.ConfigDict({
+      "parts": (),
+      "laptop": True,
+      "seeds": 1,
+      "data": "",  # records of own pictures in place of the generated ones
+      "hierarchy": "",
+      "train_split": "train",
+      "evaluation": "fasteval",
+      "pictures": (320, 1000, 3200, 10_000),
+      "fewer_labels_pictures": 3200,
+      "clean_pictures": 2500,
+      "protocol": "steps",  # or epochs: 4 of each subset
+      "steps": 1500,
+      "epochs": 4,
+      "noise": {"none": 0.0, "standard": 0.2, "more": 0.5},
+      "depths": {"base": 14, "deep": 26},
+      "tasks": {
+          "classify": task("table1_imagenet", "single", 400, 0.2),
+          "detect": task("table2_coco", "boxes", 500, 0.03),
+          "segment": task("fig6_segmentation", "masks", 250, 0.1),
+          "pose": task("table6_pose", "figures", 250, 0.016),
+      },
+  })
+
+
+def _miniature(config: ml_collections.ConfigDict) -> None:
+  config.update({"seeds": 5, "steps": 4000})
+  for name, steps, rates in (
+      ("classify", 600, (0.06, 0.2, 0.6)), ("detect", 800, (0.01, 0.03, 0.1)),
+      ("segment", 400, (0.01, 0.03, 0.1)), ("pose", 300, (0.005, 0.016, 0.05))):
+    config.tasks[name].update({"steps": steps, "rates": rates})
+
+
+def _full() -> ml_collections.ConfigDict:
+  config = _laptop()
+  config.update({
+      "laptop": False, "data": "/data/jft", "hierarchy": "/data/jft/hierarchy.csv",
+      "evaluation": "fasteval", "protocol": "epochs", "steps": 0, "clean_pictures": 1_281_167,
+      "pictures": (10_000_000, 30_000_000, 100_000_000, 300_000_000),
+      "fewer_labels_pictures": 30_000_000, "noise": {"standard": 0.0},
+      "depths": {"base": 101, "shallow": 50, "deep": 152}})
+  for name, train, dev, test in (
+      ("classify", "train", "train_dev", "validation"), ("detect", "train", "dev", "minival"),
+      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "minival")):
+    config.tasks[name].update({"records": f"/data/{name}", "train": train, "dev": dev,
+                               "test": test, "steps": 0, "rates": ()})
+  return config
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """Weights that something starts from; the default is random.
+
+  Attributes:
+    clean: whether trained on clean pictures, first or alone.
+    pictures: with noisy labels; 0: none of them.
+    depth, noise: by name, of the configuration.
+    fewer_labels: whether trained with every third class alone.
+    third: of the pre-training after which the weights are taken, 1 to 3.
+  """
+
+  clean: bool = False
+  pictures: int = 0
+  depth: str = "base"
+  noise: str = "standard"
+  fewer_labels: bool = False
+  third: int = 3
+
+  @property
+  def name(self) -> str:
+    parts = ["clean"] * self.clean + [f"noisy{self.pictures}"] * bool(self.pictures)
+    parts += [self.depth] * (self.depth != "base") + [self.noise] * (self.noise != "standard")
+    parts += ["fewer"] * self.fewer_labels + [f"third{self.third}"] * (self.third != 3)
+    return "_".join(parts) or "random"
+
+  def tags(self, config: ml_collections.ConfigDict) -> dict[str, object]:
+    """For selections and the report."""
+    kinds = ["clean"] * self.clean + ["noisy"] * bool(self.pictures)
+    sizes = {max(config.pictures): "largest", config.fewer_labels_pictures: "fewer"}
+    return {"start": "+".join(kinds) or "random", "pictures": self.pictures, "depth": self.depth,
+            "noise": self.noise, "labels": "fewer" if self.fewer_labels else "all",
+            "third": self.third, "size": sizes.get(self.pictures, "")}
+
+
+class Study:
+  """The plan of one seed as it grows: asking for a run adds it and all that it needs."""
+
+  def __init__(self, config: ml_collections.ConfigDict, grown: Plan, seed: int):
+    self.config, self.plan, self.seed = config, grown, seed
+    self.largest = max(config.pictures)
+
+  def noisy(self, **changes) -> Start:
+    """Pre-trained on all pictures with noisy labels."""
+    return Start(**{"pictures": self.largest, **changes})
+
+  def _name(self, *parts: str) -> str:
+    return "_".join([*filter(None, parts), f"s{self.seed}"])
+
+  def _reference(self, config: str, *row: str) -> str:
+    return f"{config}:{','.join([*row, *(['laptop'] if self.config.laptop else [])])}"
+
+  def _steps(self, start: Start) -> int:
+    """Of pre-training; all of the paper's 36M are 4 epochs of 300M pictures."""
+    if self.config.protocol == "steps":
+      return self.config.steps
+    pictures = start.pictures or self.config.clean_pictures
+    return round(36e6 / 300e6 * pictures * self.config.epochs / 4)
+
+  def _schedule(self, steps: int, decay: float = 0.6) -> dict:
+    """The laptop's schedule falls linearly to its end; the paper's is one of its own."""
+    if not self.config.laptop:
+      return {"train.steps": steps} if steps else {}
+    return {"train.steps": steps, "schedule.steps": steps, "schedule.start": int(decay * steps)}
+
+  def pretrained(self, start: Start) -> Output | str:
+    """Weights of a start; its runs are added."""
+    if start == Start(depth=start.depth):
+      return ""
+    whole = dataclasses.replace(start, third=3)
+    run = self._clean(whole) if not whole.pictures else self._noisy(whole)
+    if start.third == 3:
+      return Output(run)
+    steps = self._steps(whole)
+    return Output(run, f"ckpt-{steps // 6 * 2 * start.third}")
+
+  def _noisy(self, start: Start) -> str:
+    """Pre-training on pictures with noisy labels."""
+    c, seed, steps = self.config, self.seed, self._steps(start)
+    if c.noise.get(start.noise) is None:
+      raise ValueError(f"noise {start.noise!r}: expected one of {', '.join(c.noise)}")
+    records = self._records()
+    folder = c.data or Output(records, "records")
+    overrides = {
+        "task.records": folder, "task.train_split": self._split(start),
+        "task.eval_splits": c.evaluation, "task.backbone.depth": c.depths[start.depth],
+        "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
+        "task.hierarchy": c.hierarchy or ("" if c.data else
+                                          Output(records, "records/hierarchy.csv")),
+        "train.seed": seed, "train.checkpoint_every": max(1, steps // 6), "train.keep": 7,
+        "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
+        if start.clean else "", **self._schedule(steps)}
+    if start.fewer_labels:
+      overrides["task.classes"] = Output(records, "classes.txt")
+    deeper = c.depths[start.depth] / c.depths["base"]
+    return self._add("pretrain", self._name("pretrain", start.name), self._reference(
+        "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
+        start, (records,), cost=30 + 0.037 * steps * deeper)
+
+  def _split(self, start: Start) -> str:
+    if start.fewer_labels:
+      return f"{self.config.train_split}_fewer_{start.pictures}"
+    if start.pictures == self.largest:
+      return self.config.train_split
+    return f"{self.config.train_split}_{start.pictures}"
+
+  def _records(self) -> str:
+    """The pictures with noisy labels, and their subsets."""
+    c = self.config
+    subsets = {self._split(Start(pictures=n)): n for n in c.pictures if n != self.largest}
+    fewer = Start(pictures=c.fewer_labels_pictures, fewer_labels=True)
+    overrides = {"study.subsets": subsets, "task.train_split": c.train_split,
+                 "study.classes": {self._split(fewer): fewer.pictures}}
+    seed = self.seed
+    if c.data:
+      seed = 0  # the same for all
+      overrides |= {"task.records": c.data, "task.hierarchy": c.hierarchy, "toy_world": {}}
+    else:
+      overrides |= {"toy_world.seed": seed, "toy_world.wrong": 0.0, "toy_world.splits": {
+          "train": (self.largest, 8), c.evaluation: (1000, 1)}}
+    name = "records" if c.data else self._name("records")
+    return self.plan.add(Run(name, self._reference("experiments/fig3_pretraining.py", "random"),
+                             overrides, kind="records", tags={"seed": seed},
+                             cost=20 + self.largest / 400, gigabytes=1e-5 * self.largest)).name
+
+  def _clean(self, start: Start) -> str:
+    """Classification of clean pictures with one label each, as ImageNet's."""
+    c, steps = self.config, self.config.steps
+    if c.laptop:
+      records = self._task_records("clean", "experiments/table1_imagenet.py", {
+          "clean_train": (c.clean_pictures, 2), "clean_dev": (500, 1)})
+      folder, splits = Output(records, "records"), ("clean_train", "clean_dev")
+    else:
+      folder, splits = c.tasks.classify.records, (c.tasks.classify.train, c.tasks.classify.test)
+    overrides = {
+        "task.records": folder, "task.train_split": splits[0], "task.eval_splits": splits[1],
+        "task.backbone.depth": c.depths[start.depth], "toy_world": {}, "train.seed": self.seed,
+        "train.checkpoint_every": max(1, steps // 6) or 100_000, "train.keep": 7,
+        **({"schedule.initial": 0.2} if c.laptop else {}), **self._schedule(steps, 0.5)}
+    deeper = c.depths[start.depth] / c.depths["base"]
+    return self._add("pretrain", self._name("pretrain", start.name), self._reference(
+        "experiments/table1_imagenet.py", "random"), overrides, start,
+        cost=30 + 0.037 * steps * deeper)
+
+  def _task_records(self, name: str, config: str, splits: dict | None = None) -> str:
+    """Generated pictures of a task."""
+    overrides = {"toy_world.seed": self.seed} | ({"toy_world.splits": splits} if splits else {})
+    return self.plan.add(Run(self._name("records", name), self._reference(config, "random"),
+                             overrides, kind="records", tags={"seed": self.seed}, cost=25,
+                             gigabytes=0.02)).name
+
+  def transfer(self, task: str, start: Start, frozen: bool = False, times: int = 1) -> None:
+    """Adds training of a task; `times` as many steps, which the paper does not have."""
+    c, t = self.config, self.config.tasks[task]
+    if times > 1 and not c.laptop:
+      return
+    row = "random" if start == Start(depth=start.depth) else "300M"
+    overrides = self._of_task(task, start) | self._schedule(t.steps * times, 0.5)
+    overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test}
+    if c.laptop:
+      overrides["train.checkpoint_every"] = t.steps * times
+    deeper = c.depths[start.depth] / c.depths["base"]
+    rate = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
+    self._add("transfer", self._name(task, start.name, "frozen" * frozen, "3x" * (times == 3)),
+              self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
+              task=task, frozen="frozen" if frozen else "fine-tuned", times=times,
+              cost=30 + max(1, len(t.rates)) * (15 + rate * t.steps * times * deeper))
+
+  def probe(self, start: Start) -> None:
+    """Adds a linear probe of classification."""
+    overrides = self._of_task("classify", start) | {
+        "study.test": self.config.tasks.classify.test, "task.batch_norm": "recalibrate"}
+    self._add("probe", self._name("probe", start.name), self._reference(
+        self.config.tasks.classify.config, "frozen"), overrides, start, task="classify",
+        frozen="frozen", times=1, cost=30)
+
+  def _of_task(self, task: str, start: Start) -> dict:
+    """Overrides of every run of a task."""
+    t = self.config.tasks[task]
+    records = t.records or Output(self._task_records(task, t.config), "records")
+    return {"task.records": records, "task.train_split": t.train, "toy_world": {},
+            "task.backbone.depth": self.config.depths[start.depth], "train.seed": self.seed,
+            "init.checkpoint": self.pretrained(start)}
+
+  def _add(self, kind: str, name: str, config: str, overrides: dict, start: Start,
+           needs: tuple[str, ...] = (), cost: float = 0.0, **tags) -> str:
+    tags = {"seed": self.seed, "task": "pretrain", **start.tags(self.config), **tags}
+    return self.plan.add(Run(name, config, overrides, needs, kind, tags, cost or None, 0.02)).name
+
+
+_RANDOM, _CLEAN = Start(), Start(clean=True)
+
+
+def _four_starts(study: Study, task: str) -> None:
+  """What tables 2, 3 and 6 compare, and random weights, also with three times as many steps."""
+  for start in (_CLEAN, study.noisy(), study.noisy(clean=True), _RANDOM):
+    study.transfer(task, start)
+  study.transfer(task, _RANDOM, times=3)
+
+
+def _initialisation(study: Study) -> None:
+  study.pretrained(study.noisy())
+  study.pretrained(study.noisy(clean=True))
+
+
+def _classification(study: Study) -> None:
+  for start in (_CLEAN, study.noisy(), _RANDOM):
+    study.transfer("classify", start)
+    study.probe(start)
+  study.transfer("classify", _RANDOM, times=3)
+
+
+def _segmentation(study: Study) -> None:
+  _four_starts(study, "segment")
+  for pictures in study.config.pictures:
+    study.transfer("segment", study.noisy(pictures=pictures))
+
+
+def _epochs(study: Study) -> None:
+  for third in (1, 2, 3):
+    study.transfer("detect", study.noisy(third=third))
+
+
+def _data_size(study: Study) -> None:
+  for pictures in study.config.pictures:
+    for frozen in (False, True):
+      study.transfer("detect", study.noisy(pictures=pictures), frozen)
+
+
+def _capacity(study: Study) -> None:
+  for depth in study.config.depths:
+    study.transfer("detect", study.noisy(depth=depth))
+    study.transfer("detect", Start(clean=True, depth=depth))
+
+
+def _classes(study: Study) -> None:
+  pictures = study.config.fewer_labels_pictures
+  for fewer in (False, True):
+    study.transfer("detect", study.noisy(pictures=pictures, fewer_labels=fewer))
+
+
+def _noise(study: Study) -> None:
+  for noise in study.config.noise:
+    study.transfer("detect", study.noisy(noise=noise))
+
+
+PARTS = {
+    "fig3_initialisation": _initialisation,
+    "table1_imagenet": _classification,
+    "table2_coco": lambda study: _four_starts(study, "detect"),
+    "table4_epochs": _epochs,
+    "fig4_data_size": _data_size,
+    "fig5_capacity": _capacity,
+    "table5_classes": _classes,
+    "fig6_segmentation": _segmentation,
+    "table6_pose": lambda study: _four_starts(study, "pose"),
+    "noise": _noise,
+}
+
+
+def plan(config: ml_collections.ConfigDict) -> Plan:
+  """The runs of a configuration, all parts of one seed after the other."""
+  grown = Plan()
+  for seed in range(config.seeds):
+    study = Study(config, grown, seed)
+    for part in config.parts:
+      PARTS[part](study)
+  return grown

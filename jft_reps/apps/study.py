@@ -1,0 +1,134 @@
+"""Runs a plan: a graph of runs that share what they can, several at once, through kills.
+
+  python -m jft_reps.apps.study --plan=experiments/paper.py:laptop --workdir=DIR
+  … --plan=experiments/paper.py:fig4_data_size,miniature --config.seeds=3
+  … --select='detect_*_s0'     runs by name, and what they need
+  … --dry_run                  the runs, what they need and how long they take
+  … --status                   how far the study in DIR is, from any terminal
+
+Start it again after a kill: what is done is kept, what was cut off goes on. One failed run stops
+only those that need it; --retry_failed tries them once more. Then `jft_reps.apps.report`.
+
+With --plan=experiments/paper.py:full nothing runs here: machine-hours are printed, and jobs for a
+cluster are written to DIR/jobs, one folder for each run.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from jft_reps.apps import command_line
+from jft_reps.errors import ConfigError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("plan", None, "<file>.py[:part,…]: a module with get_config and plan.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("workdir", None, "Where the runs go.", flag_values=FLAGS)
+flags.DEFINE_integer("jobs", 0, "Runs at once (default: one for each core).", lower_bound=0,
+                     flag_values=FLAGS)
+flags.DEFINE_list("select", [], "Names of runs, * for any text.", flag_values=FLAGS)
+flags.DEFINE_list("tags", [], "Runs with all of these tags, as seed=0,task=detect.",
+                  flag_values=FLAGS)
+flags.DEFINE_float("timeout", None, "Seconds that a run may take.", lower_bound=1.0,
+                   flag_values=FLAGS)
+flags.DEFINE_boolean("retry_failed", False, "Try runs that failed once more.", flag_values=FLAGS)
+flags.DEFINE_boolean("dry_run", False, "Print the plan and end.", flag_values=FLAGS)
+flags.DEFINE_boolean("status", False, "Print how far the study is and end.", flag_values=FLAGS)
+flags.DEFINE_string("run", None, "Make the run whose folder this is; for the study itself.",
+                    flag_values=FLAGS)
+
+
+def read_plan(reference: str, overrides: dict[str, str] | None = None):
+  """The plan that a module makes of its configuration; and the module and the configuration.
+
+  Raises:
+    ConfigError: no such file, or it makes no plan.
+  """
+  from jft_reps.apps import compose
+  from jft_reps.studies.plan import Plan
+
+  config, module = compose.read_config(reference)
+  compose.override(config, overrides or {})
+  if not hasattr(module, "plan"):
+    raise ConfigError("plan", reference, "no function plan(config)", "the file of a study",
+                      "Take experiments/paper.py as a pattern.")
+  try:
+    plan = module.plan(config)
+  except (ValueError, KeyError, AttributeError) as error:
+    raise ConfigError("plan", reference, f"{type(error).__name__}: {error}", "a plan") from error
+  if not isinstance(plan, Plan):
+    raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
+  return plan, module, config
+
+
+def selected(plan, names: Sequence[str], tags: Sequence[str]):
+  """The part of a plan that the flags name, all of it if they name none."""
+  if not names and not tags:
+    return plan
+  pairs = [tag.partition("=") for tag in tags]
+  if not all(equals for _, equals, _ in pairs):
+    raise ConfigError("flags", "--tags", ",".join(tags), "tag=value,…")
+  return plan.select(names, {tag: value for tag, _, value in pairs})
+
+
+def main(argv: Sequence[str]) -> int:
+  from jft_reps.apps.train import split_overrides
+
+  argv, overrides = split_overrides(argv)
+  command_line.parse(FLAGS, argv, __doc__)
+  if FLAGS.run:
+    return _run(pathlib.Path(FLAGS.run))
+  from jft_reps.studies import progress, runner, schedule
+
+  if FLAGS.status:
+    _require("workdir")
+    print("\n".join(progress.status(FLAGS.workdir).lines()))
+    return 0
+  _require("plan")
+  plan, module, config = read_plan(FLAGS.plan, overrides)
+  plan = selected(plan, FLAGS.select, FLAGS.tags)
+  jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
+  if FLAGS.dry_run:
+    print(schedule.text(plan, jobs))
+    return 0
+  _require("workdir")
+  if hasattr(module, "on_cluster") and module.on_cluster(config):
+    return _write_jobs(plan, module, config)
+  state = runner.run(
+      plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
+      retry_failed=FLAGS.retry_failed, stream=sys.stderr)
+  print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
+  return 1 if state.failed or state.blocked else 0
+
+
+def _require(name: str) -> None:
+  if not FLAGS[name].value:
+    raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
+
+
+def command(run, directory: pathlib.Path) -> list[str]:
+  """The process that makes a run."""
+  return [sys.executable, "-m", "jft_reps.apps.study", f"--run={directory}"]
+
+
+def _run(directory: pathlib.Path) -> int:
+  """Makes one run."""
+  from jft_reps.apps import study_runs
+  from jft_reps.studies import run_files
+
+  command_line.log_tensorflow_to(directory / "tensorflow.log")
+  run_files.write_numbers(directory, study_runs.make(run_files.read_run(directory), directory))
+  return 0
+
+
+def _write_jobs(plan, module, config) -> int:
+  raise NotImplementedError
+
+
+if __name__ == "__main__":
+  sys.exit(command_line.run(main))

@@ -1,0 +1,255 @@
+"""What the runs of a study do: write records, pre-train, transfer, probe.
+
+A run is a configuration with overrides. Keys that begin with `study.` are not the configuration's:
+
+  study.subsets   pictures by name of the subsets to make of the training split
+  study.classes   likewise of pictures that carry one of `classes.txt`, which holds every third
+                  class that has none below it: the stand-in for the 941 labels of table 5
+  study.rates     learning rates, of which the development split chooses
+  study.dev       the development split; what chooses is its first number, or `study.number`
+  study.test      the split whose numbers count
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jft_reps.apps import compose
+from jft_reps.errors import ConfigError, DataError, NumericError
+from jft_reps.studies.plan import Run
+
+Numbers = dict[str, float | None]
+CLASSES, DEFINITIONS = "classes.json", "definitions.json"
+
+
+class Judged(NamedTuple):
+  """Numbers of one evaluation set, those of each class, and what they mean."""
+
+  numbers: dict[str, float]
+  classes: dict[str, dict[str, float]]
+  definition: str
+
+
+def make(run: Run, directory: pathlib.Path) -> Numbers:
+  """Makes a run that is resolved, in its directory; what came out.
+
+  Raises:
+    ConfigError: no such kind.
+  """
+  if run.kind not in KINDS:
+    raise ConfigError("run-kind", run.name, run.kind, f"one of {', '.join(KINDS)}")
+  return KINDS[run.kind](run, directory)
+
+
+def configured(run: Run, workdir: pathlib.Path):
+  """The configuration of a run and its settings `study.…`."""
+  from jft_reps.apps import train
+
+  config, _ = compose.read_config(run.config)
+  with config.unlocked():
+    config.workdir = str(workdir)
+  settings = {k.removeprefix("study."): v for k, v in run.overrides.items()
+              if k.startswith("study.")}
+  compose.override(config, {k: v if isinstance(v, str) else json.dumps(v)
+                            for k, v in run.overrides.items() if not k.startswith("study.")})
+  train.place_records(config)
+  return config, settings
+
+
+def records(run: Run, directory: pathlib.Path) -> Numbers:
+  """Generates pictures where there are none, and makes subsets; numbers are pictures by split."""
+  from jft_reps.data import hierarchy_readers, manifest, picture_choice
+  from jft_reps.training import progress
+
+  config, settings = configured(run, directory)
+  compose.generate(config, progress.counter("generated pictures"))
+  folder, split = pathlib.Path(config.task.records), config.task.train_split
+  counts = {name: count for name, (count, _) in config.toy_world.get("splits", {}).items()}
+  tree = None
+  if config.task.get("hierarchy"):
+    tree = hierarchy_readers.read(config.task.hierarchy, config.task.hierarchy_format)
+  for key in ("subsets", "classes"):
+    if settings.get(key):
+      labels = picture_choice.vocabulary(manifest.read(folder, split), tree)
+      some = _every_third(tree, labels) if key == "classes" else None
+      if some:
+        _write_lines(directory / "classes.txt", some)
+      _subsets(folder, split, settings[key], picture_choice.Choice(labels, tree, some))
+      counts |= settings[key]
+  return {f"pictures {name}": float(count) for name, count in counts.items()}
+
+
+def _subsets(folder: pathlib.Path, split: str, sizes: Mapping[str, int], choice) -> None:
+  """Makes those subsets that are not there."""
+  from jft_reps.data import manifest, subsets
+
+  def there(name: str, size: int) -> bool:
+    if not os.path.exists(manifest.path_of(folder, name)):
+      return False
+    found = manifest.read(folder, name)
+    note = found.metadata.get("subset", {})
+    return found.records == size and note.get("of") == split and (
+        note.get("classes") == choice.classes)
+
+  missing = {name: size for name, size in sizes.items() if not there(name, size)}
+  if missing:
+    subsets.make(folder, split, missing, choice)
+
+
+def _every_third(tree, labels: Sequence[str]) -> list[str]:
+  """Every third class that has none below it."""
+  return [label for label in labels if tree is None or not tree.children(label)][::3]
+
+
+def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
+  """Trains, and evaluates every checkpoint that was kept: `… at step N` beside the last numbers."""
+  from jft_reps.apps import train
+  from jft_reps.training import checkpoints
+
+  config, _ = configured(run, directory)
+  train.train(config)
+  numbers: Numbers = {}
+  steps = checkpoints.committed(directory)
+  for step, judged in zip(steps, judge(config, [checkpoints.prefix(directory, s) for s in steps])):
+    numbers |= {f"{name} at step {step}": value for name, value in judged.numbers.items()}
+  leave(directory, judged)
+  return numbers | judged.numbers
+
+
+def transfer(run: Run, directory: pathlib.Path) -> Numbers:
+  """Trains with each rate, takes the one that is best on the development split, and tests it.
+
+  A rate at which the loss or the weights diverge cannot be chosen. What was trained is kept of the
+  chosen one alone.
+
+  Raises:
+    DataError: all of them diverge.
+  """
+  rates = run.overrides.get("study.rates") or [None]
+  found = {rate: _tuned(run, directory, rate) for rate in rates}
+  number = run.overrides.get("study.number", "")
+  finite = {rate: numbers for rate, numbers in found.items() if numbers}
+  if not finite:
+    raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
+                    "Lower the rates.")
+  key = number or next(iter(next(iter(finite.values()))))
+  rate = max(finite, key=lambda r: finite[r].get(key, -1.0))
+  config, settings = configured(run, _folder(directory, rate))
+  _rate(config, rate)
+  config.task.eval_splits = (settings["test"],)
+  [judged] = judge(config, [None])
+  leave(directory, judged)
+  for other in set(rates) - {rate}:
+    shutil.rmtree(_folder(directory, other), ignore_errors=True)
+  return {**judged.numbers, **{f"dev {name}": v for name, v in finite[rate].items()},
+          **({} if rate is None else {"rate": rate, **{
+              f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}})}
+
+
+def _tuned(run: Run, directory: pathlib.Path, rate: float | None) -> Numbers:
+  """Numbers of the development split after training with a rate; none if it diverges."""
+  from jft_reps.apps import train
+
+  path = directory / f"dev{_name(rate)}.json"
+  if path.exists():
+    return json.loads(path.read_text())
+  config, settings = configured(run, _folder(directory, rate))
+  _rate(config, rate)
+  config.task.eval_splits = (settings["dev"],)
+  try:
+    train.train(config)
+    [judged] = judge(config, [None])
+    numbers = judged.numbers
+  except NumericError:
+    numbers = {}
+  _write(path, numbers)
+  return numbers
+
+
+def probe(run: Run, directory: pathlib.Path) -> Numbers:
+  """A linear probe on frozen features."""
+  from jft_reps.apps import probe as program
+
+  config, settings = configured(run, directory / "probe")
+  config.task.eval_splits = (settings["test"],)
+  if (directory / "probe").exists():  # of an attempt that was cut off
+    shutil.rmtree(directory / "probe")
+  result = program.probe(config)
+  few = {f"few-shot {name}": shot["mean"] for name, shot in result["few_shot"].items()}
+  return {**result["values"], **few}
+
+
+KINDS = {"records": records, "pretrain": pretrain, "transfer": transfer, "probe": probe}
+
+
+def judge(config, paths: Iterable[str | os.PathLike | None]) -> list[Judged]:
+  """Evaluates checkpoints of one run on the first evaluation set of its configuration.
+
+  Args:
+    config: of the run.
+    paths: without endings; None is the newest of the workdir.
+  """
+  import tf_keras
+
+  from jft_reps.training import initialise, judging, monitor
+
+  tf_keras.backend.clear_session()
+  task = compose.task(config, initialise.open_source(config.workdir))
+  model, average, found = task.build(), config.train.get("ema_decay", 0.0) > 0, []
+  predict = None
+  for path in paths:
+    path = path or initialise.open_source(config.workdir).tensors.path
+    monitor.load_model(path, task, model, average)
+    evaluator = task.evaluators()[0]
+    predict = predict or judging.predictor(evaluator, model)  # traced once for all checkpoints
+    numbers = monitor.judge(evaluator, model, predict=predict, task=task)
+    found.append(_judged(evaluator, numbers, getattr(task, "labels", ())))
+  return found
+
+
+def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> Judged:
+  last = getattr(evaluator, "last", None)
+  if last is None:
+    return Judged(dict(numbers), {}, "")
+  if isinstance(last.per_class, Mapping):
+    columns = {column for row in last.per_class.values() for column in row}
+    classes = {column: {label: row[column] for label, row in last.per_class.items()
+                        if row.get(column) is not None} for column in sorted(columns)}
+  else:
+    classes = {"AP": {label: float(value) for label, value in zip(labels, last.per_class)
+                      if value == value}}
+  return Judged(dict(numbers), classes, last.definition)
+
+
+def leave(directory: pathlib.Path, judged: Judged) -> None:
+  """Leaves numbers per class and what they mean in the directory of a run, for the report."""
+  _write(directory / CLASSES, judged.classes)
+  _write(directory / DEFINITIONS, {"test": judged.definition} if judged.definition else {})
+
+
+def _write(path: pathlib.Path, content: Any) -> None:
+  _write_lines(path, [json.dumps(content)])
+
+
+def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
+  partial = path.with_suffix(".tmp")
+  partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+  os.replace(partial, path)
+
+
+def _folder(directory: pathlib.Path, rate: float | None) -> pathlib.Path:
+  return directory / f"run{_name(rate)}"
+
+
+def _name(rate: float | None) -> str:
+  return "" if rate is None else f"_{rate:g}"
+
+
+def _rate(config, rate: float | None) -> None:
+  if rate is not None:
+    config.schedule.initial = rate

@@ -1,0 +1,216 @@
+"""The program that runs plans, and what its runs do, on tiny generated worlds."""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments import paper
+from jft_reps import errors
+from jft_reps.apps import study, study_runs
+from jft_reps.data import manifest
+from jft_reps.studies import ledger, plan, run_files
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_TINY = (
+    "--config.pictures=60,240", "--config.fewer_labels_pictures=60", "--config.clean_pictures=40",
+    "--config.steps=12", "--config.tasks.detect.steps=4")
+
+
+def planned(reference, **overrides):
+  return study.read_plan(reference, overrides)[0]
+
+
+def test_every_start_of_the_paper_reaches_every_task():
+  whole = planned("experiments/paper.py:laptop")
+  found = {(run.tags["task"], run.tags["start"], run.tags["frozen"], run.tags["times"])
+           for run in whole if run.kind == "transfer"}
+  for task in ("detect", "segment", "pose"):
+    for start in ("random", "clean", "noisy", "clean+noisy"):
+      assert (task, start, "fine-tuned", 1) in found
+    assert (task, "random", "fine-tuned", 3) in found
+  assert {s for t, s, *_ in found if t == "classify"} == {"random", "clean", "noisy"}
+  sizes = {(run.tags["pictures"], run.tags["frozen"]) for run in whole
+           if run.tags.get("task") == "detect" and run.tags["start"] == "noisy"
+           and run.tags["depth"] == "base" and run.tags["labels"] == "all"}
+  assert sizes == {(n, f) for n in (320, 1000, 3200, 10_000) for f in ("fine-tuned", "frozen")}
+
+
+def test_the_miniature_has_five_seeds_that_share_nothing_and_parts_share_all():
+  seeds, ids = {}, planned("experiments/paper.py:miniature")
+  for run in ids:
+    seeds.setdefault(run.tags["seed"], set()).add(ids.ids()[run.name])
+  assert sorted(seeds) == [0, 1, 2, 3, 4]
+  assert len(set.union(*seeds.values())) == sum(map(len, seeds.values()))
+  whole = set(ids.ids().values())
+  for part in paper.PARTS:
+    assert set(planned(f"experiments/paper.py:{part},miniature").ids().values()) <= whole
+
+
+def test_starts_of_one_task_see_the_same_pictures_and_rates():
+  whole = planned("experiments/paper.py:table2_coco,miniature")
+  runs = [run for run in whole if run.kind == "transfer" and run.tags["seed"] == 3]
+  for key in ("task.records", "task.train_split", "study.rates", "study.dev", "study.test"):
+    assert len({repr(run.overrides[key]) for run in runs}) == 1
+  steps = {run.name: run.overrides["train.steps"] for run in runs}
+  assert steps.pop("detect_random_3x_s3") == 3 * steps["detect_random_s3"]
+  assert len(set(steps.values())) == 1
+
+
+def test_own_records_take_the_place_of_the_generated_ones():
+  own = planned("experiments/paper.py:fig4_data_size,laptop", **{
+      "data": "/my/records", "hierarchy": "/my/tree.csv", "pictures": "100,1000",
+      "tasks.detect.records": "/my/boxes", "tasks.detect.train": "a", "tasks.detect.dev": "b",
+      "tasks.detect.test": "c", "seeds": "2"})
+  records = [run for run in own if run.kind == "records"]
+  assert [r.overrides["task.records"] for r in records] == ["/my/records"]
+  for run in own:
+    if run.kind == "pretrain":
+      assert run.overrides["task.records"] == "/my/records"
+      assert run.overrides["task.hierarchy"] == "/my/tree.csv"
+    if run.kind == "transfer":
+      assert (run.overrides["task.records"], run.overrides["task.train_split"]) == (
+          "/my/boxes", "a")
+
+
+def test_the_full_plan_has_the_papers_steps():
+  full = planned("experiments/paper.py:full")
+  steps = {run.tags["pictures"]: run.overrides["train.steps"] for run in full
+           if run.kind == "pretrain" and run.tags["start"] == "noisy"}
+  assert steps == {300_000_000: 36_000_000, 100_000_000: 12_000_000, 30_000_000: 3_600_000,
+                   10_000_000: 1_200_000}
+  assert not any("laptop" in run.config for run in full)
+  assert not any(run.tags.get("times") == 3 for run in full)
+
+
+@pytest.mark.parametrize("reference, message", [
+    ("experiments/paper.py:fig9,laptop", "fig9"), ("experiments/paper.py:tiny", "tiny"),
+    ("experiments/none.py:laptop", "no such file"),
+    ("experiments/table2_coco.py:300M", r"no function plan\(config\)")])
+def test_what_is_no_plan_is_named(reference, message):
+  with pytest.raises(errors.ConfigError, match=message):
+    study.read_plan(reference)
+
+
+def test_flags_are_held_against_the_plan(capsys, tmp_path):
+  from jft_reps.apps import command_line
+  run = lambda *flags: command_line.run(study.main, ["study", *flags])
+  laptop = "--plan=experiments/paper.py:laptop"
+  assert run(laptop, "--select=detect_nothing", "--dry_run") != 0
+  assert "detect_nothing" in capsys.readouterr().err
+  assert run(laptop, "--tags=seed", "--dry_run") != 0
+  assert "tag=value" in capsys.readouterr().err
+  assert run(laptop) != 0
+  assert "--workdir" in capsys.readouterr().err
+  assert run(laptop, "--config.sted=1", "--dry_run") != 0
+  assert "--config.steps" in capsys.readouterr().err
+  assert run(laptop, "--dry_run", "--select=pose_random_s0") == 0
+  assert "2 runs: 1 records, 1 transfer" in capsys.readouterr().out
+  assert run("--status", f"--workdir={tmp_path}") != 0
+  assert "plan.json" in capsys.readouterr().err
+
+
+def test_an_unknown_kind_of_run_is_named(tmp_path):
+  with pytest.raises(errors.ConfigError, match="nonsense"):
+    study_runs.make(plan.Run("a", "experiments/fig3_pretraining.py:random", kind="nonsense"),
+                    tmp_path)
+
+
+def test_records_and_their_nested_subsets(tmp_path):
+  whole = planned("experiments/paper.py:fig4_data_size,laptop", **{
+      "pictures": "20,60,200", "fewer_labels_pictures": "30"})
+  run = plan.resolved(whole["records_s0"], lambda name: tmp_path)
+  for _ in range(2):  # a second time over what a kill left
+    numbers = study_runs.make(run, tmp_path)
+  assert numbers["pictures train_20"] == 20 and numbers["pictures train"] == 200
+  sets = {name: manifest.read(tmp_path / "records", name)
+          for name in ("train_20", "train_60", "train", "train_fewer_30")}
+  assert [sets[n].records for n in sets] == [20, 60, 200, 30]
+  below = [sets[n].metadata["subset"]["below"] for n in ("train_20", "train_60")]
+  assert below[0] < below[1] < 1
+  classes = (tmp_path / "classes.txt").read_text().split()
+  assert len(classes) == 120 and len(set(classes)) == 120
+  assert sets["train_fewer_30"].metadata["subset"]["classes"] == 120
+
+
+def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
+  """Made-up numbers: one rate diverges, the better of the others is tested once."""
+  tried, judged = [], []
+  values = {0.1: 0.3, 0.2: 0.5}
+
+  def trained(config):
+    tried.append(config.schedule.initial)
+    if config.schedule.initial == 0.4:
+      raise errors.NumericError("not-finite", "here", "nan", "a number")
+
+  def judge(config, paths):
+    judged.append((config.schedule.initial, tuple(config.task.eval_splits)))
+    value = values[config.schedule.initial] - 0.1 * (config.task.eval_splits == ("boxes_test",))
+    return [study_runs.Judged({"coco/AP50": value, "coco/AP": value / 2}, {"AP": {"cat": 1.0}},
+                              "a definition")]
+
+  from jft_reps.apps import train
+  monkeypatch.setattr(train, "train", trained)
+  monkeypatch.setattr(study_runs, "judge", judge)
+  whole = planned("experiments/paper.py:table2_coco,miniature")
+  run = plan.resolved(whole["detect_random_s0"], lambda name: tmp_path)
+  overrides = {**run.overrides, "study.rates": [0.1, 0.2, 0.4]}
+  run = plan.Run(run.name, run.config, overrides, kind=run.kind)
+  numbers = study_runs.make(run, tmp_path)
+  assert tried == [0.1, 0.2, 0.4]
+  assert judged == [(0.1, ("boxes_dev",)), (0.2, ("boxes_dev",)), (0.2, ("boxes_test",))]
+  assert numbers["coco/AP50"] == pytest.approx(0.4) and numbers["rate"] == 0.2
+  assert numbers["dev coco/AP50"] == 0.5 and numbers["dev coco/AP50 at rate 0.4"] is None
+  assert json.loads((tmp_path / "classes.json").read_text()) == {"AP": {"cat": 1.0}}
+  tried.clear()
+  study_runs.make(run, tmp_path)  # a kill before the test: no rate is trained again
+  assert tried == []
+  monkeypatch.setattr(study_runs, "_tuned", lambda *_: {})
+  with pytest.raises(errors.DataError, match="diverged"):
+    study_runs.make(run, tmp_path)
+
+
+def start(workdir, *more):
+  environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(_ROOT)}
+  return subprocess.Popen(
+      [sys.executable, "-m", "jft_reps.apps.study", "--plan=experiments/paper.py:fig4_data_size,"
+       "laptop", f"--workdir={workdir}", "--jobs=2", *_TINY, *more], cwd=_ROOT, env=environment,
+      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_ten_kills_leave_the_same_set_of_results(tmp_path):
+  rng = random.Random(5)
+  assert start(tmp_path / "whole").wait(timeout=400) == 0
+  kills, deadline = 0, time.monotonic() + 600
+  while kills < 10 and time.monotonic() < deadline:
+    runner = start(tmp_path / "killed")
+    time.sleep(rng.uniform(1, 9))
+    if runner.poll() is not None:
+      break
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    kills += 1
+  assert start(tmp_path / "killed").wait(timeout=400) == 0
+  results = {}
+  for name in ("whole", "killed"):
+    records = ledger.read(tmp_path / name)
+    assert {record.status for record in records.values()} == {"done"}
+    results[name] = {id: record.numbers for id, record in records.items()}
+    for id in records:
+      assert run_files.read_numbers(tmp_path / name / "runs" / id) == records[id].numbers
+  assert kills == 10
+  assert results["whole"].keys() == results["killed"].keys()
+  for id, numbers in results["whole"].items():
+    assert numbers.keys() == results["killed"][id].keys()
+  sizes = [n["pictures train_60"] for n in results["killed"].values() if "pictures train_60" in n]
+  assert sizes == [60.0]
+  with contextlib.suppress(StopIteration):
+    assert not next((tmp_path / "killed" / "runs").glob("*/numbers.json.tmp*"))
