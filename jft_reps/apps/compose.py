@@ -35,7 +35,7 @@ def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleT
   if file.suffix != ".py":
     raise ConfigError("config", path, "no Python file", "experiments/<name>.py[:row,option…]")
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
-  module = importlib.util.module_from_spec(spec)
+  module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses ask there
   beside = str(file.resolve().parents[1])  # a configuration may build on another of its folder
   sys.path.insert(0, beside)
   try:
@@ -99,6 +99,8 @@ def _parse(key: str, text: str, old: Any) -> Any:
     value = float(value)
   if isinstance(old, int) and isinstance(value, float) and value.is_integer():
     value = int(value)
+  if isinstance(old, ml_collections.ConfigDict) and isinstance(value, dict):
+    return ml_collections.ConfigDict(value)
   if type(value) is not type(old) or value != value:
     raise ConfigError("config-type", f"--config.{key}", repr(text), type(old).__name__)
   return value
@@ -230,6 +232,11 @@ def generate(config: ml_collections.ConfigDict, progress=None) -> None:
   except OSError as e:
     raise StorageError("records", directory, e.strerror, "a folder to write to",
                        "Choose another --config.task.records.") from e
+  for manifest in sorted(directory.glob("manifest-*.json")):
+    if not json.loads(manifest.read_text())["metadata"].get("world"):
+      raise ConfigError("toy-world", manifest, "records that are not the toy world's",
+                        "a folder of the toy world's records, or an empty one",
+                        "A row with `laptop` makes its own; for these, take the row without it.")
   if config.task.get("hierarchy"):
     world.write_hierarchy(directory / "hierarchy.csv")
   for split, (count, shards) in splits.items():
