@@ -84,8 +84,8 @@ def _laptop() -> ml_collections.ConfigDict:
 def _miniature(config: ml_collections.ConfigDict) -> None:
   config.update({"seeds": 5, "steps": 4000})
   for name, steps, rates in (
-      ("classify", 600, (0.06, 0.2, 0.6)), ("detect", 800, (0.01, 0.03, 0.1)),
-      ("segment", 400, (0.01, 0.03, 0.1)), ("pose", 300, (0.005, 0.016, 0.05))):
+      ("classify", 400, (0.06, 0.2, 0.6)), ("detect", 600, (0.01, 0.03, 0.1)),
+      ("segment", 300, (0.01, 0.03, 0.1)), ("pose", 300, (0.005, 0.016, 0.05))):
     config.tasks[name].update({"steps": steps, "rates": rates})
 
 
