@@ -152,8 +152,8 @@ def _excluded(path: str | None) -> tuple[str, ...]:
   except (OSError, UnicodeDecodeError) as e:
     raise ConfigError("exclude-ids", path, str(e), "a text file of ids, one a line") from e
   if not ids:
-    raise ConfigError("exclude-ids", path, "no id", "a text file of ids, one a line",
-                      "Leave --exclude_ids out where nothing is to be left out.")
+    print(f"{path}: no id, so nothing is left out: the numbers of all are the clean ones",
+          file=sys.stderr)
   return ids
 
 

@@ -77,13 +77,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _classes(record_set) -> tuple[int, list[int], str]:
   """(number of classes, indices of the class and all below it, its name)."""
-  from jft_reps.data import hierarchy_readers, label_map
+  from jft_reps.data import hierarchy_readers, label_map, picture_choice
 
   wanted = FLAGS["class"].value
   if FLAGS.hierarchy:
     if not FLAGS.hierarchy_format:
       raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
     tree = hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+    picture_choice.vocabulary(record_set, tree)
     below = [tree.index(one) for one in (wanted, *tree.descendants(wanted))]
     return len(tree), below, tree.name(wanted)
   labels = label_map.labels_of(record_set)

@@ -61,9 +61,9 @@ def main(argv: Sequence[str]) -> int:
       picture_choice.vocabulary(record_set, hierarchy or None), hierarchy or None,
       label_map.read(FLAGS.classes) if FLAGS.classes else None,
       picture_choice.read_ids(FLAGS.keep_ids) if FLAGS.keep_ids else None,
-      picture_choice.read_ids(FLAGS.leave_out_ids) if FLAGS.leave_out_ids else (), FLAGS.counts)
-  counts = {name: round(size * record_set.records) if isinstance(size, float) else size
-            for name, size in sizes.items()}
+      picture_choice.read_ids(FLAGS.leave_out_ids, True) if FLAGS.leave_out_ids else None,
+      FLAGS.counts)
+  counts = {name: _part(size, record_set.records) for name, size in sizes.items()}
   bar = progress.Progress(record_set.records, "pictures looked at")
   try:
     done = subsets.make(FLAGS.records, FLAGS.split, counts, choice, FLAGS.overwrite,
@@ -72,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
     bar.close()
   for subset in done:
     print(said(subset))
+    for warning in warnings(subset, subsets.outdated(FLAGS.records, subset.split)):
+      print(f"WARNING: {subset.split}: {warning}", file=sys.stderr)
   return 0
 
 
@@ -110,6 +112,15 @@ def _share(text: str) -> float:
   return float(text)
 
 
+def _part(size: int | float | None, records: int) -> int | None:
+  """Pictures of a size; raises ConfigError for a share that is none."""
+  if not isinstance(size, float):
+    return size
+  if not (found := round(size * records)):
+    raise ConfigError("flags", "--share", f"{size} of {records:,} pictures", "at least one picture")
+  return found
+
+
 def said(made) -> str:
   """What there is to say of a subset, in one line.
 
@@ -123,7 +134,27 @@ def said(made) -> str:
     text += f", of {note['classes']:,} classes"
   if "left_out" in note:
     text += f", {note['left_out']:,} listed pictures left out"
+    text += "" if note["listed_out"] else " (the list is empty)"
   return text
+
+
+def warnings(made, outdated: Sequence[str] = ()) -> list[str]:
+  """What is suspicious about a subset.
+
+  Args:
+    made: its `data.manifest.RecordSet`.
+    outdated: subsets that were made of what it was before.
+  """
+  note, found = made.metadata["subset"], []
+  if note.get("listed_out") and not note["left_out"]:
+    found.append(f"none of the {note['listed_out']:,} ids to leave out is among the pictures "
+                 f"of {note['of']} that were looked at. Is it the list of this set?")
+  if note.get("met", note.get("listed")) != note.get("listed"):
+    found.append(f"only {note['met']:,} of the {note['listed']:,} ids to keep are in {note['of']}")
+  if outdated:
+    found.append(f"{', '.join(outdated)} was made of what it was before and need not lie in it "
+                 "now. Make it again.")
+  return found
 
 
 if __name__ == "__main__":

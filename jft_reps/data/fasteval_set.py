@@ -29,6 +29,7 @@ class FastEvalSet:
     positives: int64 `[classes]`, pictures of the evaluation set that carry each class.
     prevalence: `[classes]`, share of the pictures of the weighting set that carry each class.
     pictures: of the evaluation set.
+    ancestors: whether labels imply those above them.
   """
 
   ids: tuple[str, ...]
@@ -36,14 +37,16 @@ class FastEvalSet:
   positives: np.ndarray
   prevalence: np.ndarray
   pictures: int
+  ancestors: bool = True
 
   @property
   def text(self) -> str:
     weights = self.prevalence[self.classes]
     unseen = int((weights == 0).sum())
     return (f"{len(self.classes):,} of {len(self.ids):,} classes on {self.pictures:,} pictures, "
-            f"{self.positives.sum() / self.pictures:.1f} labels a picture with ancestors, weights "
-            f"{weights.min():.2g} to {weights.max():.2g}"
+            f"{self.positives.sum() / self.pictures:.1f} labels a picture"
+            f"{' with ancestors' if self.ancestors else ''}, "
+            f"weights {weights.min():.2g} to {weights.max():.2g}"
             + (f"; {unseen:,} classes weigh nothing" if unseen else ""))
 
 
@@ -88,7 +91,8 @@ def choose(
   if not common[classes].any():
     raise errors.DataError("class-weights-zero", where, "every evaluated class is absent from "
                            f"split {weighting.split}", "at least one that is not")
-  return FastEvalSet(tuple(ids), classes, positives, common / max(of, 1), pictures)
+  return FastEvalSet(tuple(ids), classes, positives, common / max(of, 1), pictures,
+                     hierarchy is not None)
 
 
 def write(found: FastEvalSet, folder: str | os.PathLike) -> list[str]:

@@ -27,7 +27,8 @@ class LabelNoise:
   A class is taken to be true of a picture if it is one of its labels or an ancestor of one, and
   to be possibly true if it lies below one of its most specific labels. A replacement is neither;
   where no candidate is left, the label is left out. The picture's other labels stay, so a label
-  that is repeated or implied by another may still be there.
+  that is repeated or implied by another may still be there; two labels of one picture may be
+  replaced by the same class, which then counts once.
 
   Pictures without an id share their draws. All of it is graph ops.
   """

@@ -10,6 +10,7 @@ of each it uses and, where it leaves some of these out, has an index (`bit_index
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -20,8 +21,8 @@ from jft_reps.data import shard as shard_lib
 from jft_reps.data.bit_index import BitIndex
 from jft_reps.data.shard import Shard, describe
 
-__all__ = ["RecordSet", "Shard", "check", "check_subset", "describe", "diagnose", "load", "path_of",
-           "read", "replace_file", "write"]
+__all__ = ["RecordSet", "Shard", "check", "check_subset", "describe", "diagnose", "fingerprint",
+           "load", "outdated", "path_of", "read", "replace_file", "write"]
 
 VERSION = 1
 HASH = "blake2b-64"
@@ -224,6 +225,27 @@ def check_subset(record_set: RecordSet) -> None:
       path, found = path_of(record_set.directory, record_set.split), f"{shard.file} is another file"
       expected = f"the shards of {base.split} that this subset was made of"
       raise errors.DataError("subset-of-another", path, found, expected, "Make it again.")
+
+
+def fingerprint(record_set: RecordSet) -> str:
+  """A checksum of which pictures a set holds."""
+  shards = [shard.to_json() for shard in record_set.shards]
+  return hashlib.sha256(json.dumps([shards, record_set.index_sha256]).encode()).hexdigest()
+
+
+def outdated(record_set: RecordSet) -> str | None:
+  """The set that a subset was made of, if another one has its name by now.
+
+  Such a subset is as good as it was, but need not lie in that set.
+
+  Raises:
+    errors.DataError: the manifest of that set is damaged.
+  """
+  note = record_set.metadata.get("subset", {})
+  if "of_sha256" not in note or not os.path.exists(path_of(record_set.directory, note["of"])):
+    return None
+  differs = fingerprint(read(record_set.directory, note["of"])) != note["of_sha256"]
+  return note["of"] if differs else None
 
 
 def diagnose(record_set: RecordSet) -> errors.DataError | None:

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 
 GRID = 128  # side of the grey picture from which views are taken
-THUMB = 32  # side of the thumbnail that is kept, and of a view before its DCT
+THUMB = 64  # side of the thumbnail that is kept
+COARSE = 32  # side of a view before its DCT
 NO_HASH = 0  # of a view too flat to have one
 FLAT = 3.0  # standard deviation in grey levels below which there is nothing to compare
-_SAMPLES = 2 * THUMB
+_SAMPLES = 2 * COARSE
 
 
 class View(NamedTuple):
@@ -90,11 +91,11 @@ def _frequencies() -> list[tuple[int, int]]:
 # A part of the hash that a search looks up should hold high and low frequencies alike.
 _FREQUENCIES = [f for part in range(4) for f in _frequencies()[part::4]]
 _ROWS, _COLUMNS = np.array(_FREQUENCIES).T
-_COSINES = np.cos(np.pi * np.outer(np.arange(14), np.arange(THUMB) + 0.5) / THUMB)
+_COSINES = np.cos(np.pi * np.outer(np.arange(14), np.arange(COARSE) + 0.5) / COARSE)
 
 
 def hash_pixels(pixels: np.ndarray) -> int:
-  """Hash of a grey `[THUMB, THUMB]`: bit i is the sign of frequency i; `NO_HASH` if it is flat."""
+  """Hash of a grey `[COARSE, COARSE]`: bit i is the sign of frequency i; `NO_HASH` if it is flat."""
   if pixels.std() < FLAT:
     return NO_HASH
   signs = (_COSINES @ pixels @ _COSINES.T)[_ROWS, _COLUMNS] > 0
@@ -111,12 +112,13 @@ def fingerprint(grey: np.ndarray, aspect: float = 1.0) -> Fingerprint:
   grey = np.asarray(grey, np.float32)
   thumb = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
   hashes = np.full(len(VIEWS), NO_HASH, np.uint64)
-  if thumb[1:-1, 1:-1].std() >= FLAT:
+  coarse = cv2.resize(thumb, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+  if coarse[1:-1, 1:-1].std() >= FLAT:
     for i, view in enumerate(VIEWS):
       matrix = sampling(view, GRID, _SAMPLES, aspect)
       fine = cv2.warpAffine(grey, matrix, (_SAMPLES, _SAMPLES), borderMode=cv2.BORDER_REPLICATE,
                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-      hashes[i] = hash_pixels(cv2.resize(fine, (THUMB, THUMB), interpolation=cv2.INTER_AREA))
+      hashes[i] = hash_pixels(cv2.resize(fine, (COARSE, COARSE), interpolation=cv2.INTER_AREA))
   return Fingerprint(hashes, np.rint(thumb).clip(0, 255).astype(np.uint8), aspect)
 
 

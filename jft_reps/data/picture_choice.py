@@ -25,6 +25,7 @@ class Piece(NamedTuple):
   Attributes:
     seen: pictures of the set that were looked at.
     left_out: of them, those whose id is listed to be left out.
+    met: of them, those whose id is listed to be kept.
     numbers: int64 `[m]`, the records in the file that are taken.
     pictures: int64 `[pairs]`, index in `numbers`; each pair with `classes` once.
     classes: int64 `[pairs]`, a class that this picture carries, with its ancestors.
@@ -32,16 +33,17 @@ class Piece(NamedTuple):
 
   seen: int
   left_out: int
+  met: int
   numbers: np.ndarray
   pictures: np.ndarray
   classes: np.ndarray
 
 
-def read_ids(path: str | os.PathLike) -> frozenset[bytes]:
+def read_ids(path: str | os.PathLike, may_be_empty: bool = False) -> frozenset[bytes]:
   """The picture ids in a text file, one a line, spaces and all; blank lines count for nothing.
 
   Raises:
-    errors.DataError: no such file, one that is no text, or no id in it.
+    errors.DataError: no such file, one that is no text, or, unless it may be, one without an id.
   """
   expected = "a text file of picture ids, one a line"
   if not os.path.isfile(path):
@@ -59,7 +61,7 @@ def read_ids(path: str | os.PathLike) -> frozenset[bytes]:
   except OSError as error:
     raise errors.DataError(
         "bad-id-list", path, errors.printable(error.strerror), expected) from None
-  if not found - {b""}:
+  if not found - {b""} and not may_be_empty:
     raise errors.DataError("bad-id-list", path, "no id", expected)
   return frozenset(found - {b""})
 
@@ -92,14 +94,15 @@ class Choice:
   Attributes:
     labels: class ids in class order.
     takes_all: whether every picture is taken.
-    leaves_out: whether ids are listed to be left out.
+    listed_out: ids that are listed to be left out; None: there is no list.
+    listed: ids that are listed to be kept; None: there is no list.
     counts: whether the classes of the pictures are counted.
     ancestors: whether with their ancestors.
   """
 
   def __init__(self, labels: Sequence[str], hierarchy: Hierarchy | None = None,
                classes: Sequence[str] | None = None, keep_ids: Collection[bytes] | None = None,
-               leave_out_ids: Collection[bytes] = (), counts: bool = True):
+               leave_out_ids: Collection[bytes] | None = None, counts: bool = True):
     """Takes the conditions.
 
     Args:
@@ -107,7 +110,7 @@ class Choice:
       hierarchy: of these classes: pictures of a descendant carry its ancestors too.
       classes: ids of which a picture must carry at least one; None: no matter which.
       keep_ids: picture ids; None: all.
-      leave_out_ids: picture ids.
+      leave_out_ids: picture ids; None: there is no list, which an empty one is.
       counts: whether the classes of the pictures are counted, where there are labels.
 
     Raises:
@@ -122,8 +125,9 @@ class Choice:
         (np.arange(len(labels) + 1), np.arange(len(labels))) if hierarchy is None
         else hierarchy.closure())
     self._wanted = None if classes is None else self._with_descendants(classes)
-    self._keep, self._leave_out = keep_ids, leave_out_ids
-    self.leaves_out = bool(leave_out_ids)
+    self._keep, self._leave_out = keep_ids, leave_out_ids or ()
+    self.listed_out = None if leave_out_ids is None else len(leave_out_ids)
+    self.listed = None if keep_ids is None else len(keep_ids)
     self.takes_all = classes is None and keep_ids is None and not leave_out_ids
 
   @property
@@ -154,7 +158,7 @@ class Choice:
     if self.takes_all and not self.counts:
       index, use = record_set.bit_index, record_set.shards[shard].use
       numbers = np.arange(use) if index is None else np.flatnonzero(index.bits(shard))
-      yield Piece(len(numbers), 0, numbers, none, none)
+      yield Piece(len(numbers), 0, 0, numbers, none, none)
       return
     for numbers, serialized in reading.of_shard(record_set, shard).batch(_BATCH).prefetch(2):
       ids, labels, splits = (tensor.numpy() for tensor in _parsed(serialized))
@@ -162,20 +166,18 @@ class Choice:
       known = (labels >= 0) & (labels < len(self.labels))
       pictures, labels = pictures[known], labels[known]
       left_out = np.array([name in self._leave_out for name in ids], bool)
-      taken = self._taken(ids, pictures, labels) & ~left_out
+      kept = np.array([self._keep is None or name in self._keep for name in ids], bool)
+      taken = self._of_classes(len(ids), pictures, labels) & kept & ~left_out
       order = np.cumsum(taken) - 1
       inside = taken[pictures]
       pairs = self._pairs(order[pictures[inside]], labels[inside]) if self.counts else (none, none)
-      yield Piece(len(ids), int(left_out.sum()), numbers.numpy()[taken], *pairs)
+      yield Piece(len(ids), int(left_out.sum()), int(kept.sum()), numbers.numpy()[taken], *pairs)
 
-  def _taken(self, ids: np.ndarray, pictures: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Bool `[n]`: which of the pictures have a class and an id that is asked for."""
-    taken = np.ones(len(ids), bool)
-    if self._wanted is not None:
-      taken = np.bincount(pictures[self._wanted[labels]], minlength=len(ids)) > 0
-    if self._keep is not None:
-      taken &= np.array([name in self._keep for name in ids], bool)
-    return taken
+  def _of_classes(self, count: int, pictures: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Bool `[count]`: which of the pictures have a class that is asked for."""
+    if self._wanted is None:
+      return np.ones(count, bool)
+    return np.bincount(pictures[self._wanted[labels]], minlength=count) > 0
 
   def _pairs(self, pictures: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and their classes with ancestors, each pair once."""

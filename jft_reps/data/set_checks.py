@@ -23,6 +23,7 @@ class SetSummary:
     counts: int64 `[classes]`, pictures per class as listed, ancestors left out.
     shards: examined, without those whose file is damaged.
     records, labels, most_labels, boxes: see `shard_checks.Examined`.
+    examined: whether its records were; those of a subset are not where its base's were.
   """
 
   directory: str
@@ -35,6 +36,7 @@ class SetSummary:
   labels: int = 0
   most_labels: int = 0
   boxes: int = 0
+  examined: bool = True
 
   def add(self, shard: shard_checks.Examined) -> None:
     """Counts a shard."""
@@ -47,6 +49,9 @@ class SetSummary:
 
   def text(self, most: int = 5) -> str:
     """One line, with the first few classes that no picture has."""
+    if not self.examined:
+      return (f"{self.split}: {self.records:,} pictures in {self.shards} shards of "
+              f"{self.origin[1]}, held against its manifest")
     mean = self.labels / max(self.records, 1)
     text = (f"{self.split}: {self.records:,} pictures in {self.shards} shards, {self.labels:,} "
             f"labels ({mean:.2f} a picture, at most {self.most_labels})")

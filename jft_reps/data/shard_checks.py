@@ -15,6 +15,7 @@ import numpy as np
 
 from jft_reps import errors
 from jft_reps.data import framing, manifest, picture_checks, record_checks, records, schema
+from jft_reps.data.bit_index import BitIndex
 from jft_reps.data.findings import Findings
 
 _NAME = re.compile(r".*-(\d+)-of-(\d+)\.tfrecord")
@@ -31,6 +32,8 @@ class Job:
     rules: of its set.
     decode: look at every pixel.
     most: findings of a kind to keep.
+    index: which of its records belong to the set; None: all of the leading ones it uses.
+    number: of the shard in the index.
   """
 
   directory: str
@@ -38,6 +41,8 @@ class Job:
   rules: record_checks.Rules
   decode: bool = False
   most: int = 5
+  index: BitIndex | None = None
+  number: int = 0
 
 
 @dataclasses.dataclass
@@ -117,10 +122,13 @@ def examine(job: Job) -> Examined:
 
 
 def _examine_records(job: Job, path: str, found: Examined) -> None:
-  """Adds what the records of a file hold, up to the last that belongs to the set."""
+  """Adds what the records of a file hold that belong to the set."""
   order, hashes = _Order(path), []
+  inside = np.ones(job.shard.use, bool) if job.index is None else job.index.bits(job.number)
   with open(path, "rb") as file:
     for number, (offset, length) in enumerate(itertools.islice(framing.walk(path), job.shard.use)):
+      if not inside[number]:
+        continue
       where = f"{job.shard.file} record {number}"
       found.records += 1
       if length > _LARGEST_RECORD:

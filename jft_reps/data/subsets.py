@@ -5,11 +5,13 @@ The order is by hash whatever the conditions, so subsets of growing size are nes
 is a manifest on the shards of its set and copies nothing; where it leaves pictures out in between,
 it has an index. Its metadata has those of its set and
 
-  subset: {of, base, below, pictures, classes, left_out, counts}
+  subset: {of, of_sha256, base, below, pictures, classes, listed_out, left_out, listed, met, counts}
 
-`of` is the set it was made of, `base` the one whose shards it reads, `below` the limit of the hash,
-`classes` the number of classes of which its pictures carry at least one, `left_out` how many
-listed ids were met, `counts` the file of pictures per class. What does not apply is absent.
+`of` is the set it was made of, `of_sha256` what that held, `base` the one whose shards it reads,
+`below` the limit of the hash, `classes` the number of classes of which its pictures carry at least
+one, `listed_out` how many ids were listed to be left out and `left_out` how many of them were met,
+`listed` and `met` the same of ids to keep (`met` where every picture was looked at), `counts` the
+file of pictures per class. What does not apply is absent.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ def make(
   for name in sizes:
     _check_name(record_set, name, overwrite)
   growing = [_Growing(name, size, len(choice.labels)) for name, size in sizes.items()]
-  seen = left_out = 0
+  seen = left_out = met = 0
   for number, shard in enumerate(record_set.shards):
     if not any(subset.left for subset in growing):
       break
@@ -79,7 +81,7 @@ def make(
     for piece in _pieces(record_set, number, choice):
       for subset in growing:
         subset.add(piece)
-      seen, left_out = seen + piece.seen, left_out + piece.left_out
+      seen, left_out, met = seen + piece.seen, left_out + piece.left_out, met + piece.met
       if progress is not None:
         progress(seen, record_set.records)
       if not any(subset.left for subset in growing):
@@ -87,8 +89,10 @@ def make(
     for subset in growing:
       subset.end(shard)
   note = {} if choice.classes is None else {"classes": choice.classes}
-  if choice.leaves_out:
-    note["left_out"] = left_out
+  if choice.listed_out is not None:
+    note |= {"listed_out": choice.listed_out, "left_out": left_out}
+  if choice.listed is not None:
+    note |= {"listed": choice.listed} | ({"met": met} if seen == record_set.records else {})
   done = [subset.record_set(record_set, dict(note)) for subset in growing]
   for subset, found in zip(growing, done, strict=True):
     _publish(found, subset, choice)
@@ -101,7 +105,7 @@ def _check_sizes(
   """Refuses sizes that cannot be."""
   where = f"{record_set.directory}, split {record_set.split}"
   for name, size in sizes.items():
-    if size is None and choice.takes_all:
+    if size is None and choice.takes_all and choice.listed_out is None:
       raise errors.ConfigError("bad-subset", name, "all of the pictures",
                                "a size, classes, or ids to keep or to leave out")
     if size is not None and size < 1:
@@ -130,6 +134,17 @@ def _check_name(record_set: manifest.RecordSet, name: str, overwrite: bool) -> N
   if "subset" not in manifest.read(record_set.directory, name).metadata:
     raise errors.DataError("split-exists", path, "a set that is no subset", "another name",
                            "Only subsets are overwritten.")
+
+
+def outdated(directory: str | os.PathLike, split: str) -> list[str]:
+  """Subsets of a set, in its folder, that were made when it held other pictures."""
+  found = []
+  for name in sorted(os.listdir(directory)):
+    if name.startswith("manifest-") and name.endswith(".json"):
+      with contextlib.suppress(errors.JftError):
+        if manifest.outdated(manifest.read(directory, name[9:-5])) == split:
+          found.append(name[9:-5])
+  return found
 
 
 def _base(record_set: manifest.RecordSet) -> str:
@@ -200,7 +215,8 @@ class _Growing:
       raise _too_few(f"{of.directory}, split {of.split}", found, self.name, self.size)
     last = self._shards[-1]
     below = _hash(os.path.join(of.directory, last.file), last.use - 1) + _STEP
-    note = {"of": of.split, "base": _base(of), "below": below, "pictures": found, **note}
+    note = {"of": of.split, "of_sha256": manifest.fingerprint(of), "base": _base(of),
+            "below": below, "pictures": found, **note}
     index = self.index
     return manifest.RecordSet(
         of.directory, self.name, tuple(self._shards), {**of.metadata, "subset": note},

@@ -61,8 +61,9 @@ def validate(
     progress: called as `progress(shards done, shards)`.
 
   Returns:
-    All findings. A shard whose file is damaged is reported and not examined further; a subset is
-    held against its manifest only where the set it is of is examined too.
+    All findings. A shard whose file is damaged is reported and not examined further, nor is a
+    subset whose index is; a subset is held against its manifest only where the set whose shards it
+    reads is examined too.
 
   Raises:
     errors.DataError: a process ended early.
@@ -76,15 +77,18 @@ def validate(
   known = {(s.directory, s.split) for s in opened}
   for record_set, labels in zip(opened, names):
     origin = origin_of(record_set)
-    if origin != (record_set.directory, record_set.split):
-      _check_subset(record_set, findings)
-      if origin in known:
-        continue
     rules = _rules(record_set, len(labels or hierarchy_ids or ()), findings)
-    summaries.append(set_checks.SetSummary(record_set.directory, record_set.split, origin, labels,
-                                np.zeros(rules.num_classes, np.int64)))
-    jobs.append([shard_checks.Job(record_set.directory, shard, rules, decode, most)
-                 for shard in record_set.shards])
+    summary = set_checks.SetSummary(record_set.directory, record_set.split, origin, labels,
+                                    np.zeros(rules.num_classes, np.int64))
+    if origin != (record_set.directory, record_set.split):
+      whole = _check_subset(record_set, findings)
+      if origin in known or not whole:
+        summary.shards, summary.records = len(record_set.shards), record_set.records
+        summary.examined = False
+    summaries.append(summary)
+    jobs.append([] if not summary.examined else [
+        shard_checks.Job(record_set.directory, shard, rules, decode, most, record_set.bit_index, i)
+        for i, shard in enumerate(record_set.shards)])
   _examine(summaries, jobs, processes, findings, progress)
   return Report(findings, summaries)
 
@@ -108,11 +112,17 @@ def _opened(
   return found
 
 
-def _check_subset(record_set: manifest.RecordSet, findings: Findings) -> None:
+def _check_subset(record_set: manifest.RecordSet, findings: Findings) -> bool:
+  """Holds a subset against its index and the sets it is of; whether its own files are right."""
   try:
+    if (of := manifest.outdated(record_set)) is not None:
+      findings.add("subset-of-another", set_checks.where(record_set), f"split {of} was made again "
+                   "since this subset of it, which need not lie in it now")
     manifest.check(record_set)
   except errors.DataError as error:
     findings.add_error(error)
+    return False
+  return True
 
 
 def _names(record_set: manifest.RecordSet, findings: Findings) -> tuple[str, ...]:

@@ -66,10 +66,10 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
     raise explained from e
   lost = {} if dropped is None else _lost(
       evaluator.name, pictures, dropped, getattr(task, "reasons", ()), say)
-  return {**_numbers(evaluator, excluded, len(found), say), **lost}
+  return {**_numbers(evaluator, excluded, len(found), pictures, say), **lost}
 
 
-def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int,
+def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int, pictures: int,
              say: Callable[[str], None]) -> dict[str, float]:
   values = dict(evaluator.result())
   if excluded:
@@ -77,6 +77,10 @@ def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int,
     which = "" if found else ": the clean numbers are those of all. Is it the list of this set?"
     say(f"{evaluator.name}: {warning}{found} of the {len(excluded)} ids to leave out are in this "
         f"set{which}")
+    if found == pictures:
+      say(f"{evaluator.name}: WARNING: all {pictures} pictures are left out, so there are no clean "
+          "numbers")
+      return values
     clean = evaluator.result(exclude_ids=sorted(excluded))
     values |= {f"{name} (clean)": v for name, v in clean.items()}
   return values

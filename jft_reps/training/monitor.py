@@ -163,7 +163,8 @@ class Monitor:
       number = values.get(self._best_name)
       keep_best(self._run.path, step, folder, self._best_name, number)
     self._run.append(event="eval", step=step, time=time.time(), **values)
-    self._say(f"step {step}: {self._best_name} = {'n/a' if number is None else f'{number:.4f}'} "
+    clean = f", clean {_said(values.get(f'{self._best_name} (clean)'))}" if self._exclude else ""
+    self._say(f"step {step}: {self._best_name} = {_said(number)}{clean} "
               f"({time.monotonic() - start:.1f} s)")
     return values
 
@@ -192,3 +193,7 @@ class Monitor:
     if name not in self._events:
       self._events[name] = Events(self._run.path / f"eval_{name}")
     return self._events[name]
+
+
+def _said(number: float | None) -> str:
+  return "n/a" if number is None else f"{number:.4f}"
