@@ -1,4 +1,4 @@
-"""What the report of `paper.py` shows: a page per table and figure, with the paper's own numbers."""
+"""What the report of `paper.py` shows: a page per table and figure, beside the paper's numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _AP = {"coco/AP50": "AP50", "coco/AP": "AP"}
 _MAP = {"fasteval/mAP@100": "mAP@100", "fasteval/leaves": "leaves"}
 _WORLD = ("In miniature: 10,000 generated pictures with noisy labels stand for JFT-300M, 2,500 "
           "clean ones with one label for ImageNet, 14 layers an eighth as wide for ResNet-101.")
-_SPLIT = "Rates are chosen on a development split; tasks show shapes and textures never seen before."
+_SPLIT = ("Rates are chosen on a development split; tasks show shapes and textures never seen "
+          "before.")
 
 
 def _paper(expected: Sequence[tuple], headings: dict[str, str],

@@ -83,7 +83,8 @@ def read(workdir: str | os.PathLike) -> dict[str, Record]:
   try:
     with open(path, "rb") as file:
       for line in file:
-        with contextlib.suppress(ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        with contextlib.suppress(ValueError, RecursionError, TypeError, KeyError, AttributeError,
+                                 OverflowError):
           _take(records, json.loads(line))
   except FileNotFoundError:
     pass

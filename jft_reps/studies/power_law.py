@@ -139,6 +139,11 @@ def _best_shape(curve: fits.Curve) -> float:
   return float(min((found, _SHAPES[best]), key=left))
 
 
+def _grid(best: float) -> np.ndarray:
+  """All shapes and the best, which precise numbers may be the only one to allow."""
+  return np.sort(np.append(_SHAPES, best))
+
+
 def _profile(curve: fits.Curve, best: float, target: float) -> tuple[fits.Interval, bool]:
   """The value at a target by the score test of every shape, and whether a line passes it."""
   def scored(shape: float) -> tuple[float, float]:
@@ -149,7 +154,7 @@ def _profile(curve: fits.Curve, best: float, target: float) -> tuple[fits.Interv
 
   terms = _terms(curve, best, target)[:, :2]
   value = float((np.linalg.pinv(terms) @ curve.means)[0])
-  values, margins = zip(*(scored(shape) for shape in _SHAPES))
+  values, margins = zip(*(scored(shape) for shape in _grid(best)))
   inside = _inside(np.array(values), np.array(margins)) + [value]
   line_passes = margins[0] <= 0 or best <= 1.01 * _SHAPES[0]
   return fits.Interval(value, min(inside), max(inside)), bool(line_passes)
@@ -162,7 +167,8 @@ def _shapes(curve: fits.Curve, best: float) -> tuple[float, float]:
     weights = np.linalg.pinv(terms)[2]
     return abs(weights @ curve.means) - curve.half_width(weights, terms)
 
-  inside = _inside(_SHAPES, np.array([margin(shape) for shape in _SHAPES])) + [best]
+  shapes = _grid(best)
+  inside = _inside(shapes, np.array([margin(shape) for shape in shapes])) + [best]
   return min(inside), max(inside)
 
 

@@ -45,7 +45,8 @@ def test_damaged_lines_are_passed_over(tmp_path):
   with open(tmp_path / "ledger.jsonl", "ab") as file:
     for line in (b"\xff\x00", b"[1]", b"{}", b'{"id": 3, "status": "done", "time": 1}', b"[" * 9999,
                  b'{"id": "a", "status": "lost", "time": 1}', b'{"id": "a", "status": "done"}',
-                 b'{"id": "a", "status": "done", "time": 1, "numbers": [1]}', b"NaN", b""):
+                 b'{"id": "a", "status": "done", "time": 1, "numbers": [1]}', b"NaN", b"",
+                 b'{"id": "a", "status": "done", "time": 1' + b"0" * 400 + b"}"):
       file.write(line + b"\n")
   assert {id: r.status for id, r in ledger.read(tmp_path).items()} == {"a": "done", "b": "timeout"}
 

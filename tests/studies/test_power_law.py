@@ -95,6 +95,15 @@ def test_known_asymptotes_are_inside_and_seldom_called_a_line(seeds, shared):
   assert sum(f.preferred == "saturating" for f in found) >= 45
 
 
+@pytest.mark.parametrize("noise", [0.0005, 0.002])
+def test_precise_numbers_have_an_interval_too(noise):
+  rng = np.random.default_rng(10)
+  found = [power_law.saturating(drawn(rng, saturated(0.4), 5, own=noise)) for _ in range(40)]
+  assert min(f.asymptote.high - f.asymptote.low for f in found) > 0
+  assert sum(f.asymptote.low <= ASYMPTOTE <= f.asymptote.high for f in found) >= 36
+  assert sum(f.exponent.low <= 0.4 <= f.exponent.high for f in found) >= 36
+
+
 @pytest.mark.parametrize("seeds,shared", [(1, 0), (3, 0.01)])
 def test_lines_are_seldom_called_saturating(seeds, shared):
   rng = np.random.default_rng(8)

@@ -1,0 +1,129 @@
+"""The files of a report: HTML, Markdown with its pictures, CSV of results, a README's blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Sequence
+
+from jft_reps.errors import DataError, StorageError, printable
+from jft_reps.studies import report_html, report_markdown, report_rows, report_runs, report_sections
+from jft_reps.studies.pages import Page
+from jft_reps.studies.report_runs import Study
+from jft_reps.studies.report_sections import Section
+
+_HOW = ("Numbers are means over seeds with 95 % intervals by Student's t; one seed gives no "
+        "interval. Fractions are shown in percent. An order is only stated where the interval of "
+        "the paired difference leaves zero out.",
+        "Numbers from elsewhere say how well they are known: the paper's; the paper's, as found in "
+        "a public source; or remembered, not verified, which is nobody's word.")
+
+
+def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
+          title: str = "Study") -> list[Section]:
+  """Writes report.html, report.md and its PNGs.
+
+  Args:
+    study: what was made.
+    pages: to show.
+    output: folder, which is made.
+    title: of the report.
+
+  Returns:
+    The sections that were written.
+
+  Raises:
+    ConfigError: a page cannot be shown.
+    DataError: no page has a run.
+    StorageError: the folder cannot be written.
+  """
+  sections, absent = report_sections.sections(pages, study)
+  if not sections:
+    raise DataError("pages", "study", f"none of its {len(study.results)} runs has the tags of a "
+                    "page", "a study of this plan", "Give the --plan that it was made from.")
+  head = [f"The whole study: {report_runs.counts(study.results)}.", *_HOW]
+  notes = report_sections.few(study.notes)
+  if absent:
+    notes.append(f"Not part of this study: {'; '.join(absent)}.")
+  folder = _folder(output)
+  for section in sections:
+    if section.plot:
+      replace(folder / f"{section.name}.png", section.plot)
+  for name, module in (("report.md", report_markdown), ("report.html", report_html)):
+    replace(folder / name, module.page(title, head, sections, notes).encode())
+  return sections
+
+
+def write_results(sections: Sequence[Section], pages: Sequence[Page],
+                  results: str | os.PathLike) -> list[pathlib.Path]:
+  """Writes `<name>.csv` for each page that has rows; returns their paths.
+
+  Raises:
+    StorageError: the folder cannot be written.
+  """
+  by_name, written = {page.name: page for page in pages}, []
+  for section in sections:
+    if section.rows:
+      written.append(_folder(results) / f"{section.name}.csv")
+      replace(written[-1], report_rows.csv_text(by_name[section.name], section.rows).encode())
+  return written
+
+
+def update_readme(readme: str | os.PathLike, pages: Sequence[Page],
+                  results: str | os.PathLike) -> bool:
+  """Brings the blocks of a README to what the results say; returns whether it has changed.
+
+  A page without results has a block that says so.
+
+  Raises:
+    DataError: a marker of no page; results that are not those of their page.
+    StorageError: the README cannot be read or written.
+  """
+  path = pathlib.Path(readme)
+  try:
+    text = path.read_bytes().decode()
+  except OSError as error:
+    raise StorageError("readme", printable(path), printable(error), "a README") from error
+  except UnicodeDecodeError as error:
+    raise DataError("readme", printable(path), printable(error), "UTF-8") from error
+  new = report_markdown.replace_blocks(text, readme_blocks(pages, results))
+  if new != text:
+    replace(path, new.encode())
+  return new != text
+
+
+def readme_blocks(pages: Sequence[Page], results: str | os.PathLike) -> dict[str, str]:
+  """The block of each page by name, from `<name>.csv` of a folder."""
+  files = {page.name: pathlib.Path(results) / f"{page.name}.csv" for page in pages}
+  return {page.name: report_markdown.readme_block(page, files[page.name])
+          if files[page.name].is_file() else "No results yet." for page in pages}
+
+
+def replace(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file that appears as a whole, in place of what is there, be it a link.
+
+  Raises:
+    StorageError: it cannot be written.
+  """
+  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+  try:
+    with open(partial, "xb") as file:
+      file.write(content)
+    os.replace(partial, path)
+  except OSError as error:
+    raise StorageError("report-write", printable(path), printable(error),
+                       "a writable folder") from error
+  finally:
+    with contextlib.suppress(OSError):
+      partial.unlink()
+
+
+def _folder(path: str | os.PathLike) -> pathlib.Path:
+  folder = pathlib.Path(path)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise StorageError("report-write", printable(path), printable(error),
+                       "a writable folder") from error
+  return folder

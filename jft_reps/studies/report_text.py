@@ -1,0 +1,148 @@
+"""Sentences of a page, none of which claims an order that the intervals do not give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jft_reps.studies import fits, paired, power_law, report_tables, sentences
+from jft_reps.studies.pages import Page
+from jft_reps.studies.report_rows import Rows
+
+_SIZES, _SEEDS = 100, 200  # of a fit, at most
+
+
+def of_page(page: Page, rows: Rows) -> list[str]:
+  """What the rows of a page say, by its first metric."""
+  if not rows:
+    return []
+  heading = next(iter(page.metrics.values()))
+  factor = report_tables.scale(page, rows, heading)
+  if page.x == "pictures":
+    found = [s for arm in page.arms for s in _fitted(arm, rows, heading, factor)]
+    found += [_gains(pair, rows, heading, factor) for pair in page.pairs]
+    return found + [_at_largest(pair, rows, heading, factor) for pair in page.pairs]
+  if page.x == "step":
+    return [s for pair in page.pairs for s in _over_steps(pair, rows, heading, factor)]
+  return [difference(pair, rows.paired(pair, heading), heading, factor)
+          for pair in page.pairs]
+
+
+def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[float]],
+               heading: str, factor: float, where: str = "") -> str:
+  """Which of two arms is higher, by the paired difference over seeds, or that it cannot be told.
+
+  Args:
+    pair: labels of the arms.
+    values: of each, by the same seeds.
+    heading: of the number.
+    factor: of the printed numbers.
+    where: what both have in common, with a leading space.
+  """
+  (first, second), seeds = pair, len(values[0])
+  if not seeds:
+    return f"{first} and {second}{where}: no seed of which both are done."
+  if seeds == 1:
+    told = _signed((values[0][0] - values[1][0]) * factor, report_tables.decimals([], factor))
+    return (f"{first} less {second}{where}: {told} {heading} of one seed, which gives no interval "
+            "and so no order.")
+  found = paired.difference(*values, report_tables.CONFIDENCE)
+  if not found.separated:
+    return (f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}.")
+  if found.mean < 0:
+    first, second, values = second, first, values[::-1]
+    found = paired.difference(*values, report_tables.CONFIDENCE)
+  return f"{first} is above {second}{where} by {_told(found, heading, factor)}."
+
+
+def fit(rows: Rows, arm: str, heading: str) -> fits.LogLinear | None:
+  """The line of an arm; None where there are too few sizes or far too many."""
+  points = _points(rows, arm, heading)
+  return None if _unfit(points) else fits.log_linear(fits.curve(points))
+
+
+def _unfit(points: Sequence[sentences.Row]) -> str:
+  """Why there is no fit; "" if there is one."""
+  sizes, seeds = (len({p[i] for p in points}) for i in (0, 1))
+  if sizes < 2:
+    return f"{sizes} sizes done, and a fit needs two"
+  return "" if sizes <= _SIZES and seeds <= _SEEDS else f"{sizes} sizes and {seeds} seeds"
+
+
+def protocol(page: Page) -> str:
+  """The sentence that names the protocol of a data-size page."""
+  known = {"steps": "Every size is trained for the same number of steps, so a smaller set is seen "
+                    "more often.",
+           "epochs": "Every size is trained for the same number of epochs, so a smaller set is "
+                     "trained for fewer steps."}
+  told = known.get(page.protocol, page.protocol or "not stated")
+  return f"Protocol: {told.rstrip('.')}."
+
+
+def _points(rows: Rows, arm: str, heading: str) -> list[sentences.Row]:
+  return [(x, seed, value) for x in rows.sizes(arm)
+          for seed, value in rows.by_seed(arm, heading, x).items()]
+
+
+def _fitted(arm: str, rows: Rows, heading: str, factor: float) -> list[str]:
+  """The sentence of an arm's line, and from six sizes on that of the curve that saturates."""
+  line = fit(rows, arm, heading)
+  if line is None:
+    return [f"{arm}: no fit ({_unfit(_points(rows, arm, heading))})."]
+  found = [f"{arm}: {sentences.data_size(line, heading, factor)}"]
+  if len(line.curve.pictures) >= power_law.SIZES:
+    preferred = sentences.preference(power_law.saturating(line.curve), heading, factor)
+    found.append(f"{arm}: {preferred}")
+  return found
+
+
+def _gains(pair: tuple[str, str], rows: Rows, heading: str, factor: float) -> str:
+  """Which arm gains more per tenfold, over the sizes and seeds that both have."""
+  first, second = (_points(rows, arm, heading) for arm in pair)
+  common = {p[:2] for p in first} & {p[:2] for p in second}
+  first_common, second_common = ([p for p in points if p[:2] in common]
+                                 for points in (first, second))
+  if why := _unfit(first_common):
+    return (f"Which of {pair[0]} and {pair[1]} gains more per 10× pictures cannot be told: {why} "
+            "by both.")
+  told = sentences.comparison(first_common, second_common, pair, heading, factor)
+  left = len(first) + len(second) - 2 * len(common)
+  return told + (f" {left} runs without a partner are left out." if left else "")
+
+
+def largest_common(rows: Rows, pair: tuple[str, str], heading: str) -> float | None:
+  """The largest x at which both arms have a number of the same seed."""
+  both = [x for x in rows.sizes(pair[0])
+          if rows.paired(pair, heading, x)[0]]
+  return max(both, default=None)
+
+
+def _at_largest(pair: tuple[str, str], rows: Rows, heading: str, factor: float) -> str:
+  size = largest_common(rows, pair, heading)
+  if size is None:
+    return difference(pair, ([], []), heading, factor)
+  return difference(pair, rows.paired(pair, heading, size), heading, factor,
+                    f" at {size:,.0f} pictures")
+
+
+def _over_steps(pair: tuple[str, str], rows: Rows, heading: str,
+                factor: float) -> list[str]:
+  """The difference of two training curves at a few steps that both have."""
+  both = [x for x in rows.sizes(pair[0])
+          if rows.paired(pair, heading, x)[0]]
+  if not both:
+    return [difference(pair, ([], []), heading, factor)]
+  return [difference(pair, rows.paired(pair, heading, x), heading, factor,
+                     f" at step {x:,.0f}") for x in report_tables.milestones(both)]
+
+
+def _told(found: paired.Difference, heading: str, factor: float) -> str:
+  shown = report_tables.Estimate(found.mean, found.low, found.high, found.seeds)
+  digits = report_tables.decimals([shown], factor)
+  mean, low, high = (v * factor for v in (found.mean, found.low, found.high))
+  interval = f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
+  return (f"{_signed(mean, digits)} {heading}, {found.confidence * 100:g} % interval {interval}, "
+          f"{found.seeds} seeds")
+
+
+def _signed(value: float, digits: int) -> str:
+  return f"{value:+.{digits}f}".replace("-", "−")

@@ -1,0 +1,92 @@
+"""The report program: from a study to files, running nothing but its plan."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jft_reps.apps import command_line, report
+from tests.studies.test_report_runs import write_study
+
+PLAN = """
+from jft_reps.studies.pages import Page
+PAGES = [Page("t", "T", {"x": "X"}, {"a": {"start": "a"}, "b": {"start": "b"}}, pairs=[("a", "b")])]
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "plans").mkdir()
+  (tmp_path / "plans" / "plan.py").write_text(PLAN)
+  return write_study(tmp_path / "study", [
+      ({"start": s, "seed": n}, {"x": v + n / 100 + (n == 2) * d}) for s, v, d in
+      (("a", 0.5, 0.01), ("b", 0.2, 0.0)) for n in range(3)], "plans/plan.py:t,laptop")
+
+
+def _run(*arguments):
+  return command_line.run(report.main, ["report", *map(str, arguments)])
+
+
+def test_a_study_becomes_a_report_with_the_plan_that_it_names(study, tmp_path, capsys):
+  (tmp_path / "README.md").write_text("<!-- results:t --><!-- end -->")
+  assert _run("--study=study", "--results=res", "--readme=README.md") == 0
+  assert "6 of 6 runs done" in capsys.readouterr().out
+  text = (study / "report" / "report.html").read_text()
+  assert "a is above b by +30.3 X" in text and "Study: plans/plan.py:t,laptop" in text
+  assert (tmp_path / "res" / "t.csv").read_text().splitlines()[:2] == ["arm,seed,X", "a,0,0.5"]
+  before = (tmp_path / "README.md").read_text()
+  assert "a is above b by +30.3 X" in before
+  (tmp_path / "README.md").write_text("<!-- results:t -->\nold\n<!-- end -->")
+  assert _run("--plan=plans/plan.py", "--results=res", "--readme=README.md") == 0
+  assert (tmp_path / "README.md").read_text() == before
+
+
+def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):
+  (study / "evil.py").write_text("open('ran', 'w')")
+  (tmp_path / "link").symlink_to(study)
+  plan = study / "plan.json"
+  content = plan.read_text()
+  for name in ("study/evil.py", "link/evil.py", f"{study}/evil.py", "../x.py", "", "a\\u0000b",
+               "/etc/passwd", "x" * 5000):
+    plan.write_text(content.replace("plans/plan.py:t,laptop", name))
+    assert _run("--study=study") == 1, name
+    assert "--plan" in capsys.readouterr().err or len(name) > 4000
+    assert not (tmp_path / "ran").exists()
+  assert _run("--study=study", "--plan=plans/plan.py") == 0
+
+
+def test_a_report_folder_that_is_a_link_is_refused(study, tmp_path, capsys):
+  (tmp_path / "elsewhere").mkdir()
+  (study / "report").symlink_to(tmp_path / "elsewhere")
+  assert _run("--study=study") == 4 and "a link" in capsys.readouterr().err
+  assert not list((tmp_path / "elsewhere").iterdir())
+  assert _run("--study=study", "--output=out") == 0
+
+
+@pytest.mark.parametrize("content, found", [
+    ("PAGES = 3", "no PAGES"), ("x", "NameError"), ("(", "SyntaxError"), ("PAGES = ['a']", "str"),
+    ("PAGES = []", "no PAGES")])
+def test_a_plan_without_pages_is_one_line(study, tmp_path, capsys, content, found):
+  (tmp_path / "p.py").write_text(content)
+  assert _run("--study=study", "--plan=p.py") == 1
+  error = capsys.readouterr().err
+  assert found in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments, code", [
+    ([], 1), (["--study=nowhere"], 2), (["--study=study", "--readme=R"], 1),
+    (["--study=study", "--plan=nowhere.py"], 1), (["--readme=R", "--results=res"], 1)])
+def test_bad_flags_are_one_line(study, capsys, arguments, code):
+  assert _run(*arguments) == code
+  assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_is_short_and_fast():
+  command = [sys.executable, "-X", "importtime", "-m", "jft_reps.apps.report", "--help"]
+  done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True)
+  assert len(done.stdout.splitlines()) <= 59
+  assert "tensorflow" not in done.stderr and "matplotlib" not in done.stderr
