@@ -33,9 +33,10 @@ import dataclasses
 import ml_collections
 
 from experiments.paper_pages import PAGES
+from jft_reps.studies.cluster_tasks import Topology
 from jft_reps.studies.plan import Output, Plan, Run
 
-__all__ = ["PAGES", "get_config", "plan"]
+__all__ = ["PAGES", "get_config", "on_cluster", "plan", "topology"]
 
 SIZES = ("laptop", "miniature", "full")
 
@@ -95,8 +96,9 @@ def _full() -> ml_collections.ConfigDict:
       "laptop": False, "data": "/data/jft", "hierarchy": "/data/jft/hierarchy.csv",
       "evaluation": "fasteval", "protocol": "epochs", "steps": 0, "clean_pictures": 1_281_167,
       "pictures": (10_000_000, 30_000_000, 100_000_000, 300_000_000),
-      "fewer_labels_pictures": 30_000_000, "noise": {"standard": 0.0},
+      "fewer_labels_pictures": 30_000_000,
       "depths": {"base": 101, "shallow": 50, "deep": 152}})
+  config.noise = ml_collections.ConfigDict({"standard": 0.0})  # JFT has its own
   for name, train, dev, test in (
       ("classify", "train", "train_dev", "validation"), ("detect", "train", "dev", "minival"),
       ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "minival")):
@@ -170,6 +172,12 @@ class Study:
       return {"train.steps": steps} if steps else {}
     return {"train.steps": steps, "schedule.steps": steps, "schedule.start": int(decay * steps)}
 
+  def _checkpoints(self, steps: int) -> dict:
+    """Those that are evaluated or taken over: six on a laptop, else each third."""
+    if self.config.laptop:
+      return {"train.checkpoint_every": max(1, steps // 6), "train.keep": 7}
+    return {"train.keep_steps": [steps // 6 * 2 * third for third in (1, 2, 3)]} if steps else {}
+
   def pretrained(self, start: Start) -> Output | str:
     """Weights of a start; its runs are added."""
     if start == Start(depth=start.depth):
@@ -194,7 +202,7 @@ class Study:
         "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
         "task.hierarchy": c.hierarchy or ("" if c.data else
                                           Output(records, "records/hierarchy.csv")),
-        "train.seed": seed, "train.checkpoint_every": max(1, steps // 6), "train.keep": 7,
+        "train.seed": seed, **self._checkpoints(steps),
         "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
         if start.clean else "", **self._schedule(steps)}
     if start.fewer_labels:
@@ -228,7 +236,8 @@ class Study:
     name = "records" if c.data else self._name("records")
     return self.plan.add(Run(name, self._reference("experiments/fig3_pretraining.py", "random"),
                              overrides, kind="records", tags={"seed": seed},
-                             cost=20 + self.largest / 400, gigabytes=1e-5 * self.largest)).name
+                             cost=20 + self.largest / 400 if c.laptop else None,
+                             gigabytes=0.0 if c.data else 1e-5 * self.largest)).name
 
   def _clean(self, start: Start) -> str:
     """Classification of clean pictures with one label each, as ImageNet's."""
@@ -242,8 +251,9 @@ class Study:
     overrides = {
         "task.records": folder, "task.train_split": splits[0], "task.eval_splits": splits[1],
         "task.backbone.depth": c.depths[start.depth], "toy_world": {}, "train.seed": self.seed,
-        "train.checkpoint_every": max(1, steps // 6) or 100_000, "train.keep": 7,
-        **({"schedule.initial": 0.2} if c.laptop else {}), **self._schedule(steps, 0.5)}
+        **self._checkpoints(steps), **self._schedule(steps, 0.5)}
+    if c.laptop:
+      overrides["schedule.initial"] = 0.2
     deeper = c.depths[start.depth] / c.depths["base"]
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/table1_imagenet.py", "random"), overrides, start,
@@ -292,7 +302,8 @@ class Study:
   def _add(self, kind: str, name: str, config: str, overrides: dict, start: Start,
            needs: tuple[str, ...] = (), cost: float = 0.0, **tags) -> str:
     tags = {"seed": self.seed, "task": "pretrain", **start.tags(self.config), **tags}
-    return self.plan.add(Run(name, config, overrides, needs, kind, tags, cost or None, 0.02)).name
+    return self.plan.add(Run(name, config, overrides, needs, kind, tags,
+                             cost if self.config.laptop else None, 0.02)).name
 
 
 _RANDOM, _CLEAN = Start(), Start(clean=True)
@@ -363,6 +374,18 @@ PARTS = {
     "table6_pose": lambda study: _four_starts(study, "pose"),
     "noise": _noise,
 }
+
+
+def on_cluster(config: ml_collections.ConfigDict) -> bool:
+  """Whether its runs are jobs for a cluster, not for this machine."""
+  return not config.laptop
+
+
+def topology(run: Run) -> Topology:
+  """The paper's cluster for a run; that of segmentation is not stated."""
+  workers, servers = {"detect": (9, 11), "segment": (1, 1), "pose": (8, 1)}.get(
+      run.tags["task"], (50, 17))
+  return Topology(workers, servers, cpus=8, memory_gb=32, gpu=True)
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:

@@ -39,6 +39,10 @@ flags.DEFINE_float("timeout", None, "Seconds that a run may take.", lower_bound=
 flags.DEFINE_boolean("retry_failed", False, "Try runs that failed once more.", flag_values=FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Print the plan and end.", flag_values=FLAGS)
 flags.DEFINE_boolean("status", False, "Print how far the study is and end.", flag_values=FLAGS)
+flags.DEFINE_string("image", "jft-reps:latest", "Container image of cluster jobs.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("claim", "jft-reps", "PersistentVolumeClaim of cluster jobs.",
+                    flag_values=FLAGS)
 flags.DEFINE_string("run", None, "Make the run whose folder this is; for the study itself.",
                     flag_values=FLAGS)
 
@@ -98,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
-    return _write_jobs(plan, module, config)
+    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir))
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
       retry_failed=FLAGS.retry_failed, stream=sys.stderr)
@@ -126,8 +130,15 @@ def _run(directory: pathlib.Path) -> int:
   return 0
 
 
-def _write_jobs(plan, module, config) -> int:
-  raise NotImplementedError
+def _write_jobs(plan, module, workdir: pathlib.Path) -> int:
+  """Writes jobs for a cluster; prints what they take."""
+  from jft_reps.apps import study_jobs
+  from jft_reps.studies import cluster_jobs
+
+  site = cluster_jobs.Site(FLAGS.image, FLAGS.claim)
+  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site)
+  print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
+  return 0
 
 
 if __name__ == "__main__":

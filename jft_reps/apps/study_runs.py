@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from jft_reps.apps import compose
 from jft_reps.errors import ConfigError, DataError, NumericError
-from jft_reps.studies.plan import Run
+from jft_reps.studies.plan import Run, assignments
 
 Numbers = dict[str, float | None]
 CLASSES, DEFINITIONS = "classes.json", "definitions.json"
@@ -55,8 +55,7 @@ def configured(run: Run, workdir: pathlib.Path):
     config.workdir = str(workdir)
   settings = {k.removeprefix("study."): v for k, v in run.overrides.items()
               if k.startswith("study.")}
-  compose.override(config, {k: v if isinstance(v, str) else json.dumps(v)
-                            for k, v in run.overrides.items() if not k.startswith("study.")})
+  compose.override(config, assignments(run))
   train.place_records(config)
   return config, settings
 
@@ -124,45 +123,61 @@ def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
 def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   """Trains with each rate, takes the one that is best on the development split, and tests it.
 
-  A rate at which the loss or the weights diverge cannot be chosen. What was trained is kept of the
-  chosen one alone.
+  A single rate needs no development split. One at which the loss or the weights diverge cannot be
+  chosen. What was trained is kept of the chosen one alone.
 
   Raises:
     DataError: all of them diverge.
   """
   rates = run.overrides.get("study.rates") or [None]
-  found = {rate: _tuned(run, directory, rate) for rate in rates}
-  number = run.overrides.get("study.number", "")
-  finite = {rate: numbers for rate, numbers in found.items() if numbers}
-  if not finite:
-    raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
-                    "Lower the rates.")
-  key = number or next(iter(next(iter(finite.values()))))
-  rate = max(finite, key=lambda r: finite[r].get(key, -1.0))
-  config, settings = configured(run, _folder(directory, rate))
-  _rate(config, rate)
+  rate, numbers = (_chosen(run, directory, rates) if len(rates) > 1
+                   else (_train(run, directory, rates[0]), {}))
+  config, settings = _at_rate(run, directory, rate)
   config.task.eval_splits = (settings["test"],)
   [judged] = judge(config, [None])
   leave(directory, judged)
   for other in set(rates) - {rate}:
-    shutil.rmtree(_folder(directory, other), ignore_errors=True)
-  return {**judged.numbers, **{f"dev {name}": v for name, v in finite[rate].items()},
-          **({} if rate is None else {"rate": rate, **{
-              f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}})}
+    shutil.rmtree(trained_in(directory, other), ignore_errors=True)
+  return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
 
 
-def _tuned(run: Run, directory: pathlib.Path, rate: float | None) -> Numbers:
-  """Numbers of the development split after training with a rate; none if it diverges."""
+def _chosen(run: Run, directory: pathlib.Path, rates: Sequence[float]) -> tuple[float, Numbers]:
+  """The best rate, its numbers on the development split, and every rate's first one."""
+  found = {rate: _tuned(run, directory, rate) for rate in rates}
+  finite = {rate: numbers for rate, numbers in found.items() if numbers}
+  if not finite:
+    raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
+                    "Lower the rates.")
+  key = run.overrides.get("study.number") or next(iter(next(iter(finite.values()))))
+  best = max(finite, key=lambda r: finite[r].get(key, -1.0))
+  return best, {**{f"dev {name}": value for name, value in finite[best].items()},
+                **{f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}}
+
+
+def _at_rate(run: Run, directory: pathlib.Path, rate: float | None):
+  """Configuration and settings of a transfer with one rate; None is the configuration's own."""
+  config, settings = configured(run, trained_in(directory, rate))
+  if rate is not None:
+    config.schedule.initial = rate
+  return config, settings
+
+
+def _train(run: Run, directory: pathlib.Path, rate: float | None) -> float | None:
   from jft_reps.apps import train
 
-  path = directory / f"dev{_name(rate)}.json"
+  train.train(_at_rate(run, directory, rate)[0])
+  return rate
+
+
+def _tuned(run: Run, directory: pathlib.Path, rate: float) -> Numbers:
+  """Numbers of the development split after training with a rate; none if it diverges."""
+  path = directory / f"dev_{rate:g}.json"
   if path.exists():
     return json.loads(path.read_text())
-  config, settings = configured(run, _folder(directory, rate))
-  _rate(config, rate)
+  config, settings = _at_rate(run, directory, rate)
   config.task.eval_splits = (settings["dev"],)
   try:
-    train.train(config)
+    _train(run, directory, rate)
     [judged] = judge(config, [None])
     numbers = judged.numbers
   except NumericError:
@@ -242,14 +257,6 @@ def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
   os.replace(partial, path)
 
 
-def _folder(directory: pathlib.Path, rate: float | None) -> pathlib.Path:
-  return directory / f"run{_name(rate)}"
-
-
-def _name(rate: float | None) -> str:
-  return "" if rate is None else f"_{rate:g}"
-
-
-def _rate(config, rate: float | None) -> None:
-  if rate is not None:
-    config.schedule.initial = rate
+def trained_in(directory: pathlib.Path, rate: float | None) -> pathlib.Path:
+  """Run directory of a transfer with one rate."""
+  return directory / ("run" if rate is None else f"run_{rate:g}")

@@ -189,9 +189,19 @@ def resolved(run: Run, directory: Callable[[str], str | os.PathLike]) -> Run:
                              needs=tuple(run.needed()))
 
 
+def assignments(run: Run) -> dict[str, str]:
+  """A resolved run's overrides as the text that programs take, by key of the configuration.
+
+  Keys that begin with `study.` are settings of the run itself and no part of its configuration.
+  """
+  text = lambda value: value if isinstance(value, str) else json.dumps(value)
+  return {key: "" if value is None else text(value) for key, value in run.overrides.items()
+          if not key.startswith("study.")}
+
+
 def flags(run: Run) -> list[str]:
   """A resolved run's overrides as arguments of the programs, `--config.train.steps=10`."""
-  return [f"--config.{key}={value}" for key, value in run.overrides.items()]
+  return [f"--config.{key}={value}" for key, value in assignments(run).items()]
 
 
 def _outputs(value: Any) -> Iterator[Output]:

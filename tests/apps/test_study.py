@@ -177,6 +177,31 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
     study_runs.make(run, tmp_path)
 
 
+def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
+  from jft_reps.apps import command_line
+  assert command_line.run(study.main, [
+      "study", "--plan=experiments/paper.py:table2_coco,full", f"--workdir={tmp_path}",
+      "--image=registry/jft:1", "--claim=disk"]) == 0
+  out = capsys.readouterr().out
+  rows = [line.split() for line in out.splitlines()]
+  assert ["pretrain_noisy300000000_s0", "50", "17", "36,000,000", "7.20", "60.0", "72,000"] in rows
+  folders = {f.name.partition("-s0-")[0]: f for f in (tmp_path / "jobs").iterdir()}
+  detect, pretrain = folders["detect-noisy300000000"], folders["pretrain-noisy300000000"]
+  tasks = json.loads((detect / "tf_config.json").read_text())
+  roles = [task["role"] for task in tasks]
+  assert [roles.count(r) for r in ("chief", "worker", "ps", "evaluator")] == [1, 9, 11, 1]
+  start, run = (run_files.read_run(f) for f in (pretrain, detect))
+  assert start.overrides["train.keep_steps"] == [12_000_000, 24_000_000, 36_000_000]
+  where = run.overrides["init.checkpoint"]
+  assert f"--run={where}\n" in (pretrain / "collect.txt").read_text()
+  command = (detect / "command.txt").read_text()
+  assert f"--config.init.checkpoint={where} " in command and "study." not in command
+  assert "--workdir=/study/runs/" in command and "/run " in command
+  assert "claimName: \"disk\"" in (detect / "manifest.yaml").read_text()
+  assert run_files.read_run(folders["records"]).kind == "records"
+  assert not (folders["records"] / "manifest.yaml").exists()
+
+
 def start(workdir, *more):
   environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(_ROOT)}
   return subprocess.Popen(

@@ -1,0 +1,93 @@
+"""Runs of a plan as jobs of a cluster: one folder per run, to be started by any scheduler.
+
+  manifest.yaml   for Kubernetes, see `kubernetes.py`
+  tf_config.json  role, index and TF_CONFIG of every task, for anything else
+  command.txt     what the tasks run
+
+The programs are the same as on one machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+
+from jft_reps.errors import StorageError, printable
+from jft_reps.studies import keeper, kubernetes, schedule
+from jft_reps.studies.cluster_tasks import Topology, label, tf_configs
+from jft_reps.studies.kubernetes import Site
+from jft_reps.studies.plan import Plan, Run, flags, resolved
+
+__all__ = ["Site", "Topology", "commands", "kubernetes", "label", "tf_configs", "write",
+           "write_plan"]
+
+
+def commands(run: Run, workdir: str) -> dict[str, list[str]]:
+  """The program of each role for a resolved run in a directory of the volume."""
+  shared = [f"--config={run.config}", f"--workdir={workdir}", *flags(run)]
+  train = ["python", "-m", "jft_reps.apps.train", *shared, "--allow_remote_cluster"]
+  evaluate = ["python", "-m", "jft_reps.apps.evaluate", *shared, "--follow"]
+  return {"chief": train, "worker": train, "ps": train, "evaluator": evaluate}
+
+
+def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike, site: Site,
+          port: int = 2222, hosts: Sequence[str] = ()) -> pathlib.Path:
+  """Writes manifest.yaml, tf_config.json and command.txt of a resolved run, and returns where.
+
+  Args:
+    run: with paths on the volume in place of `Output`s.
+    workdir: the run's directory on the volume.
+    topology: of its tasks.
+    folder: gets a folder for the run.
+    site: image and volume.
+    port: at which tasks listen.
+    hosts: for tf_config.json alone, see `tf_configs`; a manifest's pods have names of their own.
+
+  Raises:
+    ConfigError: as `kubernetes.manifest` and `tf_configs`.
+    StorageError: the files cannot be written.
+  """
+  name, programs = label(run.name), commands(run, workdir)
+  manifest = kubernetes.manifest(name, topology, site, programs, port)
+  tasks = [{"role": role, "index": index, "TF_CONFIG": config}
+           for role, index, config in tf_configs(name, topology, hosts, port)]
+  needs = ", ".join(printable(n) for n in run.needed()) or "nothing"
+  text = "\n".join([
+      f"# {printable(run.name)}; needs {needs}",
+      "# Each task with its own TF_CONFIG of tf_config.json:", shlex.join(programs["chief"]),
+      "# The evaluator, which needs none:", shlex.join(programs["evaluator"]), ""])
+  place = pathlib.Path(folder) / name
+  try:
+    place.mkdir(parents=True, exist_ok=True)
+    keeper.write_json(place / "tf_config.json", tasks)
+    for file, content in (("manifest.yaml", manifest), ("command.txt", text)):
+      with _replacing(place / file) as partial:
+        partial.write_text(content, encoding="utf-8", newline="\n")
+  except OSError as error:
+    raise StorageError("cluster-jobs", place, printable(error), "a writable folder") from error
+  return place
+
+
+def write_plan(plan: Plan, topology: Callable[[Run], Topology], folder: str | os.PathLike,
+               site: Site, port: int = 2222) -> list[pathlib.Path]:
+  """A folder for each distinct run of a plan, each after those it needs; see `write`.
+
+  Directories on the volume are those of a study: `<mount>/runs/<id>`.
+  """
+  ids = plan.ids()
+  directory = lambda name: f"{site.mount.rstrip('/')}/runs/{ids[name]}"
+  return [write(resolved(run, directory), directory(run.name), topology(run), folder, site, port)
+          for run in schedule.distinct(plan).values()]
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+  try:
+    yield partial
+    os.replace(partial, path)
+  finally:
+    partial.unlink(missing_ok=True)
