@@ -107,7 +107,7 @@ def quality(recipe: str, seeds: list[str], checkpoint: str | None) -> dict:
       found["hash"].add(_pairs(*parts), edits)
       if embed:
         found["embedding"].add(_pairs(*parts, duplicate_embedding.Embedding(
-            *embed, duplicate_sources.open_pictures, parts[0], _THREADS)), edits)
+            *embed, duplicate_sources.open_pictures, parts[0], _THREADS, symmetries=8)), edits)
   bars = {"phash": 0.0, "hash": 0.90, "embedding": 0.95}
   return {name: value.numbers(bars[name]) for name, value in found.items()}
 

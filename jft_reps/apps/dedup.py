@@ -3,20 +3,21 @@
   python -m jft_reps.apps.dedup --eval=PICTURES --train=records:RECORDS/train --output=DIR \\
       [--checkpoint=RUN_OR_WEIGHTS]
 
-A set is a folder of pictures, records:FOLDER/SPLIT, or an index of an earlier run
-(DIR/index/train); several with commas. In --output:
+A set is a folder of pictures, records:FOLDER/SPLIT, or an earlier index (DIR/index/train); several
+with commas, whose ids differ. In --output:
 
-  pairs.tsv            evaluation id, training id, bits between their hashes (-1: found by
-                       embedding), correlation of the aligned thumbnails, what decided, group
+  pairs.tsv            ids, bits between hashes (-1: found by embedding), correlation, how, group
   eval_duplicates.txt  ids for `evaluate --exclude_ids`: numbers on clean pictures beside all
   train_copies.txt     ids to leave out of training: `subset --leave_out_ids`
-  degenerate.txt, unreadable.txt   pictures without content, and without pixels: in no list above
-  pairs.jpg            pairs to look at, the least alike first; summary.json
-  index/               hashes of both sets
+  refused.tsv          with --checkpoint: pairs that pixels join and the embedding does not
+  degenerate.txt       without content: only pictures of the same pixels are their copies
+  pairs.jpg            the least alike pairs; also unreadable.txt, summary.json, index/ of hashes
 
-Found are copies that were mirrored, turned, resized, stretched, recompressed, greyed, blurred,
-captioned, framed or cropped by up to 10 % at each side, or changed in brightness and contrast.
-With --checkpoint the backbone's pooled features bring further candidates and decide close ones.
+Found are copies that were mirrored, turned by quarters, resized, stretched, recompressed, greyed,
+blurred, cropped by up to 10 % at each side, changed in brightness and contrast, or have an even
+frame of 4 % or a caption of 10 %. Not, or only at times: larger, one-sided or square crops,
+letterboxes, wider frames, covered corners, turns of more than 5°. Different pictures with the same
+details count: look at pairs.jpg. --checkpoint's features bring candidates and refuse pairs.
 """
 
 from __future__ import annotations
@@ -38,17 +39,19 @@ flags.DEFINE_list("train", None, "Training set, as above.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "Folder to write.", flag_values=FLAGS)
 flags.DEFINE_string("checkpoint", None, "A run, a checkpoint or a weight file of a backbone.",
                     flag_values=FLAGS)
-flags.DEFINE_integer("size", 0, "Side of the pictures it embeds; 0: that of our checkpoint's "
-                     "training, or 224.", lower_bound=0, upper_bound=2048, flag_values=FLAGS)
+flags.DEFINE_integer("size", 0, "Side of what it embeds; 0: as it was trained, or 224.",
+                     lower_bound=0, upper_bound=2048, flag_values=FLAGS)
 flags.DEFINE_enum("turned", "auto", ["auto", "none", "mirror", "quarters", "any"],
                   "Copies to find beside those turned by about 5°: none, mirrored, by quarters "
                   "too, by any angle; auto: any, quarters in large sets.", flag_values=FLAGS)
 flags.DEFINE_float("similarity", 0.9, "Correlation of thumbnails that makes a near-duplicate.",
                    lower_bound=0.0, upper_bound=1.0, flag_values=FLAGS)
-flags.DEFINE_float("similarity_with_embedding", 0.8, "The same where embeddings agree.",
+flags.DEFINE_float("similarity_with_embedding", 0.8, "Where embeddings agree.",
                    lower_bound=0.0, upper_bound=1.0, flag_values=FLAGS)
 flags.DEFINE_float("cosine", 0.9, "Of centred embeddings that agree.", lower_bound=0.0,
                    upper_bound=1.0, flag_values=FLAGS)
+flags.DEFINE_float("least_cosine", 0.0, "Below which the embedding refuses a pair.",
+                   lower_bound=-1.0, upper_bound=1.0, flag_values=FLAGS)
 flags.DEFINE_enum("neighbours", "auto", ["auto", "exact", "usearch"], "Search of embeddings; auto: "
                   "usearch above a million training pictures, if installed.", flag_values=FLAGS)
 flags.DEFINE_integer("sheet", 200, "Pairs in pairs.jpg; 0: no sheet.", lower_bound=0,
@@ -63,7 +66,8 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.data import near_duplicates
 
   options = near_duplicates.Options(
-      pixels=FLAGS.similarity, cosine=FLAGS.cosine, threads=FLAGS.processes,
+      pixels=FLAGS.similarity, cosine=FLAGS.cosine, least_cosine=FLAGS.least_cosine,
+      threads=FLAGS.processes,
       pixels_with_embedding=min(FLAGS.similarity_with_embedding, FLAGS.similarity),
       policy=None if FLAGS.turned == "auto" else FLAGS.turned)
   found = dedup(FLAGS.eval, FLAGS.train, FLAGS.output, options, FLAGS.checkpoint, FLAGS.size,
@@ -77,6 +81,12 @@ def main(argv: Sequence[str]) -> int:
       reasons = ", ".join(f"{key} {count:,}" for key, count in of["reasons"].items())
       print(f"not compared in {name}: {of['degenerate']:,} degenerate, {of['unreadable']:,} "
             f"unreadable{f' ({reasons})' if reasons else ''}")
+  if FLAGS.checkpoint:
+    brought, refused = found["how"].get("embedding", 0), found["refused"]
+    print(f"the embedding brought {brought:,} of the pairs and refused {refused:,} others")
+    if refused > found["pairs"]:
+      print("WARNING: it refused more than it left. Is the checkpoint trained? See refused.tsv",
+            file=sys.stderr)
   return 0
 
 
@@ -99,39 +109,55 @@ def dedup(evaluation: Sequence[str], training: Sequence[str], output: str, optio
 
   Raises:
     ConfigError: a set cannot be one.
-    DataError: a set is damaged.
+    DataError: a set is damaged, or two pictures of a side have one id.
     StorageError: the output has results already or cannot be written, or no such checkpoint.
   """
-  from jft_reps.data import duplicate_report, near_duplicates
+  from jft_reps.data import duplicate_index, duplicate_report, near_duplicates
 
   if os.path.exists(os.path.join(output, "summary.json")) and not overwrite:
     raise StorageError("results-exist", output, "results of an earlier run", "a new folder",
                        "--overwrite replaces them.")
   embed = embedder(checkpoint, size) if checkpoint else None
   options = options or near_duplicates.Options()
-  mine = _hashed(evaluation, os.path.join(output, "index", "eval"), processes)
-  theirs = _hashed(training, os.path.join(output, "index", "train"), processes)
-  embedding = _embedding(embed, mine, theirs, neighbours, processes) if embed else None
-  pairs = near_duplicates.find(mine, theirs, options, embedding, _counter("compared pictures"))
-  found = duplicate_report.write(output, pairs, mine, theirs, options)
+  mine = _hashed(evaluation, _places(output, "eval", evaluation), processes)
+  theirs = _hashed(training, _places(output, "train", training), processes)
+  duplicate_index.check_ids(mine)
+  duplicate_index.check_ids(theirs)
+  symmetries = 2 if options.policy in ("none", "mirror") else 8
+  embedding = _embedding(embed, mine, theirs, neighbours, processes, symmetries) if embed else None
+  refused: list | None = [] if embed else None
+  pairs = near_duplicates.find(mine, theirs, options, embedding, _counter("compared pictures"),
+                               refused)
+  duplicate_report.remove(output, (*evaluation, *training, *_places(output, "eval", evaluation),
+                                   *_places(output, "train", training)))
+  found = duplicate_report.write(output, pairs, mine, theirs, options, refused)
   if sheet and pairs:
     duplicate_report.write_sheet(output, pairs, _shown(mine), _shown(theirs), sheet)
   return found
 
 
-def _hashed(sources: Sequence[str], folder: str, processes: int) -> list:
-  """Parts of the indexes among the sources, and of new indexes of the others."""
+def _places(output: str, side: str, sources: Sequence[str]) -> list[str]:
+  """Folders for the indexes of a side's sources; those of sources that are indexes are empty."""
+  from jft_reps.data import duplicate_index
+
+  names = [f"{side}-{i}" if i else side for i in range(len(sources))]
+  return ["" if duplicate_index.is_index(source) else os.path.join(output, "index", name)
+          for source, name in zip(sources, names)]
+
+
+def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list:
+  """Parts of the indexes among the sources, and of new indexes, in `places`, of the others."""
   from jft_reps.data import duplicate_index, duplicate_sources
 
   parts = []
-  for number, source in enumerate(sources):
-    if duplicate_index.is_index(source):
+  for source, folder in zip(sources, places):
+    if not folder:
       parts += duplicate_index.read(source)
       continue
     place = source if source.startswith(duplicate_sources.RECORDS) else os.path.abspath(source)
     new = duplicate_index.collect(duplicate_sources.open_pictures(place), processes,
                                   _counter(f"hashed pictures of {source}"), place)
-    parts += duplicate_index.write(f"{folder}-{number}" if number else folder, new)
+    parts += duplicate_index.write(folder, new)
   if not any(part.ids or part.unreadable for part in parts):
     raise ConfigError("no-pictures", ",".join(sources), "no picture", "a set of pictures")
   return parts
@@ -185,14 +211,14 @@ def embedder(checkpoint: str, size: int = 0):
   return lambda pictures: embed(tf.constant(pictures)).numpy(), size
 
 
-def _embedding(embed, mine, theirs, neighbours: str, processes: int):
+def _embedding(embed, mine, theirs, neighbours: str, processes: int, symmetries: int):
   from jft_reps.data import duplicate_embedding, duplicate_sources
 
   many = sum(len(part.ids) for part in theirs) > duplicate_embedding.APPROXIMATE_ABOVE
   approximate = neighbours == "usearch" or (
       neighbours == "auto" and many and duplicate_embedding.installed())
   return duplicate_embedding.Embedding(
-      *embed, duplicate_sources.open_pictures, mine, processes, approximate)
+      *embed, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
 
 
 def _counter(what: str, every: float = 15.0) -> Callable[[int], None]:

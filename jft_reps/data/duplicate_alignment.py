@@ -21,11 +21,13 @@ from jft_reps.data import perceptual_hash
 
 _COARSE, _FINE = perceptual_hash.COARSE, perceptual_hash.THUMB
 _COUNTS = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT
-_STOP = {_COARSE: (_COUNTS, 15, 1e-3), _FINE: (_COUNTS, 40, 1e-5)}
+_STOP = {_COARSE: (_COUNTS, 15, 1e-3), _FINE: (_COUNTS, 25, 1e-4)}
 _MOST_STRETCH = 1.5
 _LEAST_PART = 0.3  # of the picture, which has to be compared
 _INNER = 0.125  # cut at each side before details are compared: a caption, a frame
 _PIXEL, _BAND = 0.7, 1.5  # standard deviations in pixels of the blurs between which details lie
+_NOISE = 3.0  # standard deviation of details, in grey levels, that recompression alone makes
+_SURE = 0.99  # correlation of details that no finer alignment is needed for
 _PLACES = {side: np.mgrid[:side, :side].astype(np.float32) for side in (_COARSE, _FINE)}
 
 
@@ -54,7 +56,7 @@ def likeness(one: np.ndarray, other: np.ndarray, views: tuple[int, int] = (0, 0)
     views: those in which their hashes agree, the other's without rotation.
     symmetry: after which they do.
     aspect: width over height of the first picture.
-    least: correlation below which details are not looked at.
+    least: correlation above which details are looked at.
   """
   moved = np.ascontiguousarray(symmetry.of_pixels(one), np.float32)
   fixed = np.ascontiguousarray(other, np.float32)
@@ -62,12 +64,15 @@ def likeness(one: np.ndarray, other: np.ndarray, views: tuple[int, int] = (0, 0)
     return Likeness(1.0, 1.0)
   start, cut = _start(views, symmetry.mirrors, 1 / aspect if symmetry.transpose else aspect)
   whole, matrix = _best(_halved(moved), _halved(fixed), start, cut, 0.98)
-  if whole < least:
+  if whole <= least:
     return Likeness(whole, -1.0)
   finer = matrix.copy()
   finer[:, 2] = 2 * matrix[:, 2] + 0.5 - 0.5 * matrix[:, :2].sum(1)
-  _, finer = _best(moved, fixed, finer, 2 * cut)
-  return Likeness(whole, _detail(moved, fixed, finer, 2 * cut))
+  detail = _detail(moved, fixed, finer, 2 * cut)
+  if detail < _SURE:
+    _, finer = _best(moved, fixed, finer, 2 * cut)
+    detail = max(detail, _detail(moved, fixed, finer, 2 * cut))
+  return Likeness(whole, detail)
 
 
 def _halved(thumb: np.ndarray) -> np.ndarray:
@@ -150,8 +155,8 @@ def _detail(moved: np.ndarray, fixed: np.ndarray, matrix: np.ndarray, cut: int) 
   if not inside.any():
     return -1.0
   a, b = (_band(p)[inside] for p in (_laid(moved, matrix, cv2.INTER_CUBIC), fixed))
-  spread = math.sqrt(float(a @ a) * float(b @ b))
-  return float(a @ b) / spread if spread > 0 else -1.0
+  spread, noise = math.sqrt(float(a @ a) * float(b @ b)), _NOISE**2 * a.size
+  return (float(a @ b) + noise) / (spread + noise)
 
 
 def _band(pixels: np.ndarray) -> np.ndarray:

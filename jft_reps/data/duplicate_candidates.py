@@ -75,6 +75,14 @@ class Searched:
                       self._upright[item % items.width], symmetry)
 
 
+def equal(mine: np.ndarray, theirs: np.ndarray) -> set[tuple[int, int]]:
+  """Pairs of pictures of one digest, uint64 each, 0 of none; bounded as those of one hash are."""
+  queries, items = _Shared(mine[:, None]), _Shared(theirs[:, None])
+  _, *both = np.intersect1d(queries.values, items.values, return_indices=True)
+  pairs = hash_search.Pairs(*both, np.zeros(len(both[0]), np.uint8))
+  return {(int(q), int(i)) for rows in _entries(pairs, queries, items) for _, q, i in rows}
+
+
 class _Shared:
   """Different hashes, and which entries have each.
 

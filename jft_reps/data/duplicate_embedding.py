@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data import duplicate_pictures
+from jft_reps.data import duplicate_pictures, perceptual_hash
 from jft_reps.data.duplicate_index import Part
 
 # Training pictures above which an approximate search is worth its misses.
@@ -34,6 +34,8 @@ class Embedding:
     evaluation: parts of the evaluation set.
     processes: that decode.
     approximate: search by usearch (HNSW) instead of by all products.
+    symmetries: of the evaluation pictures, in which a pair may agree: 2, the second one mirrored,
+      or all 8. Neighbours are searched in the first two.
 
   Raises:
     errors.ConfigError: usearch is wanted and not installed.
@@ -43,16 +45,19 @@ class Embedding:
 
   def __init__(self, embed_fn: Callable[[np.ndarray], np.ndarray], size: int,
                pictures: Callable[[str], Iterable[duplicate_pictures.Picture]],
-               evaluation: Sequence[Part], processes: int = 1, approximate: bool = False):
+               evaluation: Sequence[Part], processes: int = 1, approximate: bool = False,
+               symmetries: int = 2):
     self._embed, self._size, self._processes = embed_fn, size, processes
     self._pictures, self._open = pictures, {}
     batches = (batch for part in evaluation for batch in self._batches(part))
-    both = [np.stack([self._call(b), self._call(b[:, :, ::-1])], 1) for b in batches]
-    both = np.concatenate(both) if both else np.zeros((0, 2, 1), np.float32)
-    self._mean = both.mean((0, 1)) if len(both) else 0
-    self._mine = _unit(both - self._mean)  # [n, 2, d]
+    some = perceptual_hash.SYMMETRIES[:symmetries]
+    every = [np.stack([self._call(_turned(b, s)) for s in some], 1) for b in batches]
+    every = np.concatenate(every) if every else np.zeros((0, symmetries, 1), np.float32)
+    self._mean = every[:, :2].mean((0, 1)) if len(every) else 0
+    self._mine = _unit(every[:, :2] - self._mean)  # [n, 2, d]
+    self._turned = _unit(every[:, 2:] - self._mean).astype(np.float16)  # [n, symmetries - 2, d]
     hashed = np.concatenate([np.zeros(0, bool), *(p.hashes.any(1) for p in evaluation)])
-    self._mine[~hashed] = 0
+    self._mine[~hashed] = self._turned[~hashed] = 0
     self._open.clear()  # the same pictures may be the training set
     self._index = _hnsw(self._mine) if approximate else None
 
@@ -67,8 +72,9 @@ class Embedding:
     return vectors
 
   def cosine(self, evaluation: int, vector: np.ndarray) -> float:
-    """Of an evaluation picture, or its mirror image, and a vector of `of_part`."""
-    return float((self._mine[evaluation] @ vector).max())
+    """Of an evaluation picture, in the closest of its symmetries, and a vector of `of_part`."""
+    both = (self._mine[evaluation] @ vector).max()
+    return float((self._turned[evaluation] @ vector).max(initial=both))
 
   def nearest(self, vectors: np.ndarray, count: int, least: float
               ) -> Iterator[tuple[int, int, float]]:
@@ -124,6 +130,12 @@ class Embedding:
           "index-stale", errors.printable(part.source), f"picture {seen + 1} is no longer "
           f"{errors.printable(part.ids[seen])}", "the pictures of the index",
           "Hash the pictures again.")
+
+
+def _turned(pixels: np.ndarray, symmetry: perceptual_hash.Symmetry) -> np.ndarray:
+  """Square pictures `[n, size, size, 3]` after a symmetry."""
+  turned = symmetry.of_pixels(np.moveaxis(pixels, -1, 1))
+  return np.ascontiguousarray(np.moveaxis(turned, 1, -1))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Fingerprints of many pictures on disk, in parts that are written whole and read as memory maps.
 
-A folder holds `index.json` and per part `part-00000.hashes.npy`, `.thumbs.npy`, `.aspects.npy` and
-`.json` (ids, what could not be read). 1.2 kB a picture. Indexes are merged by naming several
-folders.
+A folder holds `index.json` and per part `part-00000.hashes.npy`, `.thumbs.npy`, `.aspects.npy`,
+`.digests.npy` and `.json` (ids, what could not be read); `index.json` has their checksums. 4.3 kB a
+picture. Indexes are merged by naming several folders.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -19,12 +20,13 @@ import numpy as np
 from jft_reps import errors
 from jft_reps.data import duplicate_pictures, perceptual_hash
 
-VERSION = 1
+VERSION = 2
 PART = 65_536  # pictures; a part is searched in one go
 _ARRAYS = {  # name: dtype, shape of one picture
     "hashes": (np.uint64, (len(perceptual_hash.VIEWS),)),
     "thumbs": (np.uint8, (perceptual_hash.THUMB, perceptual_hash.THUMB)),
     "aspects": (np.float32, ()),
+    "digests": (np.uint64, ()),
 }
 
 
@@ -37,6 +39,7 @@ class Part:
     hashes: uint64 `[n, views]` of `perceptual_hash.Fingerprint`.
     thumbs: uint8 `[n, THUMB, THUMB]`.
     aspects: float32 `[n]`, width over height.
+    digests: uint64 `[n]`, of the pixels of degenerate pictures, 0 of others.
     unreadable: (id, reason) of the others.
     source: where the pictures are: a folder, or `records:FOLDER/SPLIT`.
   """
@@ -45,6 +48,7 @@ class Part:
   hashes: np.ndarray
   thumbs: np.ndarray
   aspects: np.ndarray
+  digests: np.ndarray
   unreadable: Sequence[tuple[str, str]] = ()
   source: str = ""
 
@@ -84,9 +88,27 @@ def joined(parts: Sequence[Part]) -> Part:
   return Part([i for p in parts for i in p.ids], *arrays, [u for p in parts for u in p.unreadable])
 
 
+def check_ids(parts: Sequence[Part]) -> None:
+  """Refuses parts in which one id is that of two pictures, so that a list of ids means one each.
+
+  Raises:
+    errors.DataError: names the id and where it is.
+  """
+  seen: set[str] = set()
+  for part in parts:
+    for name in part.ids:
+      if name in seen:
+        where = [p.source or "an index" for p in parts for other in p.ids if other == name]
+        raise errors.DataError(
+            "ids-collide", errors.printable(name), f"in {' and in '.join(where[:2])}",
+            "ids that tell all pictures of a side apart", "Give folders by the one above them, "
+            "or compare the sets one by one, each with its own --output.")
+      seen.add(name)
+
+
 def _part(ids: list[str], found: list[perceptual_hash.Fingerprint],
           unreadable: list[tuple[str, str]], source: str) -> Part:
-  columns = zip(*found) if found else ((), (), ())
+  columns = zip(*found) if found else ((),) * len(_ARRAYS)
   arrays = [np.array(column, dtype).reshape(-1, *shape)
             for column, (dtype, shape) in zip(columns, _ARRAYS.values())]
   return Part(ids, *arrays, unreadable, source)
@@ -98,21 +120,23 @@ def write(folder: str | os.PathLike, parts: Iterable[Part]) -> list[Part]:
   Raises:
     errors.StorageError: the folder cannot be written.
   """
-  folder, counts, source = pathlib.Path(folder), [], ""
+  folder, counts, checksums, source = pathlib.Path(folder), [], [], ""
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.json").unlink(missing_ok=True)
+    for old in (folder / "index.json", *folder.glob("part-*")):
+      old.unlink(missing_ok=True)
     for part in parts:
-      stem = folder / f"part-{len(counts):05d}"
+      stem, checksums = folder / f"part-{len(counts):05d}", [*checksums, {}]
       for name in _ARRAYS:
         array = getattr(part, name)
-        _whole(f"{stem}.{name}.npy", lambda file, a=array: np.save(file, a, allow_pickle=False))
+        checksums[-1][f"{name}.npy"] = _whole(
+            f"{stem}.{name}.npy", lambda file, a=array: np.save(file, a, allow_pickle=False))
       text = json.dumps({"ids": list(part.ids), "unreadable": list(part.unreadable)})
-      _whole(f"{stem}.json", lambda file, t=text: file.write(t.encode()))
+      checksums[-1]["json"] = _whole(f"{stem}.json", lambda file, t=text: file.write(t.encode()))
       counts.append(len(part.ids))
       source = part.source
     about = json.dumps({"version": VERSION, "views": perceptual_hash.VIEWS, "parts": counts,
-                        "source": source})
+                        "sha256": checksums, "source": source})
     _whole(folder / "index.json", lambda file: file.write(about.encode()))
   except OSError as e:
     raise errors.StorageError("index-write", e.filename or folder, e.strerror or str(e),
@@ -120,15 +144,26 @@ def write(folder: str | os.PathLike, parts: Iterable[Part]) -> list[Part]:
   return read(folder)
 
 
-def _whole(path: str | os.PathLike, fill: Callable[[Any], Any]) -> None:
+def _whole(path: str | os.PathLike, fill: Callable[[Any], Any]) -> str:
+  """Writes a file under another name first; its checksum."""
   partial = f"{os.fspath(path)}.tmp-{os.getpid()}"
   try:
     with open(partial, "wb") as file:
       fill(file)
+    checksum = _sha256(partial)
     os.replace(partial, path)
+    return checksum
   finally:
     if os.path.exists(partial):
       os.unlink(partial)
+
+
+def _sha256(path: str | os.PathLike) -> str:
+  digest = hashlib.sha256()
+  with open(path, "rb") as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
 
 
 def is_index(folder: str | os.PathLike) -> bool:
@@ -151,8 +186,12 @@ def _read(folder: pathlib.Path) -> Iterator[Part]:
     if {key: about[key] for key in ours} != ours:
       raise errors.DataError("index-version", folder, f"version {about['version']} or other views",
                              f"version {VERSION}", "Hash the pictures again.")
-    for number, count in enumerate(about["parts"]):
-      yield _load(folder / f"part-{number:05d}", count, about["source"])
+    for number, (count, sums) in enumerate(zip(about["parts"], about["sha256"], strict=True)):
+      stem = folder / f"part-{number:05d}"
+      for ending in ("json", *(f"{name}.npy" for name in _ARRAYS)):
+        if _sha256(f"{stem}.{ending}") != sums[ending]:
+          raise ValueError(f"{stem.name}.{ending} is another file: its checksum differs")
+      yield _load(stem, count, about["source"])
   except (OSError, ValueError, KeyError, TypeError) as e:
     raise errors.DataError("index-damaged", errors.printable(folder), errors.printable(e)[:200],
                            "an index as dedup writes it", "Hash the pictures again.") from e

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import hashlib
 import io
 import itertools
 import multiprocessing
@@ -33,6 +34,7 @@ MIN_SIDE = 8
 _LARGEST_FILE = 200 << 20
 _CHUNK = 32
 _SAMPLES = 2048
+_STRIP = 256
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # more than 8 bits a pixel
 
 
@@ -157,6 +159,16 @@ def _squeezed_rgb(image: Image.Image, side: int) -> Image.Image:
   return _squeezed(image, side).convert("RGB")
 
 
+def _digest(image: Image.Image) -> int:
+  """Never 0; the same for the same pixels, whatever the format."""
+  deep = image.mode in _DEEP
+  digest = hashlib.blake2b(f"{image.size} {image.mode if deep else ''}".encode(), digest_size=8)
+  for top in range(0, image.height, _STRIP):
+    strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+    digest.update((strip if deep else strip.convert("RGBA")).tobytes())
+  return int.from_bytes(digest.digest(), "little") or 1
+
+
 def fingerprint(picture: Picture) -> perceptual_hash.Fingerprint | str:
   """Of one picture, or the reason why there is none; one of a few pixels is degenerate."""
   if picture.reason:
@@ -166,7 +178,8 @@ def fingerprint(picture: Picture) -> perceptual_hash.Fingerprint | str:
     pixels = grey(image)
     # Draft mode shrinks only pictures whose sides stay far above this.
     pixels *= min(image.size) >= MIN_SIDE
-    return perceptual_hash.fingerprint(pixels, image.width / image.height)
+    found = perceptual_hash.fingerprint(pixels, image.width / image.height)
+    return found._replace(digest=_digest(image)) if found.degenerate else found
   except Unreadable as e:
     return str(e)
   except (ValueError, OSError, MemoryError):

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,11 +18,39 @@ from jft_reps.data import contact_sheet, duplicate_pictures, near_duplicates
 from jft_reps.data.duplicate_index import Part
 from jft_reps.errors import StorageError, printable
 
+_INDEX = re.compile(r"(eval|train)(-[0-9]+)?")
 Thumbs = Callable[[Sequence[str]], dict[str, np.ndarray]]
 
 
+def remove(output: str | os.PathLike, kept: Sequence[str]) -> None:
+  """Removes what an earlier run left behind and a new one does not replace.
+
+  Args:
+    output: folder of both.
+    kept: folders of the new run's sources and indexes.
+
+  Raises:
+    StorageError: a file cannot be removed.
+  """
+  kept_folders = {os.path.realpath(source) for source in kept}
+  stale = [path for name in ("summary.json", "pairs.jpg", "refused.tsv")
+           if (path := pathlib.Path(output, name)).is_file()]
+  for folder in pathlib.Path(output, "index").glob("*"):
+    if _INDEX.fullmatch(folder.name) and os.path.realpath(folder) not in kept_folders:
+      stale += [folder / "index.json", *folder.glob("part-*")]
+  try:
+    for path in stale:
+      path.unlink(missing_ok=True)
+    for folder in {path.parent for path in stale} - {pathlib.Path(output)}:
+      folder.rmdir()
+  except OSError as e:
+    raise StorageError("results-remove", printable(e.filename), e.strerror or printable(e),
+                       "a folder to write to") from e
+
+
 def summary(pairs: Sequence[near_duplicates.Pair], evaluation: Sequence[Part],
-            training: Sequence[Part], options: near_duplicates.Options) -> dict[str, Any]:
+            training: Sequence[Part], options: near_duplicates.Options,
+            refused: int = 0) -> dict[str, Any]:
   """Counts, as `summary.json` has them."""
   groups = near_duplicates.groups(pairs)
   of = lambda parts: {  # noqa: E731
@@ -36,16 +65,18 @@ def summary(pairs: Sequence[near_duplicates.Pair], evaluation: Sequence[Part],
       "train_copies": len({p.train_id for p in pairs}), "groups": len(groups),
       "largest_group": max((len(e) + len(t) for e, t in groups), default=0),
       "how": dict(sorted(collections.Counter(p.how for p in pairs).items())),
-      "options": dataclasses.asdict(options)}
+      "refused": refused, "options": dataclasses.asdict(options)}
 
 
 def write(output: str | os.PathLike, pairs: Sequence[near_duplicates.Pair],
           evaluation: Sequence[Part], training: Sequence[Part],
-          options: near_duplicates.Options) -> dict[str, Any]:
+          options: near_duplicates.Options,
+          refused: Sequence[near_duplicates.Pair] | None = None) -> dict[str, Any]:
   """Writes the lists and `summary.json`, which comes last; gives the summary.
 
   `eval_duplicates.txt` is what `evaluate --exclude_ids` takes, `train_copies.txt` what is to leave
-  the training set. Pictures that cannot be compared are in neither.
+  the training set. Pictures that cannot be compared are in neither. `refused` are pairs that an
+  embedding refused, where there is one.
 
   Raises:
     StorageError: the folder cannot be written.
@@ -65,7 +96,11 @@ def write(output: str | os.PathLike, pairs: Sequence[near_duplicates.Pair],
       "unreadable.txt": [(side, _field(i), reason) for side, parts in both
                          for i, reason in sorted(u for p in parts for u in p.unreadable)],
   }
-  about = summary(pairs, evaluation, training, options)
+  if refused is not None:
+    lists["refused.tsv"] = [("eval_id", "train_id", "distance", "similarity"), *(
+        (_field(p.eval_id), _field(p.train_id), p.distance, f"{p.similarity:.4f}")
+        for p in refused)]
+  about = summary(pairs, evaluation, training, options, len(refused or ()))
   for name, lines in lists.items():
     _write(output, name, "".join("\t".join(map(str, line)) + "\n" for line in lines).encode())
   _write(output, "summary.json", (json.dumps(about, indent=1) + "\n").encode())

@@ -1,12 +1,18 @@
 """Near-duplicates of an evaluation set inside a training set.
 
 Candidates are pictures with hashes a few bits apart (`perceptual_hash`, `hash_search`) and, with an
-embedding, its nearest neighbours. A candidate counts if the aligned thumbnails correlate
-(`duplicate_alignment`), or if they correlate less and the embedding agrees.
+embedding, its nearest neighbours. A candidate counts if the aligned thumbnails correlate, as a
+whole and in their details (`duplicate_alignment`); they may correlate less as a whole where the
+embedding agrees, and it refuses pairs that it finds to have nothing in common. Pictures in which
+nothing can be compared count if their pixels are the same.
 
-Found are, at the default settings, copies that were mirrored, turned, resized, stretched,
-recompressed, cropped by up to 10 % at each side, framed, captioned, greyed, blurred, or changed in
-brightness and contrast. The evaluation picture stays, the training copy goes.
+Found are, at the default settings, copies that were mirrored, turned by quarters, resized,
+stretched, recompressed, cropped by up to 10 % at each side, greyed, blurred, changed in brightness
+and contrast, or have a frame or a caption of a few percent. Not found, or only at times, are crops
+of more or from one side alone, letterboxes and wide frames, pictures with a part covered, and those
+turned by other angles than up to 5° from a quarter. Different pictures with the same details
+still count: of one drawn symbol, or a form with one line filled in another way. The evaluation
+picture stays, the training copy goes.
 """
 
 from __future__ import annotations
@@ -17,7 +23,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jft_reps.data import duplicate_alignment, duplicate_index, hash_search, perceptual_hash
+from jft_reps.data import (
+    duplicate_alignment,
+    duplicate_candidates,
+    duplicate_index,
+    hash_search,
+    perceptual_hash,
+)
 from jft_reps.data.duplicate_candidates import Candidates, Searched
 from jft_reps.data.duplicate_embedding import Embedding
 from jft_reps.data.duplicate_index import Part
@@ -34,8 +46,10 @@ class Options:
   Attributes:
     radius: bits in which hashes of candidates differ at most.
     pixels: correlation of aligned thumbnails from which a candidate is a near-duplicate.
-    pixels_with_embedding: the same of a candidate by hash, where the embedding agrees.
+    detail: the same of their details, for every near-duplicate.
+    pixels_with_embedding: `pixels` of a candidate by hash, where the embedding agrees.
     cosine: of centred embeddings, from which they agree.
+    least_cosine: below which the embedding refuses a pair that is not the same pixel by pixel.
     neighbours: evaluation pictures nearest to a training picture that are candidates for it.
     policy: of `perceptual_hash.POLICIES`: how a copy may have been turned. None: by any angle, or
       where there are more than `ANY_ANGLE` pairs of pictures, by quarters and about 5°.
@@ -44,8 +58,10 @@ class Options:
 
   radius: int = hash_search.RADIUS
   pixels: float = 0.9
+  detail: float = 0.95
   pixels_with_embedding: float = 0.8
   cosine: float = 0.9
+  least_cosine: float = 0.0
   neighbours: int = 3
   policy: str | None = None
   threads: int = 2
@@ -60,7 +76,8 @@ class Pair(NamedTuple):
     distance: bits in which their closest hashes differ; -1 where only the embedding brought them
       together.
     similarity: correlation of the aligned thumbnails.
-    how: `pixels`, or `embedding` where those alone would not have been enough.
+    how: `pixels`, `embedding` where those alone would not have been enough, `equal` for pictures
+      without content that have the same pixels, or `refused` by the embedding.
   """
 
   eval_id: str
@@ -71,8 +88,8 @@ class Pair(NamedTuple):
 
 
 def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options | None = None,
-         embedding: Embedding | None = None, progress: Callable[[int], None] = lambda done: None
-         ) -> list[Pair]:
+         embedding: Embedding | None = None, progress: Callable[[int], None] = lambda done: None,
+         refused: list[Pair] | None = None) -> list[Pair]:
   """All pairs, sorted; the same for any order of the pictures and any division into parts.
 
   Args:
@@ -81,6 +98,7 @@ def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options 
     options: what counts.
     embedding: of the same evaluation set.
     progress: called with the number of training pictures done.
+    refused: takes the pairs that the embedding refuses.
   """
   options, mine, done = options or Options(), duplicate_index.joined(evaluation), 0
   if options.policy is None:
@@ -89,10 +107,10 @@ def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options 
   searched, pairs = Searched(mine.hashes, options.policy), set()
   for part, found in _found(searched, training, options):
     vectors = embedding.of_part(part) if embedding else None
-    agree = lambda e, t, v=vectors: (
-        v is not None and embedding.cosine(e, v[t]) >= options.cosine)
-    accepted = {}
-    for e, t, *rest in _either_way(mine, part, found, options, agree):
+    cosine = (lambda e, t, v=vectors: embedding.cosine(e, v[t])) if embedding else None
+    same = duplicate_candidates.equal(mine.digests, np.asarray(part.digests))
+    accepted = {pair: (0, 1.0, "equal") for pair in same}
+    for e, t, *rest in _either_way(mine, part, found, options, cosine):
       accepted.setdefault((e, t), rest)
     if embedding:
       near = embedding.nearest(vectors, options.neighbours, options.cosine)
@@ -101,7 +119,9 @@ def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options 
     pairs.update(Pair(mine.ids[e], part.ids[t], *rest) for (e, t), rest in accepted.items())
     done += len(part.ids)
     progress(done)
-  return sorted(pairs)
+  if refused is not None:
+    refused += sorted(p for p in pairs if p.how == "refused")
+  return sorted(p for p in pairs if p.how != "refused")
 
 
 def _found(searched: Searched, training: Sequence[Part], options: Options
@@ -121,33 +141,44 @@ def _found(searched: Searched, training: Sequence[Part], options: Options
 
 
 def _either_way(mine: Part, part: Part, found: Candidates, options: Options,
-                agree: Callable[[int, int], bool]) -> list[tuple[int, int, int, float, str]]:
+                cosine: Callable[[int, int], float] | None
+                ) -> list[tuple[int, int, int, float, str]]:
   """Pairs by hash; a pair may come twice, the closer one first.
 
   Only the first side is turned by every angle, with the aspect it now has. Where angles count, each
   side is the first one in turn, because a stretched copy has lost the aspect it was turned in.
   """
-  pairs = [*_by_hash(mine, part, found, options, agree)]
+  pairs = [*_by_hash(mine, part, found, options, cosine)]
   if options.policy == "any":
     turned = Searched(part.hashes, options.policy).among(
         mine.hashes, options.radius, options.threads)
-    other = _by_hash(part, mine, turned, options, lambda t, e: agree(e, t))
+    other = _by_hash(part, mine, turned, options, cosine and (lambda t, e: cosine(e, t)))
     pairs += [(e, t, *rest) for t, e, *rest in other]
   return sorted(pairs)
 
 
 def _by_hash(turned: Part, upright: Part, found: Candidates, options: Options,
-             agree: Callable[[int, int], bool]) -> Iterator[tuple[int, int, int, float, str]]:
+             cosine: Callable[[int, int], float] | None
+             ) -> Iterator[tuple[int, int, int, float, str]]:
   """Candidates that count: index of the turned side, of the other, distance, similarity, how."""
   symmetries = perceptual_hash.POLICIES[options.policy].symmetries
   for one, other, distance, *views, symmetry in zip(*(column.tolist() for column in found)):
-    alike = duplicate_alignment.similarity(
+    alike = duplicate_alignment.likeness(
         turned.thumbs[one], upright.thumbs[other], tuple(views), symmetries[symmetry],
-        float(turned.aspects[one]))
-    if alike >= options.pixels:
-      yield one, other, distance, round(alike, 4), "pixels"
-    elif alike >= options.pixels_with_embedding and agree(one, other):
-      yield one, other, distance, round(alike, 4), "embedding"
+        float(turned.aspects[one]), options.pixels_with_embedding if cosine else options.pixels)
+    how = _judged(alike, options, cosine and cosine(one, other)) if (
+        alike.detail >= options.detail) else ""
+    if how:
+      yield one, other, distance, round(alike.whole, 4), how
+
+
+def _judged(alike: duplicate_alignment.Likeness, options: Options, cosine: float | None) -> str:
+  """How a pair whose details agree counts; empty if it does not."""
+  if alike.whole >= options.pixels:
+    refused = cosine is not None and cosine < options.least_cosine and min(alike) < 1
+    return "refused" if refused else "pixels"
+  agrees = alike.whole >= options.pixels_with_embedding and (cosine or 0) >= options.cosine
+  return "embedding" if agrees else ""
 
 
 def _by_embedding(mine: Part, part: Part, near: Iterable[tuple[int, int, float]],
@@ -158,10 +189,10 @@ def _by_embedding(mine: Part, part: Part, near: Iterable[tuple[int, int, float]]
   for e, t, _ in near:
     if (e, t) in known:
       continue
-    alike = max(duplicate_alignment.similarity(mine.thumbs[e], part.thumbs[t], views, symmetry)
+    alike = max(duplicate_alignment.likeness(mine.thumbs[e], part.thumbs[t], views, symmetry)
                 for symmetry in symmetries for views in ((0, 0), (2, 2)))
-    if alike >= options.pixels:
-      yield e, t, -1, round(alike, 4), "embedding"
+    if alike.whole >= options.pixels and alike.detail >= options.detail:
+      yield e, t, -1, round(alike.whole, 4), "embedding"
 
 
 def groups(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -53,11 +53,13 @@ class Fingerprint(NamedTuple):
     hashes: uint64, one per view; all `NO_HASH` if the picture is degenerate.
     thumb: uint8 `[THUMB, THUMB]`, grey.
     aspect: width over height of the picture.
+    digest: of the pixels of a degenerate picture, by which it is found all the same; else 0.
   """
 
   hashes: np.ndarray
   thumb: np.ndarray
   aspect: float
+  digest: int = 0
 
   @property
   def degenerate(self) -> bool:
@@ -95,7 +97,7 @@ _COSINES = np.cos(np.pi * np.outer(np.arange(14), np.arange(COARSE) + 0.5) / COA
 
 
 def hash_pixels(pixels: np.ndarray) -> int:
-  """Hash of a grey `[COARSE, COARSE]`: bit i is the sign of frequency i; `NO_HASH` if it is flat."""
+  """Hash of a grey `[COARSE, COARSE]`: bit i is the sign of frequency i; `NO_HASH` if flat."""
   if pixels.std() < FLAT:
     return NO_HASH
   signs = (_COSINES @ pixels @ _COSINES.T)[_ROWS, _COLUMNS] > 0

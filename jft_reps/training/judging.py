@@ -45,7 +45,7 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
   """
   predict = predict or predictor(evaluator, model)
   excluded, found = frozenset(exclude_ids), set()
-  pictures, dropped = 0, None
+  pictures, kept, dropped = 0, 0, None
   try:
     for batch in evaluator.dataset():
       if pictures < _DRAWN:
@@ -55,6 +55,7 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
       ids = [name.decode("utf-8", "backslashreplace") for name in truth["id"].tolist()]
       evaluator.update(ids, predictions, truth)
       pictures += len(ids)
+      kept += sum(i not in excluded for i in ids)
       found |= excluded.intersection(ids)
       if "dropped" in truth:
         dropped = truth["dropped"].sum(0) + (0 if dropped is None else dropped)
@@ -66,10 +67,10 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
     raise explained from e
   lost = {} if dropped is None else _lost(
       evaluator.name, pictures, dropped, getattr(task, "reasons", ()), say)
-  return {**_numbers(evaluator, excluded, len(found), pictures, say), **lost}
+  return {**_numbers(evaluator, excluded, len(found), kept, say), **lost}
 
 
-def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int, pictures: int,
+def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int, kept: int,
              say: Callable[[str], None]) -> dict[str, float]:
   values = dict(evaluator.result())
   if excluded:
@@ -77,9 +78,8 @@ def _numbers(evaluator: Evaluator, excluded: frozenset[str], found: int, picture
     which = "" if found else ": the clean numbers are those of all. Is it the list of this set?"
     say(f"{evaluator.name}: {warning}{found} of the {len(excluded)} ids to leave out are in this "
         f"set{which}")
-    if found == pictures:
-      say(f"{evaluator.name}: WARNING: all {pictures} pictures are left out, so there are no clean "
-          "numbers")
+    if not kept:
+      say(f"{evaluator.name}: WARNING: all pictures are left out, so there are no clean numbers")
       return values
     clean = evaluator.result(exclude_ids=sorted(excluded))
     values |= {f"{name} (clean)": v for name, v in clean.items()}

@@ -139,3 +139,16 @@ def test_overrides_are_taken_out_of_the_arguments():
   assert rest == ["p", "--config=a.py", "--x"] and found == {"train.steps": "3"}
   with pytest.raises(ConfigError, match="no value"):
     train.split_overrides(["--config.train.steps", "3"])
+
+
+def test_the_toy_world_is_not_laid_among_other_records(tmp_path):
+  c = config()
+  with c.unlocked():
+    c.toy_world = {"splits": {"train": (2, 1)}, "size": 40}
+    c.task.update({"records": str(tmp_path), "hierarchy": "x"})
+  (tmp_path / "manifest-mine.json").write_text('{"metadata": {"labels": "labels.txt"}}')
+  (tmp_path / "hierarchy.csv").write_text("mine")
+  with pytest.raises(ConfigError, match="toy-world.*manifest-mine.json: records that are not the"):
+    compose.generate(c)
+  assert (tmp_path / "hierarchy.csv").read_text() == "mine"
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["hierarchy.csv", "manifest-mine.json"]

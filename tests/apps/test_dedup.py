@@ -67,6 +67,34 @@ def test_indexes_are_used_again_even_without_the_pictures(folders, tmp_path):
   assert (second / "pairs.jpg").exists()
 
 
+def test_a_second_run_leaves_nothing_of_the_first(folders, tmp_path):
+  mine, theirs = folders
+  out, other = tmp_path / "out", tmp_path / "other"
+  other.mkdir()
+  (other / "another.jpg").write_bytes(data(scene(70)))
+  run(f"--eval={mine}", f"--train={theirs},{other}", f"--output={out}")
+  assert (out / "pairs.jpg").exists() and (out / "index" / "train-1").exists()
+  assert run(f"--eval={mine}", f"--train={other}", f"--output={out}", "--overwrite") == 0
+  assert not (out / "pairs.jpg").exists() and not (out / "index" / "train-1").exists()
+  for name in ("train_copies.txt", "eval_duplicates.txt"):
+    assert (out / name).read_text() == ""
+  # Its own index may be a source.
+  assert run(f"--eval={mine}", f"--train={out}/index/eval", f"--output={out}", "--overwrite") == 0
+  assert sorted(p.name for p in (out / "index").iterdir()) == ["eval"]
+  assert len((out / "train_copies.txt").read_text().splitlines()) == 6
+
+
+def test_one_id_in_two_sources_is_refused(folders, tmp_path, capsys):
+  mine, theirs = folders
+  other = tmp_path / "other"
+  other.mkdir()
+  (other / "small.png").write_bytes(data(scene(70)))
+  assert run(f"--eval={mine}", f"--train={theirs},{other}", f"--output={tmp_path / 'out'}") == 2
+  err = capsys.readouterr().err
+  assert f"error[ids-collide]: small.png: in {theirs} and in {other}" in err
+  assert not (tmp_path / "out" / "summary.json").exists()
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
   folder = tmp_path_factory.mktemp("records")

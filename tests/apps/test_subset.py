@@ -11,7 +11,15 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.apps import command_line, subset
-from jft_reps.data import hierarchy_readers, manifest, reading, schema, toy_records, toy_world
+from jft_reps.data import (
+  hierarchy_readers,
+  manifest,
+  reading,
+  schema,
+  toy_records,
+  toy_world,
+  validation,
+)
 from jft_reps.tasks import pretrain, record_sets
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import checkpoints, optimizers, run_directory, schedules, trainer
@@ -73,11 +81,52 @@ def test_files_of_classes_and_ids(folder, tmp_path, capsys):
   assert ids(folder, "kept") == order[:5]
 
 
+def test_an_empty_list_leaves_nothing_out_and_keeps_nothing(folder, tmp_path, capsys):
+  (tmp_path / "none.txt").write_text("")
+  assert run(folder, "--name=whole", "--overwrite", f"--leave_out_ids={tmp_path}/none.txt") == 0
+  assert "whole: 120 pictures" in (said := capsys.readouterr()).out and not said.err.count("WARN")
+  assert "0 listed pictures left out (the list is empty)" in said.out
+  assert ids(folder, "whole") == ids(folder, "train")
+  assert run(folder, "--name=no", f"--keep_ids={tmp_path}/none.txt") == 2
+  assert "bad-id-list" in capsys.readouterr().err
+
+
+def test_ids_that_are_not_there_are_warned_of(folder, tmp_path, capsys):
+  order = ids(folder, "train")
+  (tmp_path / "some.txt").write_text("\n".join([*order[:5], "a", "b"]))
+  (tmp_path / "others.txt").write_text("a\nb\n")
+  assert run(folder, "--name=kept", "--overwrite", f"--keep_ids={tmp_path}/some.txt") == 0
+  assert "WARNING: kept: only 5 of the 7 ids to keep are in train" in capsys.readouterr().err
+  assert run(folder, "--name=out", "--overwrite", f"--leave_out_ids={tmp_path}/some.txt") == 0
+  assert "WARNING" not in capsys.readouterr().err
+  assert run(folder, "--name=out", "--overwrite", f"--leave_out_ids={tmp_path}/others.txt") == 0
+  assert "WARNING: out: none of the 2 ids to leave out is among" in capsys.readouterr().err
+  # Where not every picture was looked at, nobody knows.
+  assert run(folder, "--name=few", "--pictures=3", f"--keep_ids={tmp_path}/some.txt") == 0
+  assert "WARNING" not in capsys.readouterr().err
+
+
+def test_a_subset_of_what_was_made_again_is_outdated(folder, capsys):
+  assert run(folder, "--pictures=60", "--name=outer", "--nocounts") == 0
+  assert run(folder, "--split=outer", "--pictures=30", "--name=inner", "--nocounts") == 0
+  capsys.readouterr()
+  assert run(folder, "--pictures=60", "--name=outer", "--overwrite", "--nocounts") == 0
+  assert "WARNING" not in capsys.readouterr().err  # the same pictures
+  assert run(folder, "--pictures=20", "--name=outer", "--overwrite", "--nocounts") == 0
+  assert "WARNING: outer: inner was made of what it was before" in capsys.readouterr().err
+  report = validation.validate([(str(folder), "inner")])
+  assert report.findings.counts == {"subset-of-another": 1}
+  assert "split outer was made again" in next(report.findings.lines())
+  assert run(folder, "--split=outer", "--pictures=10", "--name=inner", "--overwrite") == 0
+  assert not validation.validate([(str(folder), "inner")]).findings
+
+
 @pytest.mark.parametrize("arguments, message", [
     ([], "--name: missing"), (["--name=x"], "all of the pictures"),
     (["--pictures=1.5"], "--pictures: 1.5; expected numbers"), (["--pictures=-3"], "--pictures"),
     (["--share=1.5"], "--share: 1.5; expected numbers above 0, at most 1"),
-    (["--share=0"], "--share"), (["--share=nan"], "--share"), (["--share=0.001"], "0 pictures"),
+    (["--share=0"], "--share"), (["--share=nan"], "--share"),
+    (["--share=0.001"], "--share: 0.001 of 120 pictures; expected at least one"),
     (["--pictures=5,5"], "each size once"), (["--pictures=5", "--share=1"], "one of them"),
     (["--pictures=1k"], "120 pictures to choose from; expected the 1,000 of train_1k"),
     (["--split=gone", "--pictures=5"], "no manifest-gone.json"),

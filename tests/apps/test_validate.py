@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from jft_reps.apps import command_line, noise_sheet, train, validate
+from jft_reps.apps import command_line, noise_sheet, subset, train, validate
 from jft_reps.errors import JftError
 from tests.apps import tiny_run
 from tests.data import picture_files as files
@@ -52,6 +52,36 @@ def test_findings_are_lines_and_exit_code_2(tmp_path, capsys):
   assert out[-1] == "7 findings: label_out_of_range 7"
 
 
+def test_a_subset_holds_what_its_index_says(tmp_path, capsys):
+  examples = {f"p{i}": files.example(f"p{i}", labels=(i % 3,)) for i in range(12)}
+  examples["bad"] = files.example("bad", labels=(9,))
+  record_files.write(tmp_path, "train", record_files.by_shard(examples, 2), LABELS)
+  same = {name: examples[name] for name in ("p3", "p7")}
+  record_files.write(tmp_path, "val", record_files.by_shard(same, 1), LABELS)
+  (tmp_path / "ids.txt").write_text("bad\np3\np7\n")
+  assert command_line.run(subset.main, [
+      "subset", f"--records={tmp_path}", "--name=clean",
+      f"--leave_out_ids={tmp_path}/ids.txt"]) == 0
+  capsys.readouterr()
+  code, out, _ = run(capsys, f"--records={tmp_path}", "--splits=train,val")
+  assert code == 2 and out[-1] == "3 findings: split_overlap 2, label_out_of_range 1"
+  code, out, _ = run(capsys, f"--records={tmp_path}", "--splits=clean,val")
+  assert code == 0 and out[0].startswith("clean: 10 pictures in 2 shards, 10 labels")
+  code, out, _ = run(capsys, f"--records={tmp_path}", "--splits=clean,train")
+  assert "clean: 10 pictures in 2 shards of train, held against its manifest" in out
+  (tmp_path / "index-clean.bin").write_bytes(b"")
+  code, out, _ = run(capsys, f"--records={tmp_path}", "--splits=clean,val")
+  assert code == 2 and out[0].startswith("bad-index") and out[-1] == "1 findings: bad-index 1"
+
+
+def test_a_noise_sheet_refuses_a_hierarchy_of_other_classes(tmp_path, capsys):
+  hierarchy = written(tmp_path)
+  (tmp_path / "tree.csv").write_text("child,parent\ndog,\nthing,\npug,dog\n")
+  code, _, err = run(capsys, f"--records={tmp_path}", *hierarchy, "--class=dog",
+                     "--checkpoint=/nowhere", f"--output={tmp_path}/a.png", program=noise_sheet)
+  assert code == 2 and "error[labels-differ]" in err[-1]
+
+
 def test_statistics_and_precision_are_written(tmp_path, capsys):
   hierarchy = written(tmp_path)
   verdicts = tmp_path / "verdicts.csv"
@@ -73,7 +103,10 @@ def test_a_fasteval_set_is_written_with_the_flags_that_use_it(tmp_path, capsys):
   hierarchy = written(tmp_path)
   code, out, _ = run(capsys, f"--records={tmp_path}", "--splits=dense", "--nocheck", *hierarchy,
                      f"--fasteval={tmp_path / 'fe'}", "--prevalence=train")
-  assert code == 0 and len(out) == 2
+  assert code == 0 and len(out) == 2 and "labels a picture with ancestors, weights" in out[0]
+  _, flat, _ = run(capsys, f"--records={tmp_path}", "--splits=dense", "--nocheck",
+                   f"--fasteval={tmp_path / 'flat'}")
+  assert "labels a picture, weights" in flat[0]
   assert (tmp_path / "fe" / "eval_classes.txt").read_text() == "thing\ndog\npug\n"
   rows = dict(csv.reader(open(tmp_path / "fe" / "class_weights.csv")))
   assert float(rows["thing"]) == 1.0 and float(rows["pug"]) == pytest.approx(1 / 3)

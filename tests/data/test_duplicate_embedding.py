@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jft_reps import errors
-from jft_reps.data import duplicate_embedding, duplicate_index, near_duplicates
+from jft_reps.data import duplicate_embedding, near_duplicates
 from jft_reps.data.duplicate_pictures import Picture
 from jft_reps.data.near_duplicates import Options
 from tests.data.duplicate_cases import LIGHT, TURNED, data, parts, scene
@@ -30,10 +32,9 @@ def mean_colour(pixels):
 
 def test_an_embedding_decides_close_cases_and_brings_candidates(pictures, copies):
   theirs = parts(copies)
-  theirs[0] = duplicate_index.Part(theirs[0].ids, theirs[0].hashes ^ np.uint64(0x0F0F0F0F0F0F0F0F),
-                                   theirs[0].thumbs, theirs[0].aspects, source="train")
-  mine = [duplicate_index.Part(p.ids, p.hashes, p.thumbs, p.aspects, source="eval")
-          for p in parts(pictures)]
+  theirs[0] = dataclasses.replace(
+      theirs[0], hashes=theirs[0].hashes ^ np.uint64(0x0F0F0F0F0F0F0F0F), source="train")
+  mine = [dataclasses.replace(p, source="eval") for p in parts(pictures)]
   assert near_duplicates.find(mine, theirs) == []  # hashes that are wrong
   sources = {"eval": pictures, "train": copies}
 
@@ -56,13 +57,41 @@ def test_an_embedding_decides_close_cases_and_brings_candidates(pictures, copies
 
 
 def parts_of(theirs, copies):
-  real = parts(copies)[0]
-  return [duplicate_index.Part(real.ids, real.hashes, real.thumbs, real.aspects, source="train")]
+  return [dataclasses.replace(parts(copies)[0], source="train")]
+
+
+def test_an_embedding_has_a_vote_in_every_pair_and_what_it_refuses_is_told(pictures, copies):
+  mine, theirs = ([dataclasses.replace(p, source=name) for p in parts(some)]
+                  for name, some in (("eval", pictures), ("train", copies)))
+  sources = {"eval": pictures, "train": copies}
+  alone = near_duplicates.find(mine, theirs)
+  assert {p.train_id for p in alone} == {*LIGHT, *TURNED}
+  # Sees the left upper corner alone, so turned copies agree in some symmetry only.
+  corner = lambda p: p[:, :12, :12].reshape(len(p), -1).astype(np.float32)
+
+  def find(embed, symmetries=8, **options):
+    refused = []
+    embedding = duplicate_embedding.Embedding(
+        embed, 32, lambda s: (Picture(*p) for p in sources[s].items()), mine,
+        symmetries=symmetries)
+    pairs = near_duplicates.find(mine, theirs, Options(neighbours=0, **options), embedding,
+                                 refused=refused)
+    assert {(p.eval_id, p.train_id) for p in alone} == {(p.eval_id, p.train_id)
+                                                        for p in (*pairs, *refused)}
+    assert {p.how for p in refused} <= {"refused"}
+    return {p.train_id for p in refused}
+
+  assert not find(mean_colour) & {"mirrored", "quarter", "upside down", *LIGHT}
+  assert "upside down" in find(corner, symmetries=2, least_cosine=0.7)
+  assert not {"quarter", "upside down"} & find(corner, least_cosine=0.7)
+  same = {p.train_id for p in alone if p.similarity == 1.0}
+  assert find(mean_colour, least_cosine=1.1) >= {*LIGHT, *TURNED} - same
+  # One that says the same of all pictures refuses none.
+  assert not find(lambda p: np.ones((len(p), 3)))
 
 
 def test_embeddings_are_of_the_pictures_that_were_hashed(pictures):
-  mine = [duplicate_index.Part(p.ids, p.hashes, p.thumbs, p.aspects, source="s")
-          for p in parts(pictures)]
+  mine = [dataclasses.replace(p, source="s") for p in parts(pictures)]
   other = dict(list(pictures.items())[1:])
   with pytest.raises(errors.DataError, match="index-stale"):
     duplicate_embedding.Embedding(

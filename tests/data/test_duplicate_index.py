@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def test_an_index_is_read_as_written_and_merged(pictures, tmp_path):
   merged = duplicate_index.joined(duplicate_index.read(tmp_path / "0", tmp_path / "1"))
   whole = parts(pictures)[0]
   assert merged.ids == whole.ids and merged.unreadable == [("bad", "unsupported_format")] * 2
-  for name in ("hashes", "thumbs", "aspects"):
+  for name in ("hashes", "thumbs", "aspects", "digests"):
     np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
 
 
@@ -31,11 +33,20 @@ def _pickle(folder):
   np.save(folder / "part-00000.hashes.npy", np.array([{}], object), allow_pickle=True)
 
 
+def _inverted(path):
+  data = path.read_bytes()
+  path.write_bytes(data[:200] + bytes(255 - b for b in data[200:]))
+
+
 DAMAGE = {
+    "other bits": lambda f: _inverted(f / "part-00000.hashes.npy"),
+    "other pixels": lambda f: _inverted(f / "part-00000.thumbs.npy"),
+    "other names": lambda f: (f / "part-00000.json").write_text(
+        (f / "part-00000.json").read_text().replace('"03"', '"30"')),
     "no description": lambda f: (f / "index.json").unlink(),
     "no JSON": lambda f: (f / "index.json").write_text("{"),
     "other version": lambda f: (f / "index.json").write_text(
-        (f / "index.json").read_text().replace('"version": 1', '"version": 2')),
+        (f / "index.json").read_text().replace('"version": 2', '"version": 1')),
     "part gone": lambda f: (f / "part-00000.thumbs.npy").unlink(),
     "pickle": _pickle,
     "cut": lambda f: (f / "part-00000.hashes.npy").write_bytes(
@@ -50,3 +61,17 @@ def test_a_damaged_index_is_refused(pictures, tmp_path, damage):
   DAMAGE[damage](tmp_path)
   with pytest.raises(errors.DataError, match=str(tmp_path)):
     duplicate_index.read(tmp_path)
+
+
+def test_a_second_index_leaves_no_part_of_the_first(pictures, tmp_path):
+  duplicate_index.write(tmp_path, parts(pictures, size=2))
+  duplicate_index.write(tmp_path, parts(pictures, size=8))
+  assert len(list(tmp_path.glob("part-*.json"))) == 2
+  assert duplicate_index.joined(duplicate_index.read(tmp_path)).ids == list(pictures)
+
+
+def test_one_id_for_two_pictures_of_a_side_is_refused(pictures):
+  duplicate_index.check_ids(parts(pictures, size=5))
+  twice = [dataclasses.replace(parts(pictures)[0], source=name) for name in ("A", "B")]
+  with pytest.raises(errors.DataError, match="ids-collide.*00: in A and in B; expected ids that"):
+    duplicate_index.check_ids(twice)

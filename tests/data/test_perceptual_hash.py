@@ -26,8 +26,8 @@ def bits(one: int, other: int) -> int:
 
 
 def test_bits_are_the_signs_of_the_64_lowest_frequencies():
-  pixels = grey(1, ph.THUMB).astype(np.float64)
-  n, coefficient = ph.THUMB, {}
+  pixels = grey(1, ph.COARSE).astype(np.float64)
+  n, coefficient = ph.COARSE, {}
   for v in range(14):
     for u in range(14):
       wave = [[math.cos(math.pi * v * (y + 0.5) / n) * math.cos(math.pi * u * (x + 0.5) / n)
@@ -40,7 +40,7 @@ def test_bits_are_the_signs_of_the_64_lowest_frequencies():
 
 
 def test_a_hash_knows_neither_brightness_nor_contrast():
-  pixels = grey(2, ph.THUMB)
+  pixels = grey(2, ph.COARSE)
   assert ph.hash_pixels(pixels) == ph.hash_pixels(0.4 * pixels + 90)
   assert bits(ph.hash_pixels(pixels), ph.hash_pixels(255 - pixels)) == 64
 

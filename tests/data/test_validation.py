@@ -221,7 +221,8 @@ def test_subsets_are_no_overlap_and_are_held_against_their_manifest(tmp_path):
   record_files.write(tmp_path, "train", record_files.by_shard(examples, 4), LABELS)
   subsets.make(tmp_path, "train", {"five": 5, "ten": 10}, Choice(LABELS))
   report = validate(tmp_path, "five", "ten", "train")
-  assert not report.findings and [s.split for s in report.sets] == ["train"]
+  assert not report.findings and [(s.split, s.records, s.examined) for s in report.sets] == [
+      ("five", 5, False), ("ten", 10, False), ("train", 20, True)]
   report = validate(tmp_path, "five", "ten")
   assert not report.findings and [s.records for s in report.sets] == [5, 10]
   content = json.loads((tmp_path / "manifest-five.json").read_text())

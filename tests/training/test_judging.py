@@ -79,6 +79,12 @@ def test_the_ids_to_leave_out_are_counted_and_a_list_of_another_set_is_warned_of
   assert line.startswith("tiny: WARNING: 0 of the 1 ids to leave out are in this set: ")
 
 
+def test_a_set_that_is_left_out_whole_has_no_clean_numbers_and_says_why():
+  values, said = judged(TinyEvaluator(TinyTask()), [str(i) for i in range(1, 21)])
+  assert set(values) == {"score"}
+  assert said[1] == "tiny: WARNING: all pictures are left out, so there are no clean numbers"
+
+
 class Broken(TinyEvaluator):
   def __init__(self, error):
     super().__init__(TinyTask())

@@ -146,7 +146,10 @@ def test_pictures_can_be_left_out_by_id_without_a_second_run(tmp_path):
   train(tmp_path, 20)
   (tmp_path / "metrics.jsonl").unlink()
   ids = [str(i) for i in range(1, 5)]
-  results, _ = follow(tmp_path, exclude_ids=ids)
+  results, said = follow(tmp_path, exclude_ids=ids)
+  for step, found in results.items():
+    clean = f"score = {found['score']:.4f}, clean {found['score (clean)']:.4f} ("
+    assert any(line.startswith(f"step {step}: {clean}") for line in said)
   assert results[20]["score (clean)"] != results[20]["score"]
   evaluator = TinyTask().evaluators()[0]
   task = TinyTask()
