@@ -138,7 +138,8 @@ _WHOLE = _tar([("a.jpg", bytes(700)), ("b.jpg", bytes(100))])
     (_header("a", 16, b"x") + b"16 path=../a.jpg".ljust(512, b"\0") + _header("a", 0), "path"),
     (gzip.compress(_WHOLE, mtime=0)[:60], "n01440764.tar: .*whole tar archive"),
     (gzip.compress(_WHOLE, mtime=0)[:-20] + bytes(20), "n01440764.tar @ byte"),
-    (gzip.compress(_header("a.txt", 1 << 33) + bytes(20 << 20), mtime=0), "archive-bomb.*at most 200 times"),
+    (gzip.compress(_header("a.txt", 1 << 33) + bytes(20 << 20), mtime=0),
+     "archive-bomb.*at most 200 times"),
 ])
 def test_damage_is_named_by_its_byte(tmp_path, data, message):
   (tmp_path / "n01440764.tar").write_bytes(data)
