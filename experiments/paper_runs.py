@@ -1,0 +1,208 @@
+"""How the runs of `paper.py` are described: what they start from, what they train, on what."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from jft_reps.studies.plan import Output, Plan, Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """Weights that something starts from; the default is random.
+
+  Attributes:
+    clean: whether trained on clean pictures, first or alone.
+    pictures: with noisy labels; 0: none of them.
+    depth, noise: by name, of the configuration.
+    fewer_labels: whether trained with every third class alone.
+    third: of the pre-training after which the weights are taken, 1 to 3.
+  """
+
+  clean: bool = False
+  pictures: int = 0
+  depth: str = "base"
+  noise: str = "standard"
+  fewer_labels: bool = False
+  third: int = 3
+
+  @property
+  def name(self) -> str:
+    parts = ["clean"] * self.clean + [f"noisy{self.pictures}"] * bool(self.pictures)
+    parts += [self.depth] * (self.depth != "base") + [self.noise] * (self.noise != "standard")
+    parts += ["fewer"] * self.fewer_labels + [f"third{self.third}"] * (self.third != 3)
+    return "_".join(parts) or "random"
+
+  def tags(self, config: ml_collections.ConfigDict) -> dict[str, object]:
+    """For selections and the report."""
+    kinds = ["clean"] * self.clean + ["noisy"] * bool(self.pictures)
+    sizes = {max(config.pictures): "largest", config.fewer_labels_pictures: "fewer"}
+    return {"start": "+".join(kinds) or "random", "pictures": self.pictures, "depth": self.depth,
+            "noise": self.noise, "labels": "fewer" if self.fewer_labels else "all",
+            "third": self.third, "size": sizes.get(self.pictures, "")}
+
+
+class Study:
+  """The plan of one seed as it grows: asking for a run adds it and all that it needs."""
+
+  def __init__(self, config: ml_collections.ConfigDict, grown: Plan, seed: int):
+    self.config, self.plan, self.seed = config, grown, seed
+    self.largest = max(config.pictures)
+
+  def noisy(self, **changes) -> Start:
+    """Pre-trained on all pictures with noisy labels."""
+    return Start(**{"pictures": self.largest, **changes})
+
+  def _name(self, *parts: str) -> str:
+    return "_".join([*filter(None, parts), f"s{self.seed}"])
+
+  def _reference(self, config: str, *row: str) -> str:
+    return f"{config}:{','.join([*row, *(['laptop'] if self.config.laptop else [])])}"
+
+  def _steps(self, start: Start) -> int:
+    """Of pre-training; all of the paper's 36M are 4 epochs of 300M pictures."""
+    if self.config.protocol == "steps":
+      return self.config.steps
+    pictures = start.pictures or self.config.clean_pictures
+    return round(36e6 / 300e6 * pictures * self.config.epochs / 4)
+
+  def _schedule(self, steps: int, decay: float = 0.6) -> dict:
+    """The laptop's schedule falls linearly to its end; the paper's is one of its own."""
+    if not self.config.laptop:
+      return {"train.steps": steps} if steps else {}
+    return {"train.steps": steps, "schedule.steps": steps, "schedule.start": int(decay * steps)}
+
+  def _checkpoints(self, steps: int) -> dict:
+    """Those that are evaluated or taken over: six on a laptop, else each third."""
+    if self.config.laptop:
+      return {"train.checkpoint_every": max(1, steps // 6), "train.keep": 7}
+    return {"train.keep_steps": [steps // 6 * 2 * third for third in (1, 2, 3)]} if steps else {}
+
+  def pretrained(self, start: Start) -> Output | str:
+    """Weights of a start; its runs are added."""
+    if start == Start(depth=start.depth):
+      return ""
+    whole = dataclasses.replace(start, third=3)
+    run = self._clean(whole) if not whole.pictures else self._noisy(whole)
+    if start.third == 3:
+      return Output(run)
+    steps = self._steps(whole)
+    return Output(run, f"ckpt-{steps // 6 * 2 * start.third}")
+
+  def _noisy(self, start: Start) -> str:
+    """Pre-training on pictures with noisy labels."""
+    c, seed, steps = self.config, self.seed, self._steps(start)
+    if c.noise.get(start.noise) is None:
+      raise ValueError(f"noise {start.noise!r}: expected one of {', '.join(c.noise)}")
+    records = self._records()
+    folder = c.data or Output(records, "records")
+    overrides = {
+        "task.records": folder, "task.train_split": self._split(start),
+        "task.eval_splits": c.evaluation, "task.backbone.depth": c.depths[start.depth],
+        "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
+        "task.hierarchy": c.hierarchy or ("" if c.data else
+                                          Output(records, "records/hierarchy.csv")),
+        "train.seed": seed, **self._checkpoints(steps),
+        "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
+        if start.clean else "", **self._schedule(steps)}
+    if start.fewer_labels:
+      overrides["task.classes"] = Output(records, "classes.txt")
+    deeper = c.depths[start.depth] / c.depths["base"]
+    return self._add("pretrain", self._name("pretrain", start.name), self._reference(
+        "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
+        start, (records,), cost=30 + 0.037 * steps * deeper)
+
+  def _split(self, start: Start) -> str:
+    if start.fewer_labels:
+      return f"{self.config.train_split}_fewer_{start.pictures}"
+    if start.pictures == self.largest:
+      return self.config.train_split
+    return f"{self.config.train_split}_{start.pictures}"
+
+  def _records(self) -> str:
+    """The pictures with noisy labels, and their subsets."""
+    c = self.config
+    subsets = {self._split(Start(pictures=n)): n for n in c.pictures if n != self.largest}
+    fewer = Start(pictures=c.fewer_labels_pictures, fewer_labels=True)
+    overrides = {"study.subsets": subsets, "task.train_split": c.train_split,
+                 "study.classes": {self._split(fewer): fewer.pictures}}
+    seed = self.seed
+    if c.data:
+      seed = 0  # the same for all
+      overrides |= {"task.records": c.data, "task.hierarchy": c.hierarchy, "toy_world": {}}
+    else:
+      overrides |= {"toy_world.seed": seed, "toy_world.wrong": 0.0, "toy_world.splits": {
+          "train": (self.largest, 8), c.evaluation: (1000, 1)}}
+    name = "records" if c.data else self._name("records")
+    return self.plan.add(Run(name, self._reference("experiments/fig3_pretraining.py", "random"),
+                             overrides, kind="records", tags={"seed": seed},
+                             cost=20 + self.largest / 400 if c.laptop else None,
+                             gigabytes=0.0 if c.data else 1e-5 * self.largest)).name
+
+  def _clean(self, start: Start) -> str:
+    """Classification of clean pictures with one label each, as ImageNet's."""
+    c, steps = self.config, self.config.steps
+    if c.laptop:
+      records = self._task_records("clean", "experiments/table1_imagenet.py", {
+          "clean_train": (c.clean_pictures, 2), "clean_dev": (500, 1)})
+      folder, splits = Output(records, "records"), ("clean_train", "clean_dev")
+    else:
+      folder, splits = c.tasks.classify.records, (c.tasks.classify.train, c.tasks.classify.test)
+    overrides = {
+        "task.records": folder, "task.train_split": splits[0], "task.eval_splits": splits[1],
+        "task.backbone.depth": c.depths[start.depth], "toy_world": {}, "train.seed": self.seed,
+        **self._checkpoints(steps), **self._schedule(steps, 0.5)}
+    if c.laptop:
+      overrides["schedule.initial"] = 0.2
+    deeper = c.depths[start.depth] / c.depths["base"]
+    return self._add("pretrain", self._name("pretrain", start.name), self._reference(
+        "experiments/table1_imagenet.py", "random"), overrides, start,
+        cost=30 + 0.037 * steps * deeper)
+
+  def _task_records(self, name: str, config: str, splits: dict | None = None) -> str:
+    """Generated pictures of a task."""
+    overrides = {"toy_world.seed": self.seed} | ({"toy_world.splits": splits} if splits else {})
+    return self.plan.add(Run(self._name("records", name), self._reference(config, "random"),
+                             overrides, kind="records", tags={"seed": self.seed}, cost=25,
+                             gigabytes=0.02)).name
+
+  def transfer(self, task: str, start: Start, frozen: bool = False, times: int = 1) -> None:
+    """Adds training of a task; `times` as many steps, which the paper does not have."""
+    c, t = self.config, self.config.tasks[task]
+    if times > 1 and not c.laptop:
+      return
+    row = "random" if start == Start(depth=start.depth) else "300M"
+    overrides = self._of_task(task, start) | self._schedule(t.steps * times, 0.5)
+    overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test}
+    if c.laptop:
+      overrides["train.checkpoint_every"] = t.steps * times
+    deeper = c.depths[start.depth] / c.depths["base"]
+    rate = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
+    self._add("transfer", self._name(task, start.name, "frozen" * frozen, "3x" * (times == 3)),
+              self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
+              task=task, frozen="frozen" if frozen else "fine-tuned", times=times,
+              cost=30 + max(1, len(t.rates)) * (15 + rate * t.steps * times * deeper))
+
+  def probe(self, start: Start) -> None:
+    """Adds a linear probe of classification."""
+    overrides = self._of_task("classify", start) | {
+        "study.test": self.config.tasks.classify.test, "task.batch_norm": "recalibrate"}
+    self._add("probe", self._name("probe", start.name), self._reference(
+        self.config.tasks.classify.config, "frozen"), overrides, start, task="classify",
+        frozen="frozen", times=1, cost=30)
+
+  def _of_task(self, task: str, start: Start) -> dict:
+    """Overrides of every run of a task."""
+    t = self.config.tasks[task]
+    records = t.records or Output(self._task_records(task, t.config), "records")
+    return {"task.records": records, "task.train_split": t.train, "toy_world": {},
+            "task.backbone.depth": self.config.depths[start.depth], "train.seed": self.seed,
+            "init.checkpoint": self.pretrained(start)}
+
+  def _add(self, kind: str, name: str, config: str, overrides: dict, start: Start,
+           needs: tuple[str, ...] = (), cost: float = 0.0, **tags) -> str:
+    tags = {"seed": self.seed, "task": "pretrain", **start.tags(self.config), **tags}
+    return self.plan.add(Run(name, config, overrides, needs, kind, tags,
+                             cost if self.config.laptop else None, 0.02)).name
