@@ -32,7 +32,7 @@ flags.DEFINE_string("plan", "", "Python file with PAGES; what follows a colon is
                     flag_values=FLAGS)
 flags.DEFINE_string("output", "", "Folder for the report (default: `report` in the first study).",
                     flag_values=FLAGS)
-flags.DEFINE_string("results", "", "Folder for a CSV per page.", flag_values=FLAGS)
+flags.DEFINE_string("results", "", "Folder for a CSV per page, and one of all runs.", flag_values=FLAGS)
 flags.DEFINE_string("readme", "", "README with markers.", flag_values=FLAGS)
 
 
@@ -56,8 +56,11 @@ def main(argv: Sequence[str]) -> int:
     print(f"{output}/report.html: {len(sections)} pages, {report_runs.counts(study.results)}")
     for section in sections:
       print(f"  {section.name:24} {section.counts}")
-    for path in report_files.write_results(sections, pages, FLAGS.results) if FLAGS.results else ():
-      print(path)
+    if FLAGS.results:
+      runs = pathlib.Path(FLAGS.results) / f"{pathlib.Path(file).stem}_runs.csv"
+      report_files.write_run_list(study, runs)
+      for path in [*report_files.write_results(sections, pages, FLAGS.results), runs]:
+        print(path)
   if FLAGS.readme:
     changed = report_files.update_readme(FLAGS.readme, pages, FLAGS.results)
     print(f"{FLAGS.readme}: {'brought to the results' if changed else 'as the results say'}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import pathlib
 from collections.abc import Sequence
@@ -68,6 +70,23 @@ def write_results(sections: Sequence[Section], pages: Sequence[Page],
       written.append(_folder(results) / f"{section.name}.csv")
       replace(written[-1], report_rows.csv_text(by_name[section.name], section.rows).encode())
   return written
+
+
+def write_run_list(study: Study, path: str | os.PathLike) -> None:
+  """Writes every run of a study and the seconds that it took, as CSV.
+
+  Raises:
+    StorageError: it cannot be written.
+  """
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator="\n")
+  writer.writerow(("id", "name", "kind", "configuration", "status", "seconds"))
+  for result in study.results:
+    seconds = "" if result.seconds is None else f"{result.seconds:.0f}"
+    writer.writerow((result.id, result.run.name, result.run.kind, result.run.config,
+                     result.status, seconds))
+  target = pathlib.Path(path)
+  replace(_folder(target.parent) / target.name, text.getvalue().encode())
 
 
 def update_readme(readme: str | os.PathLike, pages: Sequence[Page],

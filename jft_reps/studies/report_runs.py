@@ -33,6 +33,7 @@ class Result:
     reason: why it failed, or the failed run that it waits for.
     numbers: what came out; None: was not finite.
     directory: None where there is none to read from.
+    seconds: that it took; None: not known.
   """
 
   id: str
@@ -41,6 +42,7 @@ class Result:
   reason: str = ""
   numbers: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
   directory: pathlib.Path | None = None
+  seconds: float | None = None
 
   def file(self, name: str) -> dict[str, Any]:
     """The JSON object of a file in the run's directory; empty if there is none.
@@ -154,7 +156,8 @@ def _results(workdir: pathlib.Path, runs: list[tuple[str, Run]],
       status, reason = BLOCKED, blocking[0]
     if status in (FAILED, BLOCKED):
       stopped[run.name] = reason if status == BLOCKED else run.name
-    yield Result(id, run, status, reason, _finite(numbers, run, notes), place)
+    yield Result(id, run, status, reason, _finite(numbers, run, notes), place,
+                 record.seconds if record else None)
 
 
 def _records(workdir: pathlib.Path) -> dict[str, ledger.Record]:

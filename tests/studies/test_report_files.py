@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html.parser
 import io
 import re
@@ -13,6 +14,8 @@ from PIL import Image
 from jft_reps.errors import ConfigError, DataError, StorageError
 from jft_reps.studies import report_files, report_markdown, report_plots, report_rows, report_runs
 from jft_reps.studies.pages import Page, PaperNumber
+from jft_reps.studies.plan import Run
+from jft_reps.studies.report_runs import Result, Study
 from tests.studies.test_report_runs import write_study
 
 EVIL = "<script>alert(1)</script> | `x` **b** [l](javascript:1) $\\frac$"
@@ -160,3 +163,14 @@ def test_plots_show_their_points(tmp_path, page):
     colours = image.convert("RGB").getcolors(1 << 20)
   assert sum(n for n, colour in colours if colour == (0x00, 0x72, 0xB2)) > 60
   assert report_plots.png(page, report_rows.Rows(page, [])) is None
+
+
+def test_the_list_of_runs_says_what_each_took(tmp_path):
+  runs = [Result("a1", Run("first", "x.py:laptop", kind="pretrain"), "done", seconds=12.4),
+          Result("b2", Run("second, or not", "y.py"), "failed", "exit code 1")]
+  report_files.write_run_list(Study("", runs, []), tmp_path / "results" / "runs.csv")
+  with open(tmp_path / "results" / "runs.csv", newline="") as file:
+    assert list(csv.reader(file)) == [
+        ["id", "name", "kind", "configuration", "status", "seconds"],
+        ["a1", "first", "pretrain", "x.py:laptop", "done", "12"],
+        ["b2", "second, or not", "run", "y.py", "failed", ""]]
