@@ -32,7 +32,8 @@ flags.DEFINE_string("plan", "", "Python file with PAGES; what follows a colon is
                     flag_values=FLAGS)
 flags.DEFINE_string("output", "", "Folder for the report (default: `report` in the first study).",
                     flag_values=FLAGS)
-flags.DEFINE_string("results", "", "Folder for a CSV per page, and one of all runs.", flag_values=FLAGS)
+flags.DEFINE_string("results", "", "Folder for a CSV per page, and one of all runs.",
+                    flag_values=FLAGS)
 flags.DEFINE_string("readme", "", "README with markers.", flag_values=FLAGS)
 
 
