@@ -64,7 +64,8 @@ def processes(number: int) -> Runner:
     except concurrent.futures.process.BrokenProcessPool:
       raise errors.DataError(
           "process-died", job.folder, "a process that makes shards ended early", "",
-          "Out of memory or killed? Build again, with fewer --processes: it goes on where it was."
+          "Out of memory or killed? Build again, with fewer processes: it goes on where it was. "
+          "A script of your own has to call it below `if __name__ == \"__main__\":`."
       ) from None
     finally:
       pool.shutdown(wait=True, cancel_futures=True)
