@@ -206,8 +206,9 @@ def start(workdir):
   environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(_ROOT)}
   return subprocess.Popen(
       [sys.executable, "-m", "jft_reps.apps.study", "--plan=experiments/paper.py:fig4_data_size,"
-       "laptop", f"--workdir={workdir}", "--jobs=2", "--select=detect_noisy60_s0", *_TINY], cwd=_ROOT, env=environment,
-      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+       "laptop", f"--workdir={workdir}", "--jobs=2", "--select=detect_noisy60_s0", *_TINY],
+      cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL,
+      stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.slow
