@@ -7,7 +7,7 @@ which runs it shows and what the paper printed beside them; report_rows.py finds
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -64,3 +64,11 @@ class Page:
   says: str = ""
   protocol: str = ""
   deviations: Sequence[str] = ()
+
+  def restricted(self, arms: Collection[str]) -> Page:
+    """The page without other arms, and without what is said of them."""
+    known = lambda pair: set(pair) <= set(arms)
+    return dataclasses.replace(
+        self, arms={arm: tags for arm, tags in self.arms.items() if arm in arms},
+        pairs=tuple(filter(known, self.pairs)),
+        gained=self.gained if self.gained and known(self.gained) else None)

@@ -41,6 +41,7 @@ def readme_block(page: Page, csv_path: str | os.PathLike) -> str:
     DataError: the results are not of this page.
   """
   rows = report_rows.read_csv(page, csv_path)
+  page = page.restricted({row.arm for row in rows})
   table = report_tables.table(page, rows)
   parts = [f"**{escape(page.title)}** (`{pathlib.Path(csv_path).name}`)", _table(table)]
   sentences = report_text.of_page(page, rows)

@@ -69,8 +69,9 @@ def sections(pages: Sequence[Page], study: Study) -> tuple[list[Section], list[s
 
 
 def section(page: Page, results: Sequence[Result]) -> Section:
-  """All that is said of a page."""
-  members = [result for _, result in report_rows.members(page, results)]
+  """All that is said of a page; an arm that the study has no runs of is left out."""
+  of_arms = report_rows.members(page, results)
+  page, members = page.restricted({arm for arm, _ in of_arms}), [result for _, result in of_arms]
   rows, notes = report_rows.rows(page, results)
   gained, who = report_gained.of_page(page, rows)
   sentences = [*report_text.of_page(page, rows), *who]
