@@ -234,7 +234,7 @@ def _published(job: shard_builds.Job, output: str, shards: tuple[manifest.Shard,
   """The set under its final names, and where it lists what was left out."""
   # An older set goes before its labels do, so that it never has those of another.
   shard_files.remove(output, job.split, kept=[shard.file for shard in shards])
-  about.update(label_map.metadata(label_map.write(output, plan.labels)))
+  about.update(label_map.metadata(label_map.write(output, plan.labels, job.folder)))
   record_set = manifest.RecordSet(output, job.split, shards, about)
   shard_files.publish(job.folder, record_set)
   _check_labels(record_set, plan.labels)

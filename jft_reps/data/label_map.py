@@ -81,8 +81,14 @@ def _named(directory: str, replaced: str | None) -> bool:
   return False
 
 
-def write(directory: str | os.PathLike, labels: Sequence[str]) -> str:
+def write(directory: str | os.PathLike, labels: Sequence[str],
+          scratch: str | os.PathLike | None = None) -> str:
   """Writes `labels.txt` beside the records of all splits, which share it; returns its name.
+
+  Args:
+    directory: of the records.
+    labels: in class order.
+    scratch: folder for the half-written file, of the same disk (default: `directory`).
 
   Raises:
     errors.DataError: as `check`.
@@ -91,7 +97,7 @@ def write(directory: str | os.PathLike, labels: Sequence[str]) -> str:
     return FILE
   path = os.path.join(os.fspath(directory), FILE)
   os.makedirs(os.fspath(directory), exist_ok=True)
-  temporary = f"{path}.tmp-{os.getpid()}"
+  temporary = os.path.join(os.fspath(scratch or directory), f"{FILE}.tmp-{os.getpid()}")
   with open(temporary, "w", encoding="utf-8", newline="\n") as file:
     file.writelines(f"{label}\n" for label in labels)
     file.flush()

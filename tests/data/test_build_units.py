@@ -323,6 +323,22 @@ def test_listing_says_how_far_it_is(tmp_path, monkeypatch):
   assert said == [10, 20]
 
 
+def test_a_kill_while_labels_are_written_leaves_no_half_file(
+    pictures, whole, tmp_path, monkeypatch):
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  out, real = tmp_path / "out", os.replace
+  monkeypatch.setattr(label_map.os, "replace", lambda a, b: killed() if str(b).endswith(
+      "labels.txt") else real(a, b))
+  with pytest.raises(KeyboardInterrupt):
+    build.build(lambda: folder.read(pictures), out, "train", 8)
+  monkeypatch.undo()
+  assert not list(out.glob("labels.txt*"))
+  build.build(lambda: folder.read(pictures), out, "train", 8)
+  assert content(out) == whole
+
+
 def test_workers_end_soon_after_their_chief_was_killed(tmp_path):
   pictures = tree(tmp_path / "in", 2000)
   program = (
