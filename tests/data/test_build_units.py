@@ -259,8 +259,8 @@ from jft_reps.data import build, shard_builds
 from jft_reps.data.sources import folder
 
 pictures, out = sys.argv[1:]
-draw, kills = random.Random(0), 0
-while kills < 20 or not os.path.exists(out + "/manifest-train.json"):
+draw, kills, whole = random.Random(0), 0, False
+while not whole:  # the last build is not killed
   child = os.fork()  # TensorFlow is imported here and used in children alone
   if not child:
     build.build(lambda: folder.read(pictures), out, "train", 8, overwrite=True)
@@ -273,6 +273,8 @@ while kills < 20 or not os.path.exists(out + "/manifest-train.json"):
     kills += 1
   elif status:
     sys.exit(status)
+  else:
+    whole = kills == 20
 print(kills)
 """
 

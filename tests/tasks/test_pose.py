@@ -44,10 +44,10 @@ def task_of(folder, **values):
   return pose.create(folder, **{**SMALL, **values})
 
 
-def train(task, path, steps, cluster=None):
+def train(task, path, steps, cluster=None, rate=0.01):
   options = trainer.Options(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=0.0, checkpoint_every=steps,
-      schedule=schedules.PiecewiseConstant((0.01,)), log_every=5, ema_decay=0.9)
+      schedule=schedules.PiecewiseConstant((rate,)), log_every=5, ema_decay=0.9)
   run = run_directory.RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons,
                   cluster=cluster).train()
@@ -85,7 +85,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(figures, tmp_path):
 @pytest.mark.slow
 def test_workers_and_servers_train_together(figures, tmp_path):
   task = task_of(figures)
-  run = train(task, tmp_path, 20, cluster=cluster_lib.start_in_process(2, 2))
+  # Frozen statistics and random weights diverge at 0.03 on one device; stale gradients before that.
+  run = train(task, tmp_path, 20, cluster=cluster_lib.start_in_process(2, 2), rate=0.001)
   before, after = weights(task, run, 0), weights(task, run, run.newest())
   assert run.newest() >= 20 and all(np.isfinite(v).all() for v in after.values())
   assert not np.array_equal(before["intermediate/kernel"], after["intermediate/kernel"])
