@@ -240,8 +240,8 @@ def test_a_label_map_replaced_before_the_manifest_names_it_takes_the_set_back(
     tmp_path, monkeypatch):
   root, write = _tree(tmp_path / "in"), label_map.write
 
-  def overtaken(directory, labels):
-    name = write(directory, labels)
+  def overtaken(directory, labels, scratch):
+    name = write(directory, labels, scratch)
     write(directory, ["dog", "cat"])
     return name
 
