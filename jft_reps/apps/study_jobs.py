@@ -46,7 +46,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
     (target / "collect.txt").write_text(
         f"mkdir -p {directory} && cp run.json {directory}/ && "
         f"python -m jft_reps.apps.study --run={directory}\n")
-  return _table(hours) + [""] + machine_hours.text().splitlines()
+  return [*schedule.graph(plan), "", *_table(hours), "", *machine_hours.text().splitlines()]
 
 
 def _hours(run: Run, topology: cluster_jobs.Topology) -> tuple[int, machine_hours.Hours]:

@@ -97,17 +97,21 @@ def _elapsed(plan: Plan, seconds: Mapping[str, float], chains: Mapping[str, floa
   return now
 
 
-def text(plan: Plan, jobs: int = 1) -> str:
-  """The plan to read: counts by kind, arrows between kinds, the estimate, a line for each run."""
-  runs, ids, needed = distinct(plan), plan.ids(), needs(plan)
+def graph(plan: Plan) -> list[str]:
+  """Counts by kind, and arrows between kinds, a line each."""
+  runs, needed = distinct(plan), needs(plan)
   kinds = collections.Counter(run.kind for run in runs.values())
   arrows = collections.Counter((runs[n].kind, runs[name].kind)
                                for name, names in needed.items() for n in names)
   lines = [f"{len(runs)} runs: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items())]
   if len(plan) > len(runs):
     lines[0] += f"; {len(plan) - len(runs)} more names share them"
-  lines += [f"  {a} → {b}: {n}" for (a, b), n in arrows.items()]
-  time = estimate(plan, jobs)
+  return lines + [f"  {a} → {b}: {n}" for (a, b), n in arrows.items()]
+
+
+def text(plan: Plan, jobs: int = 1) -> str:
+  """The plan to read: its graph, the estimate, a line for each run."""
+  lines, ids, time = graph(plan), plan.ids(), estimate(plan, jobs)
   lines.append(f"by the plan's costs: {duration(time.total)} of work, longest chain "
                f"{duration(time.critical)}, with {jobs} at once {duration(time.elapsed)}"
                + (f"; {time.unknown} runs without a cost" if time.unknown else ""))

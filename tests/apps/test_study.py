@@ -183,6 +183,7 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
       "study", "--plan=experiments/paper.py:table2_coco,full", f"--workdir={tmp_path}",
       "--image=registry/jft:1", "--claim=disk"]) == 0
   out = capsys.readouterr().out
+  assert "pretrain → transfer: 3" in out
   rows = [line.split() for line in out.splitlines()]
   assert ["pretrain_noisy300000000_s0", "50", "17", "36,000,000", "7.20", "60.0", "72,000"] in rows
   folders = {f.name.partition("-s0-")[0]: f for f in (tmp_path / "jobs").iterdir()}
