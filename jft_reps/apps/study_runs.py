@@ -25,6 +25,7 @@ from jft_reps.studies.plan import Run, assignments
 
 Numbers = dict[str, float | None]
 CLASSES, DEFINITIONS = "classes.json", "definitions.json"
+_INTERRUPTIONS = 20  # each leaves a checkpoint of its own, which must not displace another
 
 
 class Judged(NamedTuple):
@@ -106,14 +107,18 @@ def _every_third(tree, labels: Sequence[str]) -> list[str]:
 
 
 def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
-  """Trains, and evaluates every checkpoint that was kept: `… at step N` beside the last numbers."""
+  """Trains, and evaluates the checkpoints to keep: `… at step N` beside the last one's numbers."""
   from jft_reps.apps import train
   from jft_reps.training import checkpoints
 
   config, _ = configured(run, directory)
+  options, kept = config.train, config.train.keep
+  planned = sorted({*range(0, options.steps, options.checkpoint_every), options.steps})[-kept:]
+  options.keep += _INTERRUPTIONS
   train.train(config)
+  steps = [step for step in checkpoints.committed(directory)
+           if step in {*planned, *options.keep_steps}]
   numbers: Numbers = {}
-  steps = checkpoints.committed(directory)
   for step, judged in zip(steps, judge(config, [checkpoints.prefix(directory, s) for s in steps])):
     numbers |= {f"{name} at step {step}": value for name, value in judged.numbers.items()}
   leave(directory, judged)

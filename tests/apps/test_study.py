@@ -177,6 +177,25 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
     study_runs.make(run, tmp_path)
 
 
+def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
+  """A run that was asked to end leaves a checkpoint between the planned ones."""
+  left = [0, 250, 500, 617, 750, 1000, 1250, 1500]
+
+  def trained(config):
+    assert config.train.keep >= len(left)
+  from jft_reps.apps import train
+  from jft_reps.training import checkpoints
+  monkeypatch.setattr(train, "train", trained)
+  monkeypatch.setattr(checkpoints, "committed", lambda _: left)
+  monkeypatch.setattr(study_runs, "judge", lambda config, paths: [
+      study_runs.Judged({"mAP": float(str(p).rpartition("-")[2])}, {}, "") for p in paths])
+  run = plan.resolved(planned("experiments/paper.py:laptop")["pretrain_clean_s0"],
+                      lambda name: tmp_path)
+  numbers = study_runs.make(run, tmp_path)
+  assert numbers == {"mAP": 1500.0, **{f"mAP at step {step}": float(step)
+                                       for step in left if step != 617}}
+
+
 def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   from jft_reps.apps import command_line
   assert command_line.run(study.main, [
