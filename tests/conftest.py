@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import pathlib
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # In-process clusters need a waiting thread per worker, and TensorFlow fixes them at its first op.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "16")
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any_machine")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

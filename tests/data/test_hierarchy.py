@@ -47,7 +47,7 @@ def dags(draw):
   return ids, edges
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(dags())
 def test_equals_the_oracle(dag):
   ids, edges = dag
@@ -106,7 +106,7 @@ def test_is_immutable():
     tree.ids = ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(dag=dags(), names=st.tuples(*[st.sampled_from(["", "a, b", 'a "b"', "é", "same"])] * 14))
 def test_a_written_hierarchy_reads_back(tmp_path_factory, dag, names):
   ids, edges = dag
@@ -146,7 +146,7 @@ def test_a_cycle_names_only_the_cycle():
   assert caught.value.found == "cycle 'c' -> 'a' -> 'b' -> 'c'"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(dags(), st.data())
 def test_a_cycle_is_found_wherever_it_is(dag, data):
   ids, edges = dag
@@ -173,14 +173,18 @@ def test_unknown_labels_are_named():
 
 # --- limits --------------------------------------------------------------------------------------
 
+# Seconds of this thread's own work, not of a busy machine's clock; each takes two at most, and what
+# grows with the square of its input or with its paths takes many minutes.
+_CHEAP = 60
+
 
 def test_a_chain_of_100000_nodes_is_cheap():
   ids = [f"n{i}" for i in range(100_000)]
-  start = time.monotonic()
+  start = time.thread_time()
   tree = Hierarchy(ids, list(zip(ids[1:], ids)))
   stats = tree.stats()
   assert len(tree.ancestors(ids[-1])) == len(tree.descendants(ids[0])) == 99_999
-  assert time.monotonic() - start < 5
+  assert time.thread_time() - start < _CHEAP
   assert stats["max_depth"] == 99_999 and stats["closure_pairs"] == 99_999 * 100_000 // 2
   tracemalloc.start()
   with pytest.raises(DataError, match="4,999,950,000 pairs"):
@@ -192,17 +196,17 @@ def test_a_chain_of_100000_nodes_is_cheap():
 def test_a_chain_with_shortcuts_is_counted_exactly():
   ids = [f"n{i}" for i in range(30_000)]
   edges = [(ids[i], ids[i - k]) for k in (1, 2, 7) for i in range(k, len(ids))]
-  start = time.monotonic()
+  start = time.thread_time()
   assert Hierarchy(ids, edges).stats()["closure_pairs"] == 29_999 * 30_000 // 2
-  assert time.monotonic() - start < 5
+  assert time.thread_time() - start < _CHEAP
 
 
 def test_a_cycle_of_100000_nodes_names_five():
   ids = [f"n{i}" for i in range(100_000)]
-  start = time.monotonic()
+  start = time.thread_time()
   with pytest.raises(DataError) as caught:
     Hierarchy(ids, list(zip(ids, [ids[-1], *ids])))
-  assert time.monotonic() - start < 5
+  assert time.thread_time() - start < _CHEAP
   assert caught.value.found == (
       "cycle 'n0' -> 'n99999' -> 'n99998' -> 'n99997' -> 'n99996' -> … (100000 nodes)")
 
@@ -210,12 +214,12 @@ def test_a_cycle_of_100000_nodes_names_five():
 def test_a_ladder_with_2_to_the_40_paths_is_cheap():
   ids = [f"{side}{i}" for i in range(41) for side in "lr"]
   edges = [(f"{a}{i}", f"{b}{i - 1}") for i in range(1, 41) for a in "lr" for b in "lr"]
-  start = time.monotonic()
+  start = time.thread_time()
   tree = Hierarchy(ids, edges)
   assert len(tree.expand(["l40"])) == 81
   assert tree.stats()["closure_pairs"] == sum(2 * 2 * i for i in range(41))
   assert tree.closure()[0][-1] == 82 + tree.stats()["closure_pairs"]
-  assert time.monotonic() - start < 1
+  assert time.thread_time() - start < _CHEAP
 
 
 def test_the_closure_of_a_long_chain_within_the_cap():

@@ -33,7 +33,7 @@ def test_a_claimed_size_is_read_before_a_preview_or_the_pixels():
   assert jpeg_bytes.size(plain[:4]) is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_damaged_files_are_refused_where_tensorflow_cannot_decode_them_whole(data):
   form = data.draw(st.sampled_from(FORMS))

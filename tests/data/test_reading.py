@@ -156,7 +156,7 @@ def test_chunks_are_full_across_shards_and_hold_the_same_records_at_every_size(r
   assert rows == _read(record_set, repeat=False)
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(st.data())
 def test_any_subset_is_read_once_per_epoch_and_resumes_anywhere(record_set, data):
   masks = [data.draw(st.lists(st.booleans(), max_size=s.records)) for s in record_set.shards]

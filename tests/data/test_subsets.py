@@ -103,7 +103,7 @@ names = st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, ma
                 min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(names, st.integers(1, 9), st.integers(1, 3), st.data())
 def test_sizes_are_nested_prefixes_by_hash_whatever_the_number_of_shards(
     found, shards, others, data):

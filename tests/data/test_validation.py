@@ -153,7 +153,7 @@ _FUZZED = [boxed(keypoints=[[[0.1, 0.1, 2]] * 2], object_masks=[files.grey_png(n
            masked(np.ones((24, 32)), confidences=(0.5,), absent=(0,))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_bytes_can_make_a_check_fail(data):
   record = bytearray(data.draw(st.sampled_from(_FUZZED)))

@@ -68,7 +68,7 @@ def test_official_results_are_read_and_written_back(shared_data, tmp_path):
           == sorted(entries, key=key))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_both_kinds_of_files_come_back(tmp_path_factory, seed):
   folder = tmp_path_factory.mktemp("results")

@@ -25,7 +25,7 @@ def world(seed, names, count=3):
                       rng.random(n, np.float32)) for name, n in zip(names, sizes)}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 20))
 def test_poses_come_back(tmp_path_factory, seed, count):
   path, found = tmp_path_factory.mktemp("files") / "r.json", world(seed, ["7", "139099"], count)

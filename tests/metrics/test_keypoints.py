@@ -191,7 +191,7 @@ def evaluate(pictures, sigmas=(0.05, 0.08, 0.1), exclude=None):
   return metric.result(exclude)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_order_of_pictures_and_poses_gives_the_same_result_to_the_bit(seed):
   pictures, rng = random_pictures(seed), np.random.default_rng(seed)
@@ -200,7 +200,7 @@ def test_any_order_of_pictures_and_poses_gives_the_same_result_to_the_bit(seed):
   assert evaluate(shuffled) == evaluate(pictures)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_leaving_pictures_out_equals_never_having_seen_them(seed):
   pictures = random_pictures(seed)

@@ -11,7 +11,7 @@ from jft_reps.ops import boxes as box_ops
 from tests.models import numpy_faster_rcnn as reference
 
 NAN = float("nan")
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 seeds = strategies.integers(0, 2**32 - 1)
 
 

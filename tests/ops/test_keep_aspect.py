@@ -53,7 +53,7 @@ def _bilinear(pixels, size):
 
 
 @hypothesis.given(st.integers(8, 5000), st.integers(8, 5000))
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=300)
 def test_sizes_are_those_of_the_object_detection_api(height, width):
   got = _new_size([height, width]).numpy().tolist()
   assert got == _api_size(height, width)

@@ -130,7 +130,7 @@ def test_places_whose_offsets_are_no_numbers_vote_for_nothing():
 
 
 @hypothesis.given(st.integers(0, 10**6))
-@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.settings(max_examples=20)
 def test_perfect_maps_give_their_points_back(seed):
   rng = np.random.default_rng(seed)
   points = rng.uniform([1.5, 1.5], [HEIGHT - 1.5, WIDTH - 1.5], (1, COUNT, 2))

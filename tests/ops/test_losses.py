@@ -27,7 +27,7 @@ def case(batch=4, classes=30, seed=0):
 shapes = strategies.tuples(strategies.integers(1, 4), strategies.integers(1, 6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shapes.flatmap(lambda shape: strategies.tuples(
     arrays.arrays(np.float32, shape, elements=strategies.floats(-1e4, 1e4, width=32)),
     arrays.arrays(np.float32, shape, elements=strategies.floats(0, 1, width=32)))))

@@ -11,7 +11,7 @@ from jft_reps.ops import matching
 from jft_reps.ops.matching import BACKGROUND, IGNORED
 from tests.models import numpy_faster_rcnn as reference
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 seeds = strategies.integers(0, 2**32 - 1)
 
 

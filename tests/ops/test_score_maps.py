@@ -77,7 +77,7 @@ def _plain_interpolation(scores, stride, input_size, size):
 
 @hypothesis.given(st.integers(0, 1000), st.integers(9, 60), st.integers(9, 60),
                   st.integers(3, 40), st.integers(3, 40))
-@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.settings(max_examples=20)
 def test_interpolation_is_that_of_a_plain_loop(seed, height, width, rows, columns):
   count = (-(-height // 8), -(-width // 8), 3)
   scores = np.random.default_rng(seed).normal(size=count).astype(np.float32)
