@@ -14,7 +14,6 @@ if that is below the current directory and not inside of the study.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps.apps import command_line, configuration
 from jft_reps.errors import ConfigError, StorageError, printable
 
 FLAGS = flags.FlagValues()
@@ -94,23 +93,7 @@ def load_pages(file: str) -> Sequence:
   Raises:
     ConfigError: no such file, it does not run, or it has no pages.
   """
-  path = pathlib.Path(file)
-  if not os.path.isfile(path) or path.suffix != ".py":
-    raise ConfigError("plan", printable(file), "no Python file", "experiments/<name>.py",
-                      f"Relative paths start at {pathlib.Path.cwd()}.")
-  spec = importlib.util.spec_from_file_location(f"plan_{path.stem}", path)
-  module = importlib.util.module_from_spec(spec)
-  beside = str(path.resolve().parents[1])  # a plan may build on another file of its folder
-  sys.path.insert(0, beside)
-  sys.modules[spec.name] = module  # dataclasses look there
-  try:
-    spec.loader.exec_module(module)
-  except Exception as error:
-    raise ConfigError("plan", printable(file), f"{type(error).__name__}: {printable(error)}",
-                      "Python that runs") from error
-  finally:
-    sys.path.remove(beside)
-  pages = getattr(module, "PAGES", None)
+  pages = getattr(configuration.load_module(file), "PAGES", None)
   if not isinstance(pages, Sequence) or isinstance(pages, str) or not pages:
     raise ConfigError("plan", printable(file), "no PAGES", "a sequence of pages",
                       "See jft_reps/studies/pages.py.")

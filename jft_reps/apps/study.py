@@ -53,11 +53,11 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
   Raises:
     ConfigError: no such file, or it makes no plan.
   """
-  from jft_reps.apps import compose
+  from jft_reps.apps import configuration
   from jft_reps.studies.plan import Plan
 
-  config, module = compose.read_config(reference)
-  compose.override(config, overrides or {})
+  config, module = configuration.read_config(reference)
+  configuration.override(config, overrides or {})
   if not hasattr(module, "plan"):
     raise ConfigError("plan", reference, "no function plan(config)", "the file of a study",
                       "Take experiments/paper.py as a pattern.")

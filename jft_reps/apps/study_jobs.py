@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Callable
 
@@ -43,8 +42,8 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
       hours[run.name] = (topology(run), *_hours(whole, topology(run)))
     target.mkdir(parents=True, exist_ok=True)
     run_files.write_run(target, whole)
-    (target / "collect.txt").write_text(
-        f"mkdir -p {directory} && cp run.json {directory}/ && "
+    cluster_jobs.write_text(
+        target / "collect.txt", f"mkdir -p {directory} && cp run.json {directory}/ && "
         f"python -m jft_reps.apps.study --run={directory}\n")
   return [*schedule.graph(plan), "", *_table(hours), "", *machine_hours.text().splitlines()]
 
@@ -64,9 +63,8 @@ def _table(hours: dict[str, tuple[cluster_jobs.Topology, int, machine_hours.Hour
   for name, (topology, steps, found) in hours.items():
     lines.append(f"{name:{width}}  {topology.workers:7}  {topology.servers:7}  {steps:11,}  "
                  f"{found.step:6.2f}  {found.days:8.1f}  {found.gpu_hours:9,.0f}")
-  total = [sum(getattr(h, field.name) for *_, h in hours.values())
-           for field in dataclasses.fields(machine_hours.Hours)]
-  of = dict(zip([f.name for f in dataclasses.fields(machine_hours.Hours)], total))
-  lines.append(f"{len(hours)} jobs: {of['gpu_hours']:,.0f} GPU-hours, {of['server_hours']:,.0f} "
-               f"hours of parameter servers, {of['days']:,.0f} days one after the other")
+  total = lambda part: sum(getattr(found, part) for *_, found in hours.values())
+  lines.append(f"{len(hours)} jobs: {total('gpu_hours'):,.0f} GPU-hours, "
+               f"{total('server_hours'):,.0f} hours of parameter servers, "
+               f"{total('days'):,.0f} days one after the other")
   return lines

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jft_reps.apps import compose
+from jft_reps.apps import compose, configuration
 from jft_reps.errors import ConfigError, DataError, NumericError
 from jft_reps.studies.plan import Run, assignments
 
@@ -51,12 +51,12 @@ def configured(run: Run, workdir: pathlib.Path):
   """The configuration of a run and its settings `study.…`."""
   from jft_reps.apps import train
 
-  config, _ = compose.read_config(run.config)
+  config, _ = configuration.read_config(run.config)
   with config.unlocked():
     config.workdir = str(workdir)
   settings = {k.removeprefix("study."): v for k, v in run.overrides.items()
               if k.startswith("study.")}
-  compose.override(config, assignments(run))
+  configuration.override(config, assignments(run))
   train.place_records(config)
   return config, settings
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line, compose
+from jft_reps.apps import command_line, compose, configuration
 from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
@@ -52,10 +52,10 @@ def resolve(argv: Sequence[str], values: flags.FlagValues, description: str):
   """The configuration and its module that the flags name, overridden and locked."""
   argv, overrides = split_overrides(argv)
   command_line.parse(values, argv, description, required=("config", "workdir"))
-  config, module = compose.read_config(values.config)
+  config, module = configuration.read_config(values.config)
   with config.unlocked():
     config.workdir = values.workdir
-  compose.override(config, overrides)
+  configuration.override(config, overrides)
   place_records(config)
   return config, module
 

@@ -9,20 +9,19 @@ The programs are the same as on one machine.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from jft_reps.errors import StorageError, printable
-from jft_reps.studies import keeper, kubernetes, schedule
+from jft_reps.studies import keeper, kubernetes
 from jft_reps.studies.cluster_tasks import Topology, label, tf_configs
 from jft_reps.studies.kubernetes import Site
-from jft_reps.studies.plan import Plan, Run, flags, resolved
+from jft_reps.studies.plan import Run, flags
 
 __all__ = ["Site", "Topology", "commands", "kubernetes", "label", "tf_configs", "write",
-           "write_plan"]
+           "write_text"]
 
 
 def commands(run: Run, workdir: str) -> dict[str, list[str]]:
@@ -63,31 +62,18 @@ def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike,
   try:
     place.mkdir(parents=True, exist_ok=True)
     keeper.write_json(place / "tf_config.json", tasks)
-    for file, content in (("manifest.yaml", manifest), ("command.txt", text)):
-      with _replacing(place / file) as partial:
-        partial.write_text(content, encoding="utf-8", newline="\n")
+    write_text(place / "manifest.yaml", manifest)
+    write_text(place / "command.txt", text)
   except OSError as error:
     raise StorageError("cluster-jobs", place, printable(error), "a writable folder") from error
   return place
 
 
-def write_plan(plan: Plan, topology: Callable[[Run], Topology], folder: str | os.PathLike,
-               site: Site, port: int = 2222) -> list[pathlib.Path]:
-  """A folder for each distinct run of a plan, each after those it needs; see `write`.
-
-  Directories on the volume are those of a study: `<mount>/runs/<id>`.
-  """
-  ids = plan.ids()
-  directory = lambda name: f"{site.mount.rstrip('/')}/runs/{ids[name]}"
-  return [write(resolved(run, directory), directory(run.name), topology(run), folder, site, port)
-          for run in schedule.distinct(plan).values()]
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Writes a file whole or not at all."""
   partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
   try:
-    yield partial
+    partial.write_text(text, encoding="utf-8", newline="\n")
     os.replace(partial, path)
   finally:
     partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jft_reps.apps import compose, train
+from jft_reps.apps import compose, configuration, train
 from jft_reps.errors import ConfigError
 
 FIG3 = "experiments/fig3_pretraining.py"
@@ -18,7 +18,7 @@ def in_the_repository(monkeypatch, root):
 
 
 def config(row="random"):
-  return compose.read_config(f"{FIG3}:{row}")[0]
+  return configuration.read_config(f"{FIG3}:{row}")[0]
 
 
 def test_the_papers_numbers():
@@ -38,8 +38,9 @@ def test_options_are_made_of_the_configuration():
 
 def test_values_are_overridden_by_key():
   c = config()
-  compose.override(c, {"train.steps": "10", "schedule.initial": "4e-2", "task.records": "x/y",
-                       "task.eval_splits": "a,b", "train.in_flight": "3", "optimizer.rho": "1"})
+  configuration.override(c, {
+      "train.steps": "10", "schedule.initial": "4e-2", "task.records": "x/y",
+      "task.eval_splits": "a,b", "train.in_flight": "3", "optimizer.rho": "1"})
   assert (c.train.steps, c.schedule.initial, c.task.records) == (10, 0.04, "x/y")
   assert tuple(c.task.eval_splits) == ("a", "b")
   assert c.train.in_flight == 3 and c.optimizer.rho == 1.0
@@ -54,7 +55,7 @@ def test_values_are_overridden_by_key():
     ("task.backbone.pre_activation", "1", "expected bool")])
 def test_a_wrong_override_is_named(key, value, message):
   with pytest.raises(ConfigError, match=message):
-    compose.override(config(), {key: value})
+    configuration.override(config(), {key: value})
 
 
 @pytest.mark.parametrize("argument,message", [
@@ -63,16 +64,19 @@ def test_a_wrong_override_is_named(key, value, message):
     ("README.md:random", "no Python file")])
 def test_a_wrong_configuration_is_named(argument, message):
   with pytest.raises(ConfigError, match=message):
-    compose.read_config(argument)
+    configuration.read_config(argument)
 
 
 def test_a_configuration_that_is_not_python_is_named_with_its_line(tmp_path):
   (tmp_path / "mine.py").write_text("a = 1\nb = (\n")
   with pytest.raises(ConfigError, match=r"mine.py:2: '\(' was never closed"):
-    compose.read_config(tmp_path / "mine.py")
+    configuration.read_config(tmp_path / "mine.py")
+  (tmp_path / "mine.py").write_text("a = 1\nb = [][a]\n")
+  with pytest.raises(ConfigError, match=r"mine.py: IndexError: list index .*, at .*mine.py:2"):
+    configuration.read_config(tmp_path / "mine.py")
   (tmp_path / "mine.py").write_text("a = 1\n")
   with pytest.raises(ConfigError, match="mine.py: no get_config"):
-    compose.read_config(tmp_path / "mine.py")
+    configuration.read_config(tmp_path / "mine.py")
 
 
 @pytest.mark.parametrize("key,value,message", [

@@ -68,7 +68,7 @@ def test_a_report_folder_that_is_a_link_is_refused(study, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content, found", [
-    ("PAGES = 3", "no PAGES"), ("x", "NameError"), ("(", "SyntaxError"), ("PAGES = ['a']", "str"),
+    ("PAGES = 3", "no PAGES"), ("x", "NameError"), ("(", "never closed"), ("PAGES = ['a']", "str"),
     ("PAGES = []", "no PAGES")])
 def test_a_plan_without_pages_is_one_line(study, tmp_path, capsys, content, found):
   (tmp_path / "p.py").write_text(content)

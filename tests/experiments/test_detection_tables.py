@@ -13,7 +13,7 @@ from experiments import (
     table4_epochs,
     table5_classes,
 )
-from jft_reps.apps import compose
+from jft_reps.apps import compose, configuration
 
 MODULES = (table2_coco, table3_voc, table4_epochs, table5_classes, fig4_data_size, fig5_capacity)
 
@@ -57,14 +57,14 @@ def test_rates_drop_once_by_ten(module, row, first, drop, steps):
 
 
 def test_options_change_what_they_name_and_nothing_else():
-  plain, huang = (compose.flat(table2_coco.get_config(a)) for a in ("300M", "300M,huang"))
+  plain, huang = (configuration.flat(table2_coco.get_config(a)) for a in ("300M", "300M,huang"))
   assert {k: huang[k] for k in plain if plain[k] != huang[k]} == {
       "task.sampling.rpn": 256, "task.sampling.boxes": 64}
-  frozen = compose.flat(table2_coco.get_config("300M,frozen"))
+  frozen = configuration.flat(table2_coco.get_config("300M,frozen"))
   assert {k for k in plain if plain[k] != frozen[k]} == {
       "task.frozen_through", "schedule.boundaries", "train.steps"}
   assert table3_voc.get_config("300M").task.metric == "voc"
-  atrous = compose.flat(table2_coco.get_config("300M,atrous"))
+  atrous = configuration.flat(table2_coco.get_config("300M,atrous"))
   assert {k: atrous[k] for k in plain if plain[k] != atrous[k]} == {
       "task.backbone.output_stride": 8, "task.rpn_rate": 2}
   with pytest.raises(ValueError, match="late or frozen"):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import compose
+from jft_reps.apps import compose, configuration
 from jft_reps.data import label_map, records, schema
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import keypoint_schema
@@ -38,7 +38,7 @@ HEIGHT, WIDTH = 375, 640  # of stored pictures: 600x1024 to a detector
 
 @pytest.mark.parametrize("path,row", ROWS, ids=[f"{p.stem}:{row}" for p, row in ROWS])
 def test_every_row_parses_at_full_size(path, row):
-  config, module = compose.read_config(f"{path}:{row}")
+  config, module = configuration.read_config(f"{path}:{row}")
   options = compose.options(config)
   backbone = Backbone(**config.task.backbone)
   assert (backbone.width, backbone.stem, config.toy_world.to_dict()) == (1.0, "imagenet", {})
@@ -47,7 +47,7 @@ def test_every_row_parses_at_full_size(path, row):
   # Every network of the paper takes more than a classifier of ImageNet at 224.
   assert work.forward >= machine_hours.classification(backbone.depth, 224, 224, 1000).forward
   for option in getattr(module, "OPTIONS", {}):
-    compose.options(compose.read_config(f"{path}:{row},{option}")[0])
+    compose.options(configuration.read_config(f"{path}:{row},{option}")[0])
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ CASES = [
 def full_config(reference, folders, batch=0):
   """The configuration with the test's records in place of the paper's."""
   name, _, row = reference.partition(":")
-  config, _ = compose.read_config(f"{FILES[0].parent / name}:{row}")
+  config, _ = configuration.read_config(f"{FILES[0].parent / name}:{row}")
   config.task.update({"records": str(folders[config.task.name]), "train_split": "train",
                       "eval_splits": (), "shuffle": 2})
   if batch:
@@ -184,7 +184,7 @@ def test_one_step_at_full_size(case, pushed):
 
 def full_task(case):
   path, _, row = case.config.partition(":")
-  return compose.read_config(f"{FILES[0].parent / path}:{row}")[0].task.to_dict()
+  return configuration.read_config(f"{FILES[0].parent / path}:{row}")[0].task.to_dict()
 
 
 NETWORKS = {  # that no case trains

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from experiments import paired_starts, table1_imagenet, table1_laptop
-from jft_reps.apps import command_line, compose
+from jft_reps.apps import command_line, configuration
 
 DEV_OF_RATE = {0.06: 0.4, 0.2: 0.6, 0.6: 0.5}
 GAIN = {"scratch": 0.0, "scratch_3x": 0.2, "fine-tuned": 0.3, "frozen": 0.1, "frozen_random": -0.3}
@@ -25,7 +25,7 @@ def programs(monkeypatch):
     values = dict(a.removeprefix("--").split("=", 1) for a in arguments)
     workdir = pathlib.Path(values["workdir"])
     config = table1_imagenet.get_config(values["config"].partition(":")[2])
-    compose.override(config, {k.removeprefix("config."): v for k, v in values.items()
+    configuration.override(config, {k.removeprefix("config."): v for k, v in values.items()
                               if k.startswith("config.")})
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(json.dumps(config.to_dict()))

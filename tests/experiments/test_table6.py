@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import table6_pose
-from jft_reps.apps import compose
+from jft_reps.apps import compose, configuration
 from jft_reps.ops import person_crops
 from jft_reps.tasks import pose_sets
 
@@ -47,8 +47,8 @@ def test_evaluation_looks_at_a_box_and_a_quarter():
 def test_options_change_what_they_name():
   frozen = table6_pose.get_config("300M,frozen")
   assert frozen.task.frozen_through == "conv4"
-  plain = compose.flat(table6_pose.get_config("300M"))
-  changed = {key for key, value in compose.flat(frozen).items() if plain.get(key) != value}
+  plain = configuration.flat(table6_pose.get_config("300M"))
+  changed = {key for key, value in configuration.flat(frozen).items() if plain.get(key) != value}
   assert changed == {"task.frozen_through"}
   with pytest.raises(ValueError, match="expected"):
     table6_pose.get_config("300M,frosen")

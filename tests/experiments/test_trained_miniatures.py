@@ -17,7 +17,7 @@ from experiments import (
     table6_laptop,
     table6_pose,
 )
-from jft_reps.apps import command_line, compose
+from jft_reps.apps import command_line, compose, configuration
 from jft_reps.errors import DataError
 
 MINIATURES = {"table2_laptop": (table2_laptop, table2_coco),
@@ -34,7 +34,7 @@ def test_every_start_has_its_row_its_steps_and_its_best_rate(name, tmp_path, mon
   def program(app, *arguments):
     values = dict(a.removeprefix("--").split("=", 1) for a in arguments)
     config = experiment.get_config(values["config"].partition(":")[2])
-    compose.override(config, {k.removeprefix("config."): v for k, v in values.items()
+    configuration.override(config, {k.removeprefix("config."): v for k, v in values.items()
                               if k.startswith("config.")})
     workdir = pathlib.Path(values["workdir"])
     workdir.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,8 @@ def test_the_paper_and_its_laptop_are_the_same_task():
     expected = 1e-3 * (1 - step / 30_000) ** 0.9
     assert abs(float(options.schedule(step)) / expected - 1) < 1e-5
   for row in fig6_segmentation.ROWS:
-    small, full = (compose.flat(fig6_segmentation.get_config(row + o)) for o in (",laptop", ""))
+    small, full = (configuration.flat(fig6_segmentation.get_config(row + o))
+                   for o in (",laptop", ""))
     assert {k for k in full if not k.startswith("toy_world")} == {
         k for k in small if not k.startswith("toy_world")}
   crops = fig6_segmentation.get_config("300M,augmented").task
@@ -103,7 +104,7 @@ def test_the_paper_and_its_laptop_are_the_same_pose_task():
   for step in (0, 400_000, 799_999):
     assert float(options.schedule(step)) == pytest.approx(5e-3)
   for row in table6_pose.ROWS:
-    small, full = (compose.flat(table6_pose.get_config(row + o)) for o in (",laptop", ""))
+    small, full = (configuration.flat(table6_pose.get_config(row + o)) for o in (",laptop", ""))
     assert {k for k in full if k.startswith(("task", "train", "init"))} == {
         k for k in small if k.startswith(("task", "train", "init"))}
   with pytest.raises(ValueError, match="expected ImageNet"):

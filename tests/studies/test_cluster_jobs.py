@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from jft_reps.apps import train
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.studies import cluster_jobs, kubernetes
+from jft_reps.studies import cluster_jobs, kubernetes, schedule
 from jft_reps.studies.cluster_jobs import Site, Topology
-from jft_reps.studies.plan import Output, Plan, Run
+from jft_reps.studies.plan import Output, Plan, Run, resolved
 from jft_reps.training import addresses
 
 yaml = pytest.importorskip("yaml")
@@ -161,8 +161,15 @@ def plan():
   return Plan([two, one, again])
 
 
+def write(plan, topology, folder):
+  """As a study whose volume is mounted at /study."""
+  place = lambda name: f"/study/runs/{plan.ids()[name]}"
+  return [cluster_jobs.write(resolved(run, place), place(run.name), topology, folder, SITE)
+          for run in schedule.distinct(plan).values()]
+
+
 def test_a_plan_becomes_folders_whose_commands_are_the_programs_own(tmp_path):
-  places = cluster_jobs.write_plan(plan(), lambda run: Topology(2, 1), tmp_path, SITE)
+  places = write(plan(), Topology(2, 1), tmp_path)
   assert [place.name.partition("-")[0] for place in places] == ["pre", "coco"]
   id = plan().ids()["pre train"]
   for place in places:
@@ -199,11 +206,11 @@ def test_hosts_of_another_scheduler_stand_in_the_list_of_tasks_alone(tmp_path):
 def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(StorageError, match="a writable folder"):
-    cluster_jobs.write_plan(plan(), lambda run: PAPER, tmp_path / "file", SITE)
+    write(plan(), PAPER, tmp_path / "file")
 
 
 def test_nothing_is_written_of_a_run_that_cannot_be_a_job(tmp_path):
   bad = Plan([Run("a", "experiments/fig3_pretraining.py:random", {"task.records": "a\nb"})])
   with pytest.raises(ConfigError, match="control characters"):
-    cluster_jobs.write_plan(bad, lambda run: PAPER, tmp_path, SITE)
+    write(bad, PAPER, tmp_path)
   assert not list(tmp_path.iterdir())
