@@ -29,6 +29,10 @@ class Start:
   third: int = 3
 
   @property
+  def random(self) -> bool:
+    return not (self.clean or self.pictures)
+
+  @property
   def name(self) -> str:
     parts = ["clean"] * self.clean + [f"noisy{self.pictures}"] * bool(self.pictures)
     parts += [self.depth] * (self.depth != "base") + [self.noise] * (self.noise != "standard")
@@ -68,6 +72,10 @@ class Study:
     pictures = start.pictures or self.config.clean_pictures
     return round(36e6 / 300e6 * pictures * self.config.epochs / 4)
 
+  def _seconds(self, start: Start, steps: int, around: float = 30, step: float = 0.037) -> float:
+    """Of training on two cores, about; deeper networks take longer."""
+    return around + step * steps * self.config.depths[start.depth] / self.config.depths["base"]
+
   def _schedule(self, steps: int, decay: float = 0.6) -> dict:
     """The laptop's schedule falls linearly to its end; the paper's is one of its own."""
     if not self.config.laptop:
@@ -82,7 +90,7 @@ class Study:
 
   def pretrained(self, start: Start) -> Output | str:
     """Weights of a start; its runs are added."""
-    if start == Start(depth=start.depth):
+    if start.random:
       return ""
     whole = dataclasses.replace(start, third=3)
     run = self._clean(whole) if not whole.pictures else self._noisy(whole)
@@ -109,10 +117,9 @@ class Study:
         if start.clean else "", **self._schedule(steps)}
     if start.fewer_labels:
       overrides["task.classes"] = Output(records, "classes.txt")
-    deeper = c.depths[start.depth] / c.depths["base"]
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
-        start, (records,), cost=30 + 0.037 * steps * deeper)
+        start, (records,), cost=self._seconds(start, steps))
 
   def _split(self, start: Start) -> str:
     if start.fewer_labels:
@@ -156,10 +163,9 @@ class Study:
         **self._checkpoints(steps), **self._schedule(steps, 0.5)}
     if c.laptop:
       overrides["schedule.initial"] = 0.2
-    deeper = c.depths[start.depth] / c.depths["base"]
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/table1_imagenet.py", "random"), overrides, start,
-        cost=30 + 0.037 * steps * deeper)
+        cost=self._seconds(start, steps))
 
   def _task_records(self, name: str, config: str, splits: dict | None = None) -> str:
     """Generated pictures of a task."""
@@ -173,17 +179,16 @@ class Study:
     c, t = self.config, self.config.tasks[task]
     if times > 1 and not c.laptop:
       return
-    row = "random" if start == Start(depth=start.depth) else "300M"
+    row = "random" if start.random else "300M"
     overrides = self._of_task(task, start) | self._schedule(t.steps * times, 0.5)
     overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test}
     if c.laptop:
       overrides["train.checkpoint_every"] = t.steps * times
-    deeper = c.depths[start.depth] / c.depths["base"]
-    rate = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
+    step = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
     self._add("transfer", self._name(task, start.name, "frozen" * frozen, "3x" * (times == 3)),
               self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
               task=task, frozen="frozen" if frozen else "fine-tuned", times=times,
-              cost=30 + max(1, len(t.rates)) * (15 + rate * t.steps * times * deeper))
+              cost=30 + max(1, len(t.rates)) * self._seconds(start, t.steps * times, 15, step))
 
   def probe(self, start: Start) -> None:
     """Adds a linear probe of classification."""
