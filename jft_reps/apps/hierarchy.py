@@ -21,6 +21,7 @@ from typing import TextIO
 
 from absl import flags
 
+from jft_reps import whole_files
 from jft_reps.data import hierarchy as hierarchy_lib
 from jft_reps.data import hierarchy_readers
 from jft_reps.data.hierarchy import Hierarchy
@@ -176,24 +177,18 @@ def closure(hierarchy: Hierarchy, ids: str, max_pairs: int) -> Iterator[str]:
 @contextlib.contextmanager
 def _output(path: str | None) -> Iterator[TextIO]:
   """Stdout, flushed, or a file that appears whole or not at all."""
-  partial = f"{path}.tmp-{os.getpid()}"
-  try:
-    if path is None:
-      yield sys.stdout
-      sys.stdout.flush()
-      return
-    with open(partial, "w", encoding="utf-8") as out:
+  if path is not None:
+    with whole_files.replacing(path) as out:
       yield out
-    os.replace(partial, path)
+    return
+  try:
+    yield sys.stdout
+    sys.stdout.flush()
   except BrokenPipeError:
     raise
   except OSError as error:
     raise StorageError(
-        "write-failed", printable(path or "stdout"), printable(error.strerror), "space to write"
-    ) from None
-  finally:
-    if path is not None and os.path.exists(partial):
-      os.unlink(partial)
+        "write-failed", "stdout", printable(error.strerror), "space to write") from None
 
 
 if __name__ == "__main__":

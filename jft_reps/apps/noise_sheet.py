@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from jft_reps import whole_files
 from jft_reps.apps import command_line
 from jft_reps.errors import ConfigError, DataError, printable
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
                      required=("records", "class", "checkpoint", "output"))
   if not FLAGS.output.endswith(".png"):
     raise ConfigError("flags", "--output", printable(FLAGS.output), "a name that ends in .png")
-  from jft_reps.data import manifest, noise_sheet, report_files
+  from jft_reps.data import manifest, noise_sheet
   from jft_reps.models.pretrained import loading
   from jft_reps.training import initialise, progress
 
@@ -67,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
   arranged = noise_sheet.arrange(members.features, FLAGS.clusters, FLAGS.rows, FLAGS.seed)
   title = f"{name} in {FLAGS.split}"
   folder, file = os.path.split(FLAGS.output)
-  sheet, listing = report_files.write(folder or ".", {
+  sheet, listing = whole_files.write_all(folder or ".", {
       file: noise_sheet.draw(members, arranged, title, FLAGS.columns),
       f"{file[:-4]}.csv": noise_sheet.table(members, arranged).encode("utf-8", "backslashreplace")})
   print(f"{printable(name)}: {len(members.ids):,} pictures, distances {arranged.edges[0]:.3f} to "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
+from jft_reps import whole_files
 from jft_reps.apps import study_runs
 from jft_reps.studies import cluster_jobs, machine_hours, run_files, schedule
 from jft_reps.studies.plan import Plan, Run, resolved
@@ -40,11 +41,10 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
           study_runs.trained_in(pathlib.Path(directory), None))
       cluster_jobs.write(whole, where, topology(run), folder, site)
       hours[run.name] = (topology(run), *_hours(whole, topology(run)))
-    target.mkdir(parents=True, exist_ok=True)
+    whole_files.write_all(target, {
+        "collect.txt": f"mkdir -p {directory} && cp run.json {directory}/ && "
+                       f"python -m jft_reps.apps.study --run={directory}\n"})
     run_files.write_run(target, whole)
-    cluster_jobs.write_text(
-        target / "collect.txt", f"mkdir -p {directory} && cp run.json {directory}/ && "
-        f"python -m jft_reps.apps.study --run={directory}\n")
   return [*schedule.graph(plan), "", *_table(hours), "", *machine_hours.text().splitlines()]
 
 

@@ -17,8 +17,9 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from jft_reps import whole_files
 from jft_reps.apps import compose, configuration
 from jft_reps.errors import ConfigError, DataError, NumericError
 from jft_reps.studies.plan import Run, assignments
@@ -78,7 +79,7 @@ def records(run: Run, directory: pathlib.Path) -> Numbers:
       labels = picture_choice.vocabulary(manifest.read(folder, split), tree)
       some = _every_third(tree, labels) if key == "classes" else None
       if some:
-        _write_lines(directory / "classes.txt", some)
+        whole_files.write(directory / "classes.txt", "".join(f"{label}\n" for label in some))
       _subsets(folder, split, settings[key], picture_choice.Choice(labels, tree, some))
       counts |= settings[key]
   return {f"pictures {name}": float(count) for name, count in counts.items()}
@@ -187,7 +188,7 @@ def _tuned(run: Run, directory: pathlib.Path, rate: float) -> Numbers:
     numbers = judged.numbers
   except NumericError:
     numbers = {}
-  _write(path, numbers)
+  whole_files.write(path, json.dumps(numbers))
   return numbers
 
 
@@ -248,18 +249,9 @@ def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> J
 
 def leave(directory: pathlib.Path, judged: Judged) -> None:
   """Leaves numbers per class and what they mean in the directory of a run, for the report."""
-  _write(directory / CLASSES, judged.classes)
-  _write(directory / DEFINITIONS, {"test": judged.definition} if judged.definition else {})
-
-
-def _write(path: pathlib.Path, content: Any) -> None:
-  _write_lines(path, [json.dumps(content)])
-
-
-def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
-  partial = path.with_suffix(".tmp")
-  partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-  os.replace(partial, path)
+  definitions = {"test": judged.definition} if judged.definition else {}
+  whole_files.write_all(directory, {CLASSES: json.dumps(judged.classes),
+                                    DEFINITIONS: json.dumps(definitions)})
 
 
 def trained_in(directory: pathlib.Path, rate: float | None) -> pathlib.Path:

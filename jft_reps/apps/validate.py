@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from jft_reps import whole_files
 from jft_reps.apps import command_line
 from jft_reps.errors import ConfigError, DataError
 
@@ -121,7 +122,7 @@ def _opened(folder: str, split: str, hierarchy):
 
 
 def _statistics(folder: str, split: str, hierarchy, output: str) -> None:
-  from jft_reps.data import report_files, statistics
+  from jft_reps.data import statistics
   from jft_reps.training import progress
 
   record_set, labels = _opened(folder, split, hierarchy)
@@ -138,7 +139,7 @@ def _statistics(folder: str, split: str, hierarchy, output: str) -> None:
                                     FLAGS.dense)
     judged = label_precision.measure(record_set, len(labels), truth, hierarchy)
     text = "\n".join([truth.text, *(one.text() for one in judged)])
-    paths += report_files.write(output, {
+    paths += whole_files.write_all(output, {
         "label_precision.txt": f"{text}\n".encode(),
         "label_precision.json": json.dumps([one.to_json() for one in judged], indent=1).encode(),
         "label_precision.csv": label_precision.class_table(judged[-1], labels).encode()})

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import records, shard_builds, shard_files, spills
 from jft_reps.data.sources import packing, raw
 
@@ -83,11 +83,7 @@ class Unfinished:
     path = os.path.join(self.folder, shard_builds.PLAN)
     pictures, classes = _listed(sources(), self.folder, shards, labels, report)
     planned = Plan(pictures, classes, dict(counts))
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-      json.dump({"fingerprint": self._fingerprint, **planned._asdict()}, file)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(f"{path}.tmp", path)
+    whole_files.write(path, json.dumps({"fingerprint": self._fingerprint, **planned._asdict()}))
     shard_files.sync(self.folder)
     return planned
 
@@ -206,7 +202,7 @@ def _remove(folder: str) -> None:
 
 def _sweep(output: str, split: str) -> None:
   """Removes half-written files of this split that a kill left."""
-  left = re.compile(rf"(manifest|quarantine|identical)-{re.escape(split)}\.(new\.)?\w+\.tmp-\d+")
+  left = re.compile(rf"\.?(manifest|quarantine|identical)-{re.escape(split)}\.(new\.)?\w+\.tmp-\d+")
   for name in os.listdir(output):
     if left.fullmatch(name):
       os.remove(os.path.join(output, name))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import duplicate_pictures, perceptual_hash
 
 VERSION = 2
@@ -146,16 +146,10 @@ def write(folder: str | os.PathLike, parts: Iterable[Part]) -> list[Part]:
 
 def _whole(path: str | os.PathLike, fill: Callable[[Any], Any]) -> str:
   """Writes a file under another name first; its checksum."""
-  partial = f"{os.fspath(path)}.tmp-{os.getpid()}"
-  try:
-    with open(partial, "wb") as file:
-      fill(file)
-    checksum = _sha256(partial)
-    os.replace(partial, path)
-    return checksum
-  finally:
-    if os.path.exists(partial):
-      os.unlink(partial)
+  with whole_files.replacing(path, binary=True) as file:
+    fill(file)
+    file.flush()
+    return _sha256(file.name)
 
 
 def _sha256(path: str | os.PathLike) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jft_reps import whole_files
 from jft_reps.data import contact_sheet, duplicate_pictures, near_duplicates
 from jft_reps.data.duplicate_index import Part
 from jft_reps.errors import StorageError, printable
@@ -101,9 +102,10 @@ def write(output: str | os.PathLike, pairs: Sequence[near_duplicates.Pair],
         (_field(p.eval_id), _field(p.train_id), p.distance, f"{p.similarity:.4f}")
         for p in refused)]
   about = summary(pairs, evaluation, training, options, len(refused or ()))
-  for name, lines in lists.items():
-    _write(output, name, "".join("\t".join(map(str, line)) + "\n" for line in lines).encode())
-  _write(output, "summary.json", (json.dumps(about, indent=1) + "\n").encode())
+  whole_files.write_all(output, {
+      **{name: "".join("\t".join(map(str, line)) + "\n" for line in lines)
+         for name, lines in lists.items()},
+      "summary.json": json.dumps(about, indent=1) + "\n"})
   return about
 
 
@@ -128,7 +130,7 @@ def write_sheet(output: str | os.PathLike, pairs: Sequence[near_duplicates.Pair]
   title = f"{len(shown)} of {len(pairs)} pairs, least alike first: evaluation left, training right"
   image, data = contact_sheet.grid(tiles, 8, 128, title), io.BytesIO()
   image.save(data, "JPEG", quality=88)
-  _write(output, "pairs.jpg", data.getvalue())
+  whole_files.write_all(output, {"pairs.jpg": data.getvalue()})
 
 
 def pixels_of(pictures: Iterable[duplicate_pictures.Picture], ids: Sequence[str], side: int = 256
@@ -151,17 +153,3 @@ def pixels_of(pictures: Iterable[duplicate_pictures.Picture], ids: Sequence[str]
 def _field(text: str) -> str:
   """A column of a table: an id with a tab or a line end in it is written escaped."""
   return text if text.isprintable() else printable(text, 1000)
-
-
-def _write(output: str | os.PathLike, name: str, data: bytes) -> None:
-  path = pathlib.Path(output, name)
-  partial = path.with_name(f".{name}.tmp-{os.getpid()}")
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_bytes(data)
-    os.replace(partial, path)
-  except OSError as e:
-    raise StorageError("results-write", printable(path), e.strerror or printable(e),
-                       "a folder to write to") from e
-  finally:
-    partial.unlink(missing_ok=True)

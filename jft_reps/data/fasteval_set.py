@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jft_reps import errors
-from jft_reps.data import label_lists, manifest, report_files
+from jft_reps import errors, whole_files
+from jft_reps.data import label_lists, manifest
 from jft_reps.data.hierarchy import Hierarchy
 
 
@@ -111,6 +111,6 @@ def write(found: FastEvalSet, folder: str | os.PathLike) -> list[str]:
   table = csv.writer(out, lineterminator="\n")
   table.writerow(("id", "weight"))
   table.writerows((name, repr(float(w))) for name, w in zip(named, found.prevalence[found.classes]))
-  return report_files.write(folder, {
+  return whole_files.write_all(folder, {
       "eval_classes.txt": "".join(f"{name}\n" for name in named).encode(),
       "class_weights.csv": out.getvalue().encode()})

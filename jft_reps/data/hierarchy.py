@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import csv
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from jft_reps import whole_files
 from jft_reps.data import closure
 from jft_reps.data.hierarchy_checks import Edge, Node, examine
-from jft_reps.errors import DataError, StorageError, printable
+from jft_reps.errors import DataError, printable
 
 __all__ = ["Edge", "Hierarchy", "Node"]
 
@@ -198,21 +198,13 @@ class Hierarchy:
     Raises:
       StorageError: the file cannot be written.
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-      with open(partial, "w", encoding="utf-8", newline="") as out:
-        table = csv.writer(out, lineterminator="\n")
-        table.writerow(("child", "parent", "name"))
-        table.writerows(
-            (i, "", "" if name == i else name) for i, name in zip(self._ids, self._names))
-        for i, parents in zip(self._ids, self._parents):
-          table.writerows((i, parent, "") for parent in self._of(parents))
-      os.replace(partial, path)
-    except OSError as error:
-      partial.unlink(missing_ok=True)
-      raise StorageError(
-          "write-failed", printable(path), printable(error.strerror), "a writable path") from error
+    with whole_files.replacing(path) as out:
+      table = csv.writer(out, lineterminator="\n")
+      table.writerow(("child", "parent", "name"))
+      table.writerows(
+          (i, "", "" if name == i else name) for i, name in zip(self._ids, self._names))
+      for i, parents in zip(self._ids, self._parents):
+        table.writerows((i, parent, "") for parent in self._of(parents))
 
   def _of(self, indices: Iterable[int]) -> tuple[str, ...]:
     return tuple(self._ids[i] for i in indices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import manifest
 
 FILE = "labels.txt"
@@ -97,12 +97,8 @@ def write(directory: str | os.PathLike, labels: Sequence[str],
     return FILE
   path = os.path.join(os.fspath(directory), FILE)
   os.makedirs(os.fspath(directory), exist_ok=True)
-  temporary = os.path.join(os.fspath(scratch or directory), f"{FILE}.tmp-{os.getpid()}")
-  with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+  with whole_files.replacing(path, folder=scratch) as file:
     file.writelines(f"{label}\n" for label in labels)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)
   return FILE
 
 

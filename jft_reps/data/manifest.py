@@ -16,13 +16,13 @@ import os
 import re
 from typing import Any
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import shard as shard_lib
 from jft_reps.data.bit_index import BitIndex
 from jft_reps.data.shard import Shard, describe
 
 __all__ = ["RecordSet", "Shard", "check", "check_subset", "describe", "diagnose", "fingerprint",
-           "load", "outdated", "path_of", "read", "replace_file", "write"]
+           "load", "outdated", "path_of", "read", "write"]
 
 VERSION = 1
 HASH = "blake2b-64"
@@ -77,26 +77,6 @@ class RecordSet:
     return BitIndex(os.path.join(self.directory, self.index), tuple(s.use for s in self.shards))
 
 
-def replace_file(path: str, data: bytes) -> None:
-  """Writes a file by a temporary one and a rename.
-
-  Raises:
-    errors.StorageError: it cannot be written.
-  """
-  temporary = f"{path}.tmp-{os.getpid()}"
-  try:
-    with open(temporary, "wb") as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  except OSError as error:
-    if os.path.exists(temporary):
-      os.remove(temporary)
-    raise errors.StorageError(
-        "write-failed", path, errors.printable(error.strerror), "a writable folder") from error
-
-
 def write(record_set: RecordSet) -> str:
   """Writes the manifest by a temporary file and a rename; returns its path."""
   path = path_of(record_set.directory, record_set.split)
@@ -110,7 +90,7 @@ def write(record_set: RecordSet) -> str:
   }
   if record_set.index is not None:
     content["index"] = {"file": record_set.index, "sha256": record_set.index_sha256}
-  replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+  whole_files.write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
   return path
 
 

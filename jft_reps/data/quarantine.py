@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import reasons
 from jft_reps.data.sources import raw
 
@@ -58,12 +58,10 @@ def gather(paths: Iterable[str], path: str) -> str:
     if os.path.exists(path):
       os.remove(path)
     return ""
-  temporary = f"{path}.tmp-{os.getpid()}"
-  with open(temporary, "wb") as whole:
+  with whole_files.replacing(path, binary=True) as whole:
     for one in found:
       with open(one, "rb") as part:
         whole.write(part.read())
-  os.replace(temporary, path)
   return path
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import (
     encoding,
     manifest,
@@ -78,7 +78,7 @@ def done(job: Job, index: int) -> dict[str, Any] | None:
 def keep_failure(job: Job, index: int, error: errors.JftError) -> None:
   """Writes why a shard could not be made, for `failure` in another process."""
   kind, parts = error.__reduce__()
-  _write(job.path("failure", index), json.dumps([kind.__name__, *parts]))
+  whole_files.write(job.path("failure", index), json.dumps([kind.__name__, *parts]))
 
 
 def failure(job: Job, index: int) -> errors.JftError:
@@ -118,7 +118,8 @@ def make(job: Job, index: int, seen: Callable[[], None] = lambda: None) -> dict[
     shard = shard_files.write(os.path.join(job.folder, name), work.examples(packed))
   counted = work.counted(shard)
   work.write_digests()
-  _write(job.path("counts", index), json.dumps(counted))
+  # A process that outlived its chief may write the same: whoever is last, the bytes are equal.
+  whole_files.write(job.path("counts", index), json.dumps(counted))
   return counted
 
 
@@ -189,7 +190,7 @@ class _Shard:
 
   def write_digests(self) -> None:
     """Lists the pictures in the order of their digests, for `identical`."""
-    _write(self._job.path("digests", self._index), "".join(sorted(self._digests)))
+    whole_files.write(self._job.path("digests", self._index), "".join(sorted(self._digests)))
 
 
 def classes_of(folder: str) -> dict[str, int]:
@@ -202,14 +203,3 @@ def classes_of(folder: str) -> dict[str, int]:
 def _classes(path: str, _: int) -> dict[str, int]:
   with open(path, encoding="utf-8") as file:
     return {label: i for i, label in enumerate(json.load(file)["labels"])}
-
-
-def _write(path: str, text: str) -> None:
-  """Writes a whole file or none."""
-  # A process that outlived its chief may write the same: whoever is last, the bytes are equal.
-  temporary = f"{path}.tmp-{os.getpid()}"
-  with open(temporary, "w", encoding="utf-8") as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from jft_reps.data import label_lists, manifest, report_files
+from jft_reps import whole_files
+from jft_reps.data import label_lists, manifest
 from jft_reps.data.hierarchy import Hierarchy
 from jft_reps.errors import printable
 
@@ -182,4 +183,4 @@ def write(statistics: Statistics, folder: str | os.PathLike) -> list[str]:
       "statistics.json": (json.dumps(statistics.to_json(), indent=1) + "\n").encode(),
       "class_counts.csv": statistics.class_counts().encode("utf-8", "backslashreplace"),
       "statistics.png": statistics_plot.rank_frequency(statistics)}
-  return report_files.write(folder, contents)
+  return whole_files.write_all(folder, contents)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data import bit_index, framing, manifest, picture_choice, records
 from jft_reps.data import shard as shard_lib
 from jft_reps.data.picture_choice import Choice, Piece
@@ -247,8 +247,8 @@ def _publish(done: manifest.RecordSet, subset: _Growing, choice: Choice) -> None
     counts = dict(zip(choice.labels, subset.counts.tolist(), strict=True))
     content = {"split": done.split, "pictures": done.records, "ancestors": choice.ancestors,
                "counts": counts}
-    manifest.replace_file(paths["counts"], (json.dumps(content, indent=0) + "\n").encode())
+    whole_files.write(paths["counts"], json.dumps(content, indent=0) + "\n")
     done.metadata["subset"]["counts"] = names["counts"]
   if done.index is not None:
-    manifest.replace_file(paths["index"], subset.index)
+    whole_files.write(paths["index"], subset.index)
   manifest.write(done)

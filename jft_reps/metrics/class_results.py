@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps import whole_files
+from jft_reps.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +74,10 @@ def write_csv(result: Result, path: str | os.PathLike, ids: Sequence[str] | None
   for key, column in (("ids", ids), ("names", names)):
     if column is not None and len(column) != len(result.per_class):
       raise ConfigError("csv-columns", key, f"{len(column)} entries", f"{len(result.per_class)}")
-  partial = f"{os.fspath(path)}.partial"
-  try:
-    with open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-      writer = csv.writer(file)
-      writer.writerow(["index", "id", "name", "positives", "ap"])
-      for c in map(int, np.flatnonzero(result.evaluated)):
-        ap = float(result.per_class[c])
-        writer.writerow([c, "" if ids is None else ids[c], "" if names is None else names[c],
-                         int(result.counts[c]), "" if math.isnan(ap) else repr(ap)])
-    os.replace(partial, path)
-  except OSError as error:
-    raise StorageError("csv-write", printable(os.fspath(path)), printable(error),
-                       "a writable file") from error
+  with whole_files.replacing(path, errors="surrogateescape") as file:
+    writer = csv.writer(file)
+    writer.writerow(["index", "id", "name", "positives", "ap"])
+    for c in map(int, np.flatnonzero(result.evaluated)):
+      ap = float(result.per_class[c])
+      writer.writerow([c, "" if ids is None else ids[c], "" if names is None else names[c],
+                       int(result.counts[c]), "" if math.isnan(ap) else repr(ap)])

@@ -21,7 +21,7 @@ from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.metrics.detections import Detections, none
 from jft_reps.metrics.pictures import unique_labels
 from jft_reps.metrics.score_batches import text
-from jft_reps.metrics.whole_files import replacing
+from jft_reps.whole_files import replacing
 
 VOC_PREFIX = "comp4_det_test"
 

@@ -19,7 +19,7 @@ from jft_reps.errors import DataError, printable
 from jft_reps.metrics import detection_files
 from jft_reps.metrics.detections import Detections
 from jft_reps.metrics.poses import Poses
-from jft_reps.metrics.whole_files import replacing
+from jft_reps.whole_files import replacing
 
 PERSON = 1
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from jft_reps.errors import ConfigError, DataError, StorageError, printable
+from jft_reps import whole_files
+from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.metrics.score_batches import text
-from jft_reps.metrics.whole_files import replacing
 
 VOC_COMPETITION = "comp6_test_cls"
 
@@ -75,25 +75,15 @@ def write_voc_masks(directory: str | os.PathLike, found: Iterable[tuple[str, byt
     raise ConfigError("voc-file-name", "competition", repr(printable(competition)),
                       "one such as comp6_test_cls")
   folder = os.path.join(os.fspath(directory), "results", "VOC2012", "Segmentation", competition)
-  _make(folder)
+  whole_files.write_all(folder, {})  # there, if for no picture
   for picture_id, png in found:
     name = text(picture_id)
-    *folders, _ = parts = name.split("/")
+    *folders, last = parts = name.split("/")
     if not all(map(_is_file_name, parts)):
       raise DataError("voc-picture-id", printable(folder), f"picture {printable(name)!r}",
                       "an id that may be a file name", "VOC's are such as 2008_000001.")
-    _make(os.path.join(folder, *folders))
-    with replacing(os.path.join(folder, f"{name}.png"), binary=True) as file:
-      file.write(png)
+    whole_files.write_all(os.path.join(folder, *folders), {f"{last}.png": png})
   return folder
-
-
-def _make(folder: str) -> None:
-  try:
-    os.makedirs(folder, exist_ok=True)
-  except OSError as error:
-    raise StorageError("results-write", printable(folder), printable(error),
-                       "a writable folder") from error
 
 
 def _is_file_name(name: str) -> bool:

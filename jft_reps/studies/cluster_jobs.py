@@ -9,19 +9,20 @@ The programs are the same as on one machine.
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shlex
 from collections.abc import Sequence
 
-from jft_reps.errors import StorageError, printable
-from jft_reps.studies import keeper, kubernetes
+from jft_reps import whole_files
+from jft_reps.errors import printable
+from jft_reps.studies import kubernetes
 from jft_reps.studies.cluster_tasks import Topology, label, tf_configs
 from jft_reps.studies.kubernetes import Site
 from jft_reps.studies.plan import Run, flags
 
-__all__ = ["Site", "Topology", "commands", "kubernetes", "label", "tf_configs", "write",
-           "write_text"]
+__all__ = ["Site", "Topology", "commands", "kubernetes", "label", "tf_configs", "write"]
 
 
 def commands(run: Run, workdir: str) -> dict[str, list[str]]:
@@ -59,21 +60,6 @@ def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike,
       "# Each task with its own TF_CONFIG of tf_config.json:", shlex.join(programs["chief"]),
       "# The evaluator, which needs none:", shlex.join(programs["evaluator"]), ""])
   place = pathlib.Path(folder) / name
-  try:
-    place.mkdir(parents=True, exist_ok=True)
-    keeper.write_json(place / "tf_config.json", tasks)
-    write_text(place / "manifest.yaml", manifest)
-    write_text(place / "command.txt", text)
-  except OSError as error:
-    raise StorageError("cluster-jobs", place, printable(error), "a writable folder") from error
+  whole_files.write_all(place, {"tf_config.json": json.dumps(tasks), "manifest.yaml": manifest,
+                                "command.txt": text})
   return place
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a file whole or not at all."""
-  partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-  try:
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
-  finally:
-    partial.unlink(missing_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
 import pathlib
 from collections.abc import Sequence
 
+from jft_reps import whole_files
 from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies import report_html, report_markdown, report_rows, report_runs, report_sections
 from jft_reps.studies.pages import Page
@@ -48,28 +48,24 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
   notes = report_sections.few(study.notes)
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")
-  folder = _folder(output)
-  for section in sections:
-    if section.plot:
-      replace(folder / f"{section.name}.png", section.plot)
-  for name, module in (("report.md", report_markdown), ("report.html", report_html)):
-    replace(folder / name, module.page(title, head, sections, notes).encode())
+  whole_files.write_all(output, {
+      **{f"{section.name}.png": section.plot for section in sections if section.plot},
+      **{name: module.page(title, head, sections, notes)
+         for name, module in (("report.md", report_markdown), ("report.html", report_html))}})
   return sections
 
 
 def write_results(sections: Sequence[Section], pages: Sequence[Page],
-                  results: str | os.PathLike) -> list[pathlib.Path]:
+                  results: str | os.PathLike) -> list[str]:
   """Writes `<name>.csv` for each page that has rows; returns their paths.
 
   Raises:
     StorageError: the folder cannot be written.
   """
-  by_name, written = {page.name: page for page in pages}, []
-  for section in sections:
-    if section.rows:
-      written.append(_folder(results) / f"{section.name}.csv")
-      replace(written[-1], report_rows.csv_text(by_name[section.name], section.rows).encode())
-  return written
+  by_name = {page.name: page for page in pages}
+  return whole_files.write_all(results, {
+      f"{section.name}.csv": report_rows.csv_text(by_name[section.name], section.rows)
+      for section in sections if section.rows})
 
 
 def write_run_list(study: Study, path: str | os.PathLike) -> None:
@@ -86,7 +82,7 @@ def write_run_list(study: Study, path: str | os.PathLike) -> None:
     writer.writerow((result.id, result.run.name, result.run.kind, result.run.config,
                      result.status, seconds))
   target = pathlib.Path(path)
-  replace(_folder(target.parent) / target.name, text.getvalue().encode())
+  whole_files.write_all(target.parent, {target.name: text.getvalue()})
 
 
 def update_readme(readme: str | os.PathLike, pages: Sequence[Page],
@@ -108,7 +104,7 @@ def update_readme(readme: str | os.PathLike, pages: Sequence[Page],
     raise DataError("readme", printable(path), printable(error), "UTF-8") from error
   new = report_markdown.replace_blocks(text, readme_blocks(pages, results))
   if new != text:
-    replace(path, new.encode())
+    whole_files.write(path, new)
   return new != text
 
 
@@ -117,32 +113,3 @@ def readme_blocks(pages: Sequence[Page], results: str | os.PathLike) -> dict[str
   files = {page.name: pathlib.Path(results) / f"{page.name}.csv" for page in pages}
   return {page.name: report_markdown.readme_block(page, files[page.name])
           if files[page.name].is_file() else "No results yet." for page in pages}
-
-
-def replace(path: pathlib.Path, content: bytes) -> None:
-  """Writes a file that appears as a whole, in place of what is there, be it a link.
-
-  Raises:
-    StorageError: it cannot be written.
-  """
-  partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-  try:
-    with open(partial, "xb") as file:
-      file.write(content)
-    os.replace(partial, path)
-  except OSError as error:
-    raise StorageError("report-write", printable(path), printable(error),
-                       "a writable folder") from error
-  finally:
-    with contextlib.suppress(OSError):
-      partial.unlink()
-
-
-def _folder(path: str | os.PathLike) -> pathlib.Path:
-  folder = pathlib.Path(path)
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise StorageError("report-write", printable(path), printable(error),
-                       "a writable folder") from error
-  return folder

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps import whole_files
 from jft_reps.errors import StorageError
 from jft_reps.models.variables import Slices
 
@@ -109,10 +110,7 @@ def save(directory: pathlib.Path, step: int, items: Mapping[str, Any],
 
 
 def _write_marker(directory: pathlib.Path, step: int, marker: Mapping) -> None:
-  path = directory / f".ckpt-{step}.ok.tmp-{os.getpid()}"
-  path.write_text(json.dumps(marker, indent=1))
-  _sync(path)
-  os.replace(path, directory / f"ckpt-{step}.ok")
+  whole_files.write(directory / f"ckpt-{step}.ok", json.dumps(marker, indent=1))
   _sync(directory)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from absl import logging
 
+from jft_reps import whole_files
 from jft_reps.errors import StorageError
 from jft_reps.training import checkpoints
 
@@ -86,12 +87,13 @@ class RunDirectory:
     """Writes `config.json` and `run_card.md`: what was run, with which versions."""
     for key, (old, new) in self._changes(config).items():
       logging.warning("%s: config.%s was %s, is now %s", self.path, key, old, new)
-    self._write("config.json", json.dumps(config, indent=1, sort_keys=True, default=str))
+    whole_files.write(self.path / "config.json",
+                      json.dumps(config, indent=1, sort_keys=True, default=str))
     rows = {"run id": run_id(config), "command": " ".join(sys.argv), **card,
             **{f"{k} version": v for k, v in versions().items()}}
     lines = ["# Run card", "", "| | |", "|---|---|"]
     lines += [f"| {k} | {str(v).replace('|', '/')} |" for k, v in rows.items()]
-    self._write("run_card.md", "\n".join(lines) + "\n")
+    whole_files.write(self.path / "run_card.md", "\n".join(lines) + "\n")
 
   def _changes(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Values that differ from the run's earlier configuration, by dotted key."""
@@ -103,10 +105,6 @@ class RunDirectory:
     return {k: (old.get(k), new.get(k)) for k in sorted({*old, *new})
             if old.get(k) != new.get(k) and k != "workdir"}
 
-  def _write(self, name: str, text: str) -> None:
-    temporary = self.path / f".{name}.tmp-{os.getpid()}"
-    temporary.write_text(text)
-    os.replace(temporary, self.path / name)
 
   def newest(self) -> int | None:
     """Step of the newest committed checkpoint after checking its files, or None for a fresh run.
@@ -152,7 +150,7 @@ class RunDirectory:
 
   def finish(self, step: int) -> None:
     """Writes `DONE` with the last step: the monitor stops after evaluating it."""
-    self._write("DONE", json.dumps({"step": step, "time": time.time()}))
+    whole_files.write(self.path / "DONE", json.dumps({"step": step, "time": time.time()}))
 
   def done(self) -> int | None:
     """The last step of a finished run, else None."""

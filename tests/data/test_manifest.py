@@ -10,7 +10,7 @@ import os
 import pytest
 
 from jft_reps.data import manifest, records
-from jft_reps.errors import DataError, StorageError
+from jft_reps.errors import DataError
 
 
 @pytest.fixture
@@ -144,12 +144,3 @@ def test_sizes_and_checksums_are_of_the_whole_file(whole):
   os.truncate(path, len(data) - 1)
   with pytest.raises(DataError, match="passes the end"):
     manifest.load(whole.directory, "part")
-
-
-def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
-  with pytest.raises(StorageError, match="gone/x: No such file"):
-    manifest.replace_file(str(tmp_path / "gone" / "x"), b"1")
-  (tmp_path / "x").mkdir()
-  with pytest.raises(StorageError, match="x: Is a directory"):
-    manifest.replace_file(str(tmp_path / "x"), b"1")
-  assert os.listdir(tmp_path) == ["x"]

@@ -121,7 +121,7 @@ def test_an_old_file_stays_whole_when_writing_fails(tmp_path):
   with pytest.raises(NumericError, match="picture '2'"):
     detection_files.write_coco_results(path, [*world(0, ["1"]).items(), ("2", bad)], [1, 2, 3])
   assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-  with pytest.raises(StorageError, match="results-write"):
+  with pytest.raises(StorageError, match="write-failed"):
     detection_files.write_coco_results(tmp_path / "absent" / "r.json", [], [1])
 
 

@@ -75,7 +75,7 @@ def test_an_old_file_stays_whole_when_writing_fails(tmp_path):
   with pytest.raises(DataError, match="coco-picture-id.*evaluate records built from a COCO"):
     keypoint_files.write_coco_keypoints(path, [("a1", none(3))], 3)
   assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-  with pytest.raises(StorageError, match="results-write"):
+  with pytest.raises(StorageError, match="write-failed"):
     keypoint_files.write_coco_keypoints(tmp_path / "absent" / "r.json", [], 3)
 
 

@@ -205,7 +205,7 @@ def test_hosts_of_another_scheduler_stand_in_the_list_of_tasks_alone(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(tmp_path):
   (tmp_path / "file").write_text("")
-  with pytest.raises(StorageError, match="a writable folder"):
+  with pytest.raises(StorageError, match="a folder to write to"):
     write(plan(), PAPER, tmp_path / "file")
 
 

@@ -6,6 +6,7 @@ import base64
 import csv
 import html.parser
 import io
+import os
 import re
 
 import pytest
@@ -102,7 +103,7 @@ def test_readme_and_results_are_equal(tmp_path):
   study = _study(tmp_path)
   sections = report_files.write(study, PAGES, tmp_path / "out")
   written = report_files.write_results(sections, PAGES, tmp_path / "results")
-  assert [p.name for p in written] == ["table.csv", "size.csv", "curve.csv"]
+  assert [os.path.basename(p) for p in written] == ["table.csv", "size.csv", "curve.csv"]
   readme = tmp_path / "README.md"
   readme.write_text("# A\n<!-- results:size -->\nold\n<!-- end -->\n\nB <!-- results:absent -->"
                     "<!-- end --> C\n")
