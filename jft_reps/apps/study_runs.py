@@ -2,9 +2,7 @@
 
 A run is a configuration with overrides. Keys that begin with `study.` are not the configuration's:
 
-  study.subsets   pictures by name of the subsets to make of the training split
-  study.classes   likewise of pictures that carry one of `classes.txt`, which holds every third
-                  class that has none below it: the stand-in for the 941 labels of table 5
+  study.subsets, study.classes: see `study_records`
   study.rates     learning rates, of which the development split chooses
   study.dev       the development split; what chooses is its first number, or `study.number`
   study.test      the split whose numbers count
@@ -16,11 +14,11 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from jft_reps import whole_files
-from jft_reps.apps import compose, configuration
+from jft_reps.apps import compose, configuration, study_records
 from jft_reps.errors import ConfigError, DataError, NumericError
 from jft_reps.studies.plan import Run, assignments
 
@@ -63,48 +61,9 @@ def configured(run: Run, workdir: pathlib.Path):
 
 
 def records(run: Run, directory: pathlib.Path) -> Numbers:
-  """Generates pictures where there are none, and makes subsets; numbers are pictures by split."""
-  from jft_reps.data import hierarchy_readers, manifest, picture_choice
-  from jft_reps.training import progress
-
-  config, settings = configured(run, directory)
-  compose.generate(config, progress.counter("generated pictures"))
-  folder, split = pathlib.Path(config.task.records), config.task.train_split
-  counts = {name: count for name, (count, _) in config.toy_world.get("splits", {}).items()}
-  tree = None
-  if config.task.get("hierarchy"):
-    tree = hierarchy_readers.read(config.task.hierarchy, config.task.hierarchy_format)
-  for key in ("subsets", "classes"):
-    if settings.get(key):
-      labels = picture_choice.vocabulary(manifest.read(folder, split), tree)
-      some = _every_third(tree, labels) if key == "classes" else None
-      if some:
-        whole_files.write(directory / "classes.txt", "".join(f"{label}\n" for label in some))
-      _subsets(folder, split, settings[key], picture_choice.Choice(labels, tree, some))
-      counts |= settings[key]
-  return {f"pictures {name}": float(count) for name, count in counts.items()}
-
-
-def _subsets(folder: pathlib.Path, split: str, sizes: Mapping[str, int], choice) -> None:
-  """Makes those subsets that are not there."""
-  from jft_reps.data import manifest, subsets
-
-  def there(name: str, size: int) -> bool:
-    if not os.path.exists(manifest.path_of(folder, name)):
-      return False
-    found = manifest.read(folder, name)
-    note = found.metadata.get("subset", {})
-    return found.records == size and note.get("of") == split and (
-        note.get("classes") == choice.classes)
-
-  missing = {name: size for name, size in sizes.items() if not there(name, size)}
-  if missing:
-    subsets.make(folder, split, missing, choice)
-
-
-def _every_third(tree, labels: Sequence[str]) -> list[str]:
-  """Every third class that has none below it."""
-  return [label for label in labels if tree is None or not tree.children(label)][::3]
+  """Pictures by split, once they are there."""
+  counts = study_records.make(*configured(run, directory), directory)
+  return {f"pictures {name}": count for name, count in counts.items()}
 
 
 def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
@@ -120,7 +79,9 @@ def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
   steps = [step for step in checkpoints.committed(directory)
            if step in {*planned, *options.keep_steps}]
   numbers: Numbers = {}
-  for step, judged in zip(steps, judge(config, [checkpoints.prefix(directory, s) for s in steps])):
+  judge = Judge(config)
+  for step in steps:
+    judged = judge(checkpoints.prefix(directory, step))
     numbers |= {f"{name} at step {step}": value for name, value in judged.numbers.items()}
   leave(directory, judged)
   return numbers | judged.numbers
@@ -136,20 +97,39 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
     DataError: all of them diverge.
   """
   rates = run.overrides.get("study.rates") or [None]
-  rate, numbers = (_chosen(run, directory, rates) if len(rates) > 1
+  judge = TransferJudge(run, directory)
+  rate, numbers = (_chosen(run, directory, rates, judge) if len(rates) > 1
                    else (_train(run, directory, rates[0]), {}))
-  config, settings = _at_rate(run, directory, rate)
-  config.task.eval_splits = (settings["test"],)
-  [judged] = judge(config, [None])
+  judged = judge(rate, "test")
   leave(directory, judged)
   for other in set(rates) - {rate}:
     shutil.rmtree(trained_in(directory, other), ignore_errors=True)
   return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
 
 
-def _chosen(run: Run, directory: pathlib.Path, rates: Sequence[float]) -> tuple[float, Numbers]:
+class TransferJudge:
+  """Evaluates what a transfer trained, whichever its rate, by one model."""
+
+  def __init__(self, run: Run, directory: pathlib.Path):
+    self._run, self._directory = run, directory
+    self._judge: Judge | None = None
+
+  def __call__(self, rate: float | None, split: str) -> Judged:
+    """Of the newest checkpoint at a rate, on the `dev` or the `test` split."""
+    from jft_reps.training import initialise
+
+    config, settings = _at_rate(self._run, self._directory, rate)
+    splits = ["dev", "test"] if len(settings.get("rates") or ()) > 1 else ["test"]
+    config.task.eval_splits = tuple(settings[name] for name in splits)
+    self._judge = self._judge or Judge(config)
+    newest = initialise.open_source(config.workdir).tensors.path
+    return self._judge(newest, splits.index(split))
+
+
+def _chosen(run: Run, directory: pathlib.Path, rates: Sequence[float],
+            judge: Callable[[float, str], Judged]) -> tuple[float, Numbers]:
   """The best rate, its numbers on the development split, and every rate's first one."""
-  found = {rate: _tuned(run, directory, rate) for rate in rates}
+  found = {rate: _tuned(run, directory, rate, judge) for rate in rates}
   finite = {rate: numbers for rate, numbers in found.items() if numbers}
   if not finite:
     raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
@@ -175,17 +155,15 @@ def _train(run: Run, directory: pathlib.Path, rate: float | None) -> float | Non
   return rate
 
 
-def _tuned(run: Run, directory: pathlib.Path, rate: float) -> Numbers:
+def _tuned(run: Run, directory: pathlib.Path, rate: float,
+           judge: Callable[[float, str], Judged]) -> Numbers:
   """Numbers of the development split after training with a rate; none if it diverges."""
   path = directory / f"dev_{rate:g}.json"
   if path.exists():
     return json.loads(path.read_text())
-  config, settings = _at_rate(run, directory, rate)
-  config.task.eval_splits = (settings["dev"],)
   try:
     _train(run, directory, rate)
-    [judged] = judge(config, [None])
-    numbers = judged.numbers
+    numbers = judge(rate, "dev").numbers
   except NumericError:
     numbers = {}
   whole_files.write(path, json.dumps(numbers))
@@ -208,29 +186,33 @@ def probe(run: Run, directory: pathlib.Path) -> Numbers:
 KINDS = {"records": records, "pretrain": pretrain, "transfer": transfer, "probe": probe}
 
 
-def judge(config, paths: Iterable[str | os.PathLike | None]) -> list[Judged]:
-  """Evaluates checkpoints of one run on the first evaluation set of its configuration.
+class Judge:
+  """Evaluates checkpoints of one configuration; model and prediction are made once for all.
 
   Args:
-    config: of the run.
-    paths: without endings; None is the newest of the workdir.
+    config: whose workdir holds a run.
   """
-  import tf_keras
 
-  from jft_reps.training import initialise, judging, monitor
+  def __init__(self, config):
+    import tf_keras
 
-  tf_keras.backend.clear_session()
-  task = compose.task(config, initialise.open_source(config.workdir))
-  model, average, found = task.build(), config.train.get("ema_decay", 0.0) > 0, []
-  predict = None
-  for path in paths:
-    path = path or initialise.open_source(config.workdir).tensors.path
-    monitor.load_model(path, task, model, average)
-    evaluator = task.evaluators()[0]
-    predict = predict or judging.predictor(evaluator, model)  # traced once for all checkpoints
-    numbers = monitor.judge(evaluator, model, predict=predict, task=task)
-    found.append(_judged(evaluator, numbers, getattr(task, "labels", ())))
-  return found
+    from jft_reps.training import initialise
+
+    tf_keras.backend.clear_session()
+    self._task = compose.task(config, initialise.open_source(config.workdir))
+    self._model = self._task.build()
+    self._average = config.train.get("ema_decay", 0.0) > 0
+    self._predict: Callable | None = None
+
+  def __call__(self, path: str | os.PathLike, split: int = 0) -> Judged:
+    """Of a checkpoint, a path without ending, on one of the configuration's evaluation sets."""
+    from jft_reps.training import judging, monitor
+
+    monitor.load_model(path, self._task, self._model, self._average)
+    evaluator = self._task.evaluators()[split]
+    self._predict = self._predict or judging.predictor(evaluator, self._model)
+    numbers = judging.judge(evaluator, self._model, predict=self._predict, task=self._task)
+    return _judged(evaluator, numbers, getattr(self._task, "labels", ()))
 
 
 def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> Judged:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, evaluate, export, probe, train
+from jft_reps.apps import command_line, evaluate, export, probe, study_runs, train
 from jft_reps.errors import StorageError
 from jft_reps.training import checkpoints
 from tests.apps.tiny_run import arguments as pretraining
@@ -63,6 +63,19 @@ def test_fine_tuning_starts_from_the_whole_backbone_and_evaluates(runs, capsys):
   values = json.loads(capsys.readouterr().out)
   assert 0 <= values["classification/top1"] <= values["classification/top5"] <= 1
   assert values["single_test: classification/pictures"] == 24
+
+
+def test_one_judge_of_several_checkpoints_says_what_each_has_alone(runs):
+  config, _ = train.resolve(arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "")
+  judge, found = study_runs.Judge(config), {}
+  for step in (2, 0, 2):
+    path = checkpoints.prefix(runs / "tuned", step)
+    alone = evaluate.evaluate(config, str(path))
+    together = [judge(path, split).numbers for split in range(len(config.task.eval_splits))]
+    assert together[0].items() <= alone.items()
+    assert {f"single_test: {name}": value for name, value in together[1].items()}.items() <= (
+        alone.items())
+    assert found.setdefault(step, together) == together
 
 
 def test_a_probe_leaves_the_backbone_and_is_evaluated_and_refused_twice(runs, tmp_path, capsys):

@@ -150,22 +150,22 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
     if config.schedule.initial == 0.4:
       raise errors.NumericError("not-finite", "here", "nan", "a number")
 
-  def judge(config, paths):
-    judged.append((config.schedule.initial, tuple(config.task.eval_splits)))
-    value = values[config.schedule.initial] - 0.1 * (config.task.eval_splits == ("boxes_test",))
-    return [study_runs.Judged({"coco/AP50": value, "coco/AP": value / 2}, {"AP": {"cat": 1.0}},
-                              "a definition")]
+  def judge(rate, split):
+    judged.append((rate, split))
+    value = values[rate] - 0.1 * (split == "test")
+    return study_runs.Judged({"coco/AP50": value, "coco/AP": value / 2}, {"AP": {"cat": 1.0}},
+                             "a definition")
 
   from jft_reps.apps import train
   monkeypatch.setattr(train, "train", trained)
-  monkeypatch.setattr(study_runs, "judge", judge)
+  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: judge)
   whole = planned("experiments/paper.py:table2_coco,miniature")
   run = plan.resolved(whole["detect_random_s0"], lambda name: tmp_path)
   overrides = {**run.overrides, "study.rates": [0.1, 0.2, 0.4]}
   run = plan.Run(run.name, run.config, overrides, kind=run.kind)
   numbers = study_runs.make(run, tmp_path)
   assert tried == [0.1, 0.2, 0.4]
-  assert judged == [(0.1, ("boxes_dev",)), (0.2, ("boxes_dev",)), (0.2, ("boxes_test",))]
+  assert judged == [(0.1, "dev"), (0.2, "dev"), (0.2, "test")]
   assert numbers["coco/AP50"] == pytest.approx(0.4) and numbers["rate"] == 0.2
   assert numbers["dev coco/AP50"] == 0.5 and numbers["dev coco/AP50 at rate 0.4"] is None
   assert json.loads((tmp_path / "classes.json").read_text()) == {"AP": {"cat": 1.0}}
@@ -187,8 +187,8 @@ def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
   from jft_reps.training import checkpoints
   monkeypatch.setattr(train, "train", trained)
   monkeypatch.setattr(checkpoints, "committed", lambda _: left)
-  monkeypatch.setattr(study_runs, "judge", lambda config, paths: [
-      study_runs.Judged({"mAP": float(str(p).rpartition("-")[2])}, {}, "") for p in paths])
+  monkeypatch.setattr(study_runs, "Judge", lambda config: lambda path: study_runs.Judged(
+      {"mAP": float(str(path).rpartition("-")[2])}, {}, ""))
   run = plan.resolved(planned("experiments/paper.py:laptop")["pretrain_clean_s0"],
                       lambda name: tmp_path)
   numbers = study_runs.make(run, tmp_path)
