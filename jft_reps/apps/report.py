@@ -6,7 +6,8 @@ r"""Turns study directories into tables, plots, fits and sentences.
 Writes report.html, one file to read or send, and report.md with its pictures, a section per table
 and figure of the plan's PAGES; a study may be half done or still running. --results writes one CSV
 per page as well, and --readme brings the blocks between `<!-- results:NAME -->` and `<!-- end -->`
-to what the CSVs of --results say; without --study that is all that is done.
+to what the CSVs of --results say; without --study that is all that is done. --archive keeps the
+runs, their numbers and run cards without their weights, in two files; --study takes archives too.
 
 The plan is a Python file that is run. Where --plan is missing it is the one that the study names,
 if that is below the current directory and not inside of the study.
@@ -25,7 +26,7 @@ from jft_reps.apps import command_line, configuration
 from jft_reps.errors import ConfigError, StorageError, printable
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_list("study", [], "Work directories of studies, which are shown together.",
+flags.DEFINE_list("study", [], "Work directories and archives of studies, shown together.",
                   flag_values=FLAGS)
 flags.DEFINE_string("plan", "", "Python file with PAGES; what follows a colon is not read.",
                     flag_values=FLAGS)
@@ -33,6 +34,7 @@ flags.DEFINE_string("output", "", "Folder for the report (default: `report` in t
                     flag_values=FLAGS)
 flags.DEFINE_string("results", "", "Folder for a CSV per page, and one of all runs.",
                     flag_values=FLAGS)
+flags.DEFINE_string("archive", "", "Folder for the study without its weights.", flag_values=FLAGS)
 flags.DEFINE_string("readme", "", "README with markers.", flag_values=FLAGS)
 
 
@@ -43,9 +45,9 @@ def main(argv: Sequence[str]) -> int:
                       "--readme", "See --help.")
   if FLAGS.readme and not FLAGS.results:
     raise ConfigError("flags", "--results", "missing", "the folder with the README's results")
-  from jft_reps.studies import report_files, report_runs, report_sections
+  from jft_reps.studies import report_files, report_runs, report_sections, study_archive
 
-  study = report_runs.read(FLAGS.study) if FLAGS.study else None
+  study = study_archive.opened(FLAGS.study) if FLAGS.study else None
   file = FLAGS.plan.partition(":")[0] or named_plan(study.plan, FLAGS.study)
   pages = load_pages(file)
   report_sections.check(pages)
@@ -61,10 +63,22 @@ def main(argv: Sequence[str]) -> int:
       report_files.write_run_list(study, runs)
       for path in [*report_files.write_results(sections, pages, FLAGS.results), runs]:
         print(path)
+    if FLAGS.archive:
+      for path in archive(study, pages, FLAGS.archive):
+        print(path)
   if FLAGS.readme:
     changed = report_files.update_readme(FLAGS.readme, pages, FLAGS.results)
     print(f"{FLAGS.readme}: {'brought to the results' if changed else 'as the results say'}")
   return 0
+
+
+def archive(study, pages: Sequence, directory: str) -> list[str]:
+  """Keeps of a study what the pages need; returns the files."""
+  from jft_reps.studies import report_rows, study_archive
+
+  detailed = {result.id for page in pages if page.gained
+              for _, result in report_rows.members(page.restricted(page.gained), study.results)}
+  return study_archive.write(directory, study, ("definitions.json",), detailed)
 
 
 def named_plan(reference: str, studies: Sequence[str]) -> str:

@@ -7,7 +7,9 @@
   … --status                   how far the study in DIR is, from any terminal
 
 Start it again after a kill: what is done is kept, what was cut off goes on. One failed run stops
-only those that need it; --retry_failed tries them once more. Then `jft_reps.apps.report`.
+only those that need it; --retry_failed tries them once more. Then `jft_reps.apps.report`, which can
+also write an archive; --archive=DIR goes on from one: its numbers are taken over, and what it lacks
+is made, weights that are needed once more included.
 
 With --plan=experiments/paper.py:full nothing runs here: machine-hours are printed, and jobs for a
 cluster are written to DIR/jobs, one folder for each run.
@@ -37,6 +39,7 @@ flags.DEFINE_list("tags", [], "Runs with all of these tags, as seed=0,task=detec
 flags.DEFINE_float("timeout", None, "Seconds that a run may take.", lower_bound=1.0,
                    flag_values=FLAGS)
 flags.DEFINE_boolean("retry_failed", False, "Try runs that failed once more.", flag_values=FLAGS)
+flags.DEFINE_string("archive", None, "Archive of a study to go on from.", flag_values=FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Print the plan and end.", flag_values=FLAGS)
 flags.DEFINE_boolean("status", False, "Print how far the study is and end.", flag_values=FLAGS)
 flags.DEFINE_string("image", "jft-reps:latest", "Container image of cluster jobs.",
@@ -87,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__)
   if FLAGS.run:
     return _run(pathlib.Path(FLAGS.run))
-  from jft_reps.studies import progress, runner, schedule
+  from jft_reps.studies import progress, runner, schedule, study_archive
 
   if FLAGS.status:
     _require("workdir")
@@ -103,9 +106,10 @@ def main(argv: Sequence[str]) -> int:
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
     return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir))
+  elsewhere = study_archive.read(FLAGS.archive).results if FLAGS.archive else ()
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
-      retry_failed=FLAGS.retry_failed, stream=sys.stderr)
+      retry_failed=FLAGS.retry_failed, stream=sys.stderr, elsewhere=elsewhere)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
 

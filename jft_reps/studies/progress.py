@@ -58,7 +58,7 @@ class Progress:
 
 
 def progress(plan: Plan, records: Mapping[str, ledger.Record], jobs: int,
-             running: Mapping[str, float], retried: frozenset[str] = frozenset()) -> Progress:
+             running: Mapping[str, float], again: frozenset[str] = frozenset()) -> Progress:
   """How far a plan is.
 
   Args:
@@ -66,7 +66,7 @@ def progress(plan: Plan, records: Mapping[str, ledger.Record], jobs: int,
     records: of the ledger, by id.
     jobs: runs at once.
     running: by id, seconds since the start.
-    retried: ids whose failures do not count, since they will be tried again.
+    again: ids of runs that are made again, whatever the ledger says of them.
   """
   ids, needed = plan.ids(), schedule.needs(plan)
   state = Progress([], {}, {}, {}, [], None)
@@ -77,9 +77,9 @@ def progress(plan: Plan, records: Mapping[str, ledger.Record], jobs: int,
     stopped = [n for n in sorted(needed[name]) if n in state.failed or n in state.blocked]
     if ids[name] in running:
       state.running[name] = running[ids[name]]
-    elif record and record.status == "done":
+    elif record and record.status == "done" and ids[name] not in again:
       state.done.append(name)
-    elif record and record.status in ledger.FAILURES and ids[name] not in retried:
+    elif record and record.status in ledger.FAILURES and ids[name] not in again:
       state.failed[name] = record
     elif stopped:
       state.blocked[name] = state.blocked.get(stopped[0], stopped[0])

@@ -34,6 +34,8 @@ class Result:
     numbers: what came out; None: was not finite.
     directory: None where there is none to read from.
     seconds: that it took; None: not known.
+    files: JSON objects that stand in place of files of a directory, by name.
+    card: likewise its run card.
   """
 
   id: str
@@ -43,6 +45,8 @@ class Result:
   numbers: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
   directory: pathlib.Path | None = None
   seconds: float | None = None
+  files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  card: str = ""
 
   def file(self, name: str) -> dict[str, Any]:
     """The JSON object of a file in the run's directory; empty if there is none.
@@ -52,7 +56,7 @@ class Result:
     """
     path = self.directory / name if self.directory else None
     if path is None or not os.path.lexists(path):
-      return {}
+      return self.files.get(name, {})
     if not _plain(path):
       raise DataError("run-file", path, "no plain file", "a JSON object")
     return run_files.read_json(path)
@@ -73,19 +77,26 @@ class Study:
   notes: list[str]
 
 
-def read(workdirs: Iterable[str | os.PathLike]) -> Study:
-  """Reads study directories.
+def of_directory(workdir: str | os.PathLike) -> Study:
+  """Reads the work directory of a study.
 
   Raises:
-    DataError: one of them is no study.
-    StorageError: one cannot be read.
+    DataError: it is none.
+    StorageError: it cannot be read.
   """
+  workdir, notes = pathlib.Path(workdir), []
+  content = _plan(workdir)
+  return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes)
+
+
+def merged(studies: Iterable[Study]) -> Study:
+  """Several studies as one; of a run that stands in several the first that is done."""
   plans, notes = [], []
   results: dict[tuple[str, str], Result] = {}
-  for workdir in map(pathlib.Path, workdirs):
-    content = _plan(workdir)
-    plans.append(content["plan"])
-    for result in _results(workdir, content["runs"], notes):
+  for study in studies:
+    plans.append(study.plan)
+    notes += study.notes
+    for result in study.results:
       key = result.id, result.run.name
       if key not in results or results[key].status != DONE:
         results[key] = result
@@ -116,8 +127,9 @@ def _plan(workdir: pathlib.Path) -> dict[str, Any]:
                     "Give the --workdir of a study.")
   content = run_files.read_json(path)
   try:
-    runs = [(_id(r["id"]), Run(str(r["name"]), str(r.get("config", "")), kind=str(r["kind"]),
-                               needs=tuple(map(str, r["needs"])), tags=dict(r.get("tags") or {})))
+    runs = [(checked_id(r["id"]), Run(str(r["name"]), str(r.get("config", "")), kind=str(r["kind"]),
+                                      needs=tuple(map(str, r["needs"])),
+                                      tags=dict(r.get("tags") or {})))
             for r in content["runs"]]
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
@@ -125,8 +137,12 @@ def _plan(workdir: pathlib.Path) -> dict[str, Any]:
   return {"plan": str(content.get("plan") or ""), "runs": runs}
 
 
-def _id(text: Any) -> str:
-  """An id, which becomes part of a path."""
+def checked_id(text: Any) -> str:
+  """An id, which becomes part of a path.
+
+  Raises:
+    ValueError: it cannot.
+  """
   if not (isinstance(text, str) and re.fullmatch(r"\w[\w-]{0,80}", text)):
     raise ValueError(f"a run's id is {text!r}")
   return text

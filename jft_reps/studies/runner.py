@@ -6,7 +6,9 @@
 
 Every run is a process of its own under a keeper (`keeper.py`), so that one that crashes, hangs or
 diverges stops only those that need it. A run is done when its numbers are there, whoever saw that:
-a runner that was killed before it could write it down takes them over when it comes back.
+a runner that was killed before it could write it down takes them over when it comes back. Whoever
+needs the disk may remove directories of runs that are done: they are made again if a run that is
+left needs them.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from jft_reps.errors import ConfigError, DataError, StorageError, printable
 from jft_reps.studies import keeper, ledger, progress, run_files, schedule
 from jft_reps.studies.plan import Plan, Run, resolved
+from jft_reps.studies.report_runs import DONE, Result
 
 Command = Callable[[Run, pathlib.Path], Sequence[str]]
 _POLL, _SHOW = 0.05, 0.5  # seconds
@@ -32,7 +35,8 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
-        stream: IO[str] | None = None, grace: float = 5.0, source: str = "") -> progress.Progress:
+        stream: IO[str] | None = None, grace: float = 5.0, source: str = "",
+        elsewhere: Iterable[Result] = ()) -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
   Args:
@@ -47,6 +51,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
     source: reference of the plan, kept for the report.
+    elsewhere: runs that are done in another study, whose numbers are taken over.
 
   Returns:
     The final state; what failed or is blocked is no exception.
@@ -61,9 +66,10 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
   with ledger.alone(workdir):
     study = _Study(plan, workdir, command, jobs,
                    max(1, (cores or os.cpu_count() or 1) // jobs), timeout, grace)
-    study.take_over()
-    study.retried = set(ledger.failed(study.book.records, study.ids.values())
-                        if retry_failed else ())
+    study.take_over(elsewhere)
+    if retry_failed:
+      study.again |= set(ledger.failed(study.book.records, study.ids.values()))
+    study.again |= study.gone()
     try:
       keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs, source))
     except OSError as error:
@@ -102,7 +108,7 @@ class _Study:
     self.plan, self.workdir, self.jobs = plan, workdir, jobs
     self.ids = plan.ids()
     self.book = ledger.Ledger(workdir)
-    self.retried: set[str] = set()
+    self.again: set[str] = set()  # ids of runs to be made whatever the ledger says
     self._command, self._timeout, self._grace = command, timeout, grace
     self._environment = {**os.environ, **dict.fromkeys(
         ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "STUDY_CORES"), str(cores))}
@@ -118,14 +124,34 @@ class _Study:
     now = time.monotonic()
     running = {id: now - start for id, (_, _, start) in self._running.items()}
     return progress.progress(self.plan, self.book.records, self.jobs, running,
-                             frozenset(self.retried))
+                             frozenset(self.again))
 
-  def take_over(self) -> None:
-    """Writes down what ended while no runner was looking."""
+  def take_over(self, elsewhere: Iterable[Result]) -> None:
+    """Writes down what ended while no runner was looking, and what is done elsewhere."""
+    known = {result.id: result for result in elsewhere if result.status == DONE}
     for run in schedule.distinct(self.plan).values():
-      record = self.book.records.get(self.ids[run.name])
+      id, about = self.ids[run.name], {"name": run.name, "kind": run.kind}
+      record = self.book.records.get(id)
       if record is None or record.status == "started":
         self._write_down(run, or_killed=False)
+      if id in known and (id not in self.book.records or self.book.records[id].status != "done"):
+        self.book.append(id, "done", numbers=dict(known[id].numbers),
+                         seconds=known[id].seconds, **about)
+
+  def gone(self) -> set[str]:
+    """Ids of runs that are done, that a run to be made needs, and whose directories are gone."""
+    needs, found = schedule.needs(self.plan), set()
+    state = self.state()
+    wanted, done = set(), set(state.done)
+    for run in reversed(self.plan.ordered()):
+      name = run.name
+      lost = (name in wanted and name in done
+              and not (self._directory(name) / keeper.NUMBERS).exists())
+      if lost:
+        found.add(self.ids[name])
+      if lost or name in state.left:
+        wanted |= needs[name]
+    return found
 
   def run(self, show: Callable[..., None]) -> progress.Progress:
     """Starts and ends runs until none is left."""
@@ -152,7 +178,7 @@ class _Study:
   def _start(self, run: Run) -> None:
     """Starts the keeper of a run, or writes down why not."""
     id, place = self.ids[run.name], self._directory(run.name)
-    self.retried.discard(id)
+    self.again.discard(id)
     attempt = self._failures(id)
     self.book.append(id, "started", name=run.name, kind=run.kind)
     try:

@@ -11,6 +11,7 @@ import os
 import pathlib
 import platform
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,18 @@ def versions() -> dict[str, str]:
     with contextlib.suppress(metadata.PackageNotFoundError):
       found[package] = metadata.version(package)
   return found
+
+
+def commit() -> str:
+  """The commit of the clone that the library lies in, `-dirty` where it was changed; or ""."""
+  clone = pathlib.Path(__file__).resolve().parents[2]
+  if not (clone / ".git").exists():
+    return ""
+  with contextlib.suppress(OSError, subprocess.SubprocessError):
+    return subprocess.run(
+        ["git", "-C", clone, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+  return ""
 
 
 def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -89,7 +102,9 @@ class RunDirectory:
       logging.warning("%s: config.%s was %s, is now %s", self.path, key, old, new)
     whole_files.write(self.path / "config.json",
                       json.dumps(config, indent=1, sort_keys=True, default=str))
+    source = commit()
     rows = {"run id": run_id(config), "command": " ".join(sys.argv), **card,
+            **({"commit": source} if source else {}),
             **{f"{k} version": v for k, v in versions().items()}}
     lines = ["# Run card", "", "| | |", "|---|---|"]
     lines += [f"| {k} | {str(v).replace('|', '/')} |" for k, v in rows.items()]

@@ -36,7 +36,7 @@ def _study(tmp_path):
           for s in "ab" for n in range(3) for p in (300,)]
   runs += [({"start": "a", "seed": n, "pictures": 900}, {"t: AP": 0.3}) for n in range(3, 5)]
   runs += [({"start": "b", "seed": 7}, EVIL), ({"start": "b", "seed": 8}, None)]
-  return report_runs.read([write_study(tmp_path / "study", runs)])
+  return report_runs.of_directory(write_study(tmp_path / "study", runs))
 
 
 class _Tags(html.parser.HTMLParser):

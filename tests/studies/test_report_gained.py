@@ -57,7 +57,7 @@ def _study(tmp_path, edit=lambda arm, seed, classes: classes):
                "t: coco/APm": None}
       runs.append(({"start": arm, "seed": seed}, {KEY: base, **sizes},
                    {"classes.json": edit(arm, seed, {KEY: classes})}))
-  results = report_runs.read([write_study(tmp_path, runs)]).results
+  results = report_runs.of_directory(write_study(tmp_path, runs)).results
   return report_gained.of_page(PAGE, report_rows.rows(PAGE, results)[0])
 
 
@@ -94,7 +94,7 @@ def test_classes_may_be_named_without_what_is_measured(tmp_path):
 
 def test_nothing_to_compare_is_said(tmp_path):
   runs = [({"start": arm, "seed": 0}, {KEY: 0.5}) for arm in ("old", "new")]
-  rows, _ = report_rows.rows(PAGE, report_runs.read([write_study(tmp_path, runs)]).results)
+  rows, _ = report_rows.rows(PAGE, report_runs.of_directory(write_study(tmp_path, runs)).results)
   tables, told = report_gained.of_page(PAGE, rows)
   assert not tables and told[0].startswith("Who gained from old to new: nothing to compare")
   assert report_gained.of_page(dataclasses.replace(PAGE, gained=None), rows) == ([], [])

@@ -17,7 +17,7 @@ PAGE = Page("p", "P", {"t: AP50": "AP50", "t: AP": "AP"},
 
 
 def _rows(tmp_path, page, runs):
-  return report_rows.rows(page, report_runs.read([write_study(tmp_path, runs)]).results)
+  return report_rows.rows(page, report_runs.of_directory(write_study(tmp_path, runs)).results)
 
 
 def test_rows_stand_by_arm_size_and_seed(tmp_path):

@@ -60,7 +60,7 @@ def test_a_study_that_was_run_is_read(tmp_path):
     return ["python3", "-I", "-S", "-c", f"import os; os.chdir({str(directory)!r}); {run.config}"]
 
   runner.run(plan, tmp_path, command)
-  results = {r.run.name: r for r in report_runs.read([tmp_path]).results}
+  results = {r.run.name: r for r in report_runs.of_directory(tmp_path).results}
   assert {name: r.status for name, r in results.items()} == {
       "good": "done", "bad": "failed", "after": "blocked", "last": "blocked"}
   assert results["good"].numbers == {"x": 0.5, "y": None}
@@ -72,7 +72,7 @@ def test_a_study_that_was_run_is_read(tmp_path):
 def test_what_a_runner_did_not_live_to_write_down_is_taken_from_the_directory(tmp_path):
   study = write_study(tmp_path, [({}, None, {"numbers.json": {"x": 1.5}}),
                                  ({}, None, {"numbers.json": {"x": "much"}}), ({}, None)])
-  first, second, third = report_runs.read([study]).results
+  first, second, third = report_runs.of_directory(study).results
   assert (first.status, first.numbers) == ("done", {"x": 1.5})
   assert second.status == "failed" and "'x' is" not in second.reason and "x is" in second.reason
   assert third.status == "left"
@@ -81,7 +81,7 @@ def test_what_a_runner_did_not_live_to_write_down_is_taken_from_the_directory(tm
 def test_two_directories_are_one_study(tmp_path):
   a = write_study(tmp_path / "a", [({}, {"x": 1.0}), ({}, None)])
   b = write_study(tmp_path / "b", [({}, None), ({}, {"x": 2.0}), ({}, {"x": 3.0})], "other.py")
-  study = report_runs.read([a, b])
+  study = report_runs.merged(map(report_runs.of_directory, [a, b]))
   assert [r.numbers["x"] for r in study.results] == [1.0, 2.0, 3.0]
   assert study.plan == "plan.py:laptop" and "other.py" in study.notes[0]
 
@@ -90,12 +90,12 @@ def test_a_truncated_ledger_loses_only_its_last_line(tmp_path):
   study = write_study(tmp_path, [({}, {"x": 1.0}), ({}, {"x": 2.0})])
   ledger = study / "ledger.jsonl"
   ledger.write_bytes(ledger.read_bytes()[:-20])
-  assert [r.status for r in report_runs.read([study]).results] == ["done", "left"]
+  assert [r.status for r in report_runs.of_directory(study).results] == ["done", "left"]
 
 
 def test_numbers_that_are_none_are_counted(tmp_path):
   study = write_study(tmp_path, [({}, {"x": "0.5", "y": True, "z": 1, "n": None, "big": 10**400})])
-  found = report_runs.read([study])
+  found = report_runs.of_directory(study)
   assert found.results[0].numbers == {"z": 1.0, "n": None, "big": None}
   assert found.notes == ["Run run_0: 2 numbers left out that are none, as x."]
 
@@ -108,7 +108,7 @@ def test_links_are_not_followed(tmp_path):
   (study / "runs" / f"{0:012x}").rmdir()
   (study / "runs" / f"{0:012x}").symlink_to(secret)
   (study / "runs" / f"{1:012x}" / "classes.json").symlink_to(secret / "classes.json")
-  found = report_runs.read([study])
+  found = report_runs.of_directory(study)
   assert found.results[0].file("classes.json") == {} and len(found.notes) == 1
   with pytest.raises(DataError, match="no plain file"):
     found.results[1].file("classes.json")
@@ -119,7 +119,7 @@ def test_links_are_not_followed(tmp_path):
 def test_no_plan_is_an_error_that_names_the_file(tmp_path, content):
   (tmp_path / "plan.json").write_text(content)
   with pytest.raises(DataError, match="plan.json"):
-    report_runs.read([tmp_path])
+    report_runs.of_directory(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "ledger.jsonl"])
@@ -132,7 +132,7 @@ def test_a_file_cut_or_damaged_anywhere_gives_an_error_or_fewer_runs(tmp_path, n
     for content in (whole[:at], bytes(damaged)):
       (study / name).write_bytes(content)
       try:
-        results = report_runs.read([study]).results
+        results = report_runs.of_directory(study).results
       except JftError as error:
         assert str(study / name) in str(error)
         continue
@@ -144,21 +144,21 @@ def test_ids_stay_inside(tmp_path, id):
   study = write_study(tmp_path, [({}, {"x": 1.0})])
   _edit(study, lambda content: content["runs"][0].update(id=id))
   with pytest.raises(DataError, match="id is"):
-    report_runs.read([study])
+    report_runs.of_directory(study)
 
 
 def test_pipes_do_not_hang(tmp_path):
   study = write_study(tmp_path / "a", [({}, {"x": 1.0})])
   os.mkfifo(study / "runs" / f"{0:012x}" / "classes.json")
   with pytest.raises(DataError, match="no plain file"):
-    report_runs.read([study]).results[0].file("classes.json")
+    report_runs.of_directory(study).results[0].file("classes.json")
   (study / "ledger.jsonl").unlink()
   os.mkfifo(study / "ledger.jsonl")
   with pytest.raises(DataError, match="ledger"):
-    report_runs.read([study])
+    report_runs.of_directory(study)
   (study / "ledger.jsonl").unlink()
   os.mkfifo(study / "lock")
   os.mkfifo(study / "runs" / f"{0:012x}" / "numbers.json")
-  assert [r.status for r in report_runs.read([study]).results] == ["left"]
+  assert [r.status for r in report_runs.of_directory(study).results] == ["left"]
   with pytest.raises(DataError, match="there is none"):
-    report_runs.read([tmp_path / "nowhere"])
+    report_runs.of_directory(tmp_path / "nowhere")

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,14 @@ import time
 import pytest
 
 from jft_reps.errors import ConfigError
-from jft_reps.studies import ledger, progress, run_files, runner
+from jft_reps.studies import (
+    ledger,
+    progress,
+    report_runs,
+    run_files,
+    runner,
+    study_archive,
+)
 from jft_reps.studies.plan import Output, Plan, Run
 
 # The configuration of a toy run is its program; `commit` is as `run_files.write_numbers`.
@@ -87,6 +95,35 @@ def test_a_failure_blocks_what_needs_it_until_it_is_retried(tmp_path):
   assert len(runner.run(plan, tmp_path, _command, retry_failed=True).done) == 5
   assert _events(tmp_path, plan.ids()["top"]) == ["started", "failed", "started", "done"]
   assert _events(tmp_path, plan.ids()["alone"]) == ["started", "done"]
+
+
+def test_what_is_gone_is_made_again_only_where_something_left_needs_it(tmp_path):
+  runner.run(_diamond(), tmp_path, _command)
+  ids = _diamond().ids()
+  for name in ("top", "left", "alone"):
+    shutil.rmtree(runner.directory(tmp_path, ids[name]))
+  assert len(runner.run(_diamond(), tmp_path, _command).done) == 5  # nothing is left to need them
+  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "numbers.json")})])
+  assert len(runner.run(grown, tmp_path, _command).done) == 6
+  assert runner.numbers(grown, tmp_path)["after"] == {"x": 3}
+  made = {name: _events(tmp_path, id).count("started") for name, id in grown.ids().items()}
+  assert made == {"top": 2, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
+
+
+def test_a_study_goes_on_from_what_is_done_elsewhere(tmp_path):
+  runner.run(_diamond(), tmp_path / "first", _command)
+  study = report_runs.of_directory(tmp_path / "first")
+  study_archive.write(tmp_path / "kept", study)
+  kept = study_archive.read(tmp_path / "kept").results
+  some = [r for r in kept if r.run.name not in ("right", "bottom")]
+  state = runner.run(_diamond(), tmp_path / "second", _command, elsewhere=some)
+  assert len(state.done) == 5
+  numbers = runner.numbers(_diamond(), tmp_path / "second")
+  assert numbers == runner.numbers(_diamond(), tmp_path / "first")
+  made = {name: _events(tmp_path / "second", id) for name, id in _diamond().ids().items()}
+  again = ["done", "started", "done"]
+  assert made == {"top": again, "left": again, "right": again[1:], "bottom": again[1:],
+                  "alone": ["done"]}
 
 
 def test_every_bad_end_is_told_apart(tmp_path):

@@ -1,0 +1,164 @@
+"""What is kept of a study when its weights are not: two files that a repository can hold.
+
+  study.jsonl    its plan, then one line for each run: what it was, its numbers, some of its files
+  run_cards.md   the run cards
+
+A report reads an archive as it reads a work directory, and a study goes on from it: runs that are
+done there are not made again, unless one that is left needs their weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from jft_reps import whole_files
+from jft_reps.errors import DataError, printable
+from jft_reps.studies import report_runs
+from jft_reps.studies.plan import Run
+from jft_reps.studies.report_runs import Result, Study
+
+RUNS, CARDS = "study.jsonl", "run_cards.md"
+_LARGEST = 1 << 28  # bytes of either file
+_PROGRAM = re.compile(r"\S*/jft_reps/apps/(\w+)\.py")
+
+
+def opened(paths: Iterable[str | os.PathLike]) -> Study:
+  """The study in work directories and archives; of a run in several of them the first that is done.
+
+  Raises:
+    DataError: one of them is neither.
+    StorageError: one cannot be read.
+  """
+  return report_runs.merged(
+      read(path) if is_archive(path) else report_runs.of_directory(path) for path in paths)
+
+
+def is_archive(directory: str | os.PathLike) -> bool:
+  """Whether there is one."""
+  path = pathlib.Path(directory) / RUNS
+  return path.is_file() and not path.is_symlink()
+
+
+def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (),
+          detailed: Collection[str] = ()) -> list[str]:
+  """Writes an archive over what is there; returns the paths of its files.
+
+  Args:
+    directory: is made where it is absent.
+    study: whose numbers are kept to six significant digits, as reports show them. Runs that are
+      not done are kept as left.
+    files: names of JSON files to keep of every run's directory.
+    detailed: ids of runs whose `classes.json` is kept as well.
+
+  Raises:
+    DataError: a file of a run is damaged.
+    StorageError: it cannot be written.
+  """
+  lines = [{"plan": study.plan}]
+  lines += [_line(result, {*files, *(["classes.json"] if result.id in detailed else [])})
+            for result in study.results]
+  cards = [(result.run.name, card(result)) for result in study.results]
+  return whole_files.write_all(directory, {
+      RUNS: "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines),
+      CARDS: "".join([f"# Run cards of {study.plan}\n",
+                      *(f"\n## {name}\n\n{text}\n" for name, text in cards if text)])})
+
+
+def _line(result: Result, files: Collection[str]) -> dict[str, Any]:
+  run = result.run
+  line = {"id": result.id, "name": run.name, "kind": run.kind, "config": run.config,
+          "needs": list(run.needs), "tags": dict(run.tags)}
+  if result.status != report_runs.DONE:
+    return line
+  kept = {name: content for name in sorted(files) if (content := result.file(name))}
+  seconds = None if result.seconds is None else round(result.seconds)
+  return line | {"seconds": seconds, "numbers": _short(result.numbers), "files": _short(kept)}
+
+
+def _short(value: Any) -> Any:
+  """JSON with numbers of six significant digits."""
+  if isinstance(value, Mapping):
+    return {key: _short(each) for key, each in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_short(each) for each in value]
+  if isinstance(value, float):
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+  return value
+
+
+def card(result: Result) -> str:
+  """The run card of a run, without heading and without places of this machine; "" without one.
+
+  It lies in the run's directory, or one folder below.
+  """
+  place = result.directory
+  if place is None:
+    return result.card
+  found = [path for path in (place / "run_card.md", *sorted(place.glob("*/run_card.md")))
+           if path.is_file() and not path.is_symlink()]
+  if not found:
+    return ""
+  text = _text(found[0]).replace(os.path.abspath(place.parents[1]), "STUDY")
+  return _PROGRAM.sub(r"python -m jft_reps.apps.\1", text).removeprefix("# Run card").strip()
+
+
+def read(directory: str | os.PathLike) -> Study:
+  """The study that an archive holds.
+
+  Raises:
+    DataError: it is damaged; names the line.
+    StorageError: it cannot be read.
+  """
+  path = pathlib.Path(directory) / RUNS
+  lines, cards = _text(path).splitlines(), _cards(pathlib.Path(directory) / CARDS)
+  plan, results = "", []
+  for number, line in enumerate(lines, 1):
+    try:
+      content = json.loads(line)
+      if number == 1:
+        plan = str(content["plan"])
+      else:
+        results.append(_result(content, cards))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError) as error:
+      raise DataError("archive", f"{printable(path)}:{number}", printable(error), "a line of an "
+                      "archived study", "Take the file as it was written.") from error
+  return Study(plan, results, [])
+
+
+def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
+  run = Run(str(line["name"]), str(line["config"]), kind=str(line["kind"]),
+            needs=tuple(map(str, line["needs"])), tags=dict(line["tags"]))
+  id, numbers = report_runs.checked_id(line["id"]), line.get("numbers")
+  if numbers is None:
+    return Result(id, run, report_runs.LEFT)
+  finite = {str(name): None if value is None else float(value) for name, value in numbers.items()}
+  if not all(value is None or math.isfinite(value) for value in finite.values()):
+    raise ValueError(f"numbers of {run.name} that are not finite")
+  seconds = None if line.get("seconds") is None else float(line["seconds"])
+  files = dict(line.get("files") or {})
+  if not all(isinstance(content, dict) for content in files.values()):
+    raise ValueError(f"files of {run.name} that are no JSON objects")
+  return Result(id, run, report_runs.DONE, "", finite, None, seconds, files,
+                cards.get(run.name, ""))
+
+
+def _cards(path: pathlib.Path) -> dict[str, str]:
+  """Run cards by name of the run."""
+  sections = _text(path).split("\n## ")[1:] if path.is_file() else []
+  return {name.strip(): text.strip() for name, _, text in (s.partition("\n") for s in sections)}
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    with open(path, encoding="utf-8") as file:
+      return file.read(_LARGEST)
+  except (OSError, ValueError) as error:
+    raise DataError("archive", printable(path), printable(error),
+                    "the archive of a study") from error

@@ -1,0 +1,114 @@
+"""Archives: a study without its weights that reports and studies take for the study itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jft_reps.errors import DataError, StorageError
+from jft_reps.studies import report_runs, report_sections, study_archive
+from jft_reps.studies.pages import Page
+from tests.studies.test_report_runs import write_study
+
+PAGE = Page("p", "P", {"coco/AP50": "AP50", "coco/APs": "APs"},
+            {"before": {"arm": "a"}, "after": {"arm": "b"}}, pairs=(("after", "before"),),
+            gained=("before", "after"))
+
+
+def made(directory):
+  runs = [({"arm": arm, "seed": seed}, {"coco/AP50": 0.1 * (arm == "b") + 0.01 * seed + 1e-9,
+                                        "coco/APs": None},
+           {"classes.json": {"AP50": {"cat": seed / 7, "dog": 0.1 + (arm == "b") * seed / 10}},
+            "definitions.json": {"coco": "at IoU 0.5"}})
+          for arm in "ab" for seed in range(3)]
+  return write_study(directory, [*runs, ({"arm": "b", "seed": 3}, "out of memory"),
+                                 ({"arm": "b", "seed": 4}, None)])
+
+
+def kept(tmp_path):
+  """A made-up study and its archive, both read."""
+  study = report_runs.of_directory(made(tmp_path / "study"))
+  study_archive.write(tmp_path / "kept", study, ("definitions.json",),
+                      {r.id for r in study.results})
+  return study, study_archive.read(tmp_path / "kept")
+
+
+def test_a_report_of_an_archive_is_that_of_its_study(tmp_path):
+  study, archived = kept(tmp_path)
+  first, second = (report_sections.section(PAGE, s.results) for s in (study, archived))
+  assert first.rows == second.rows and len(first.rows) == 6
+  assert first.sentences == second.sentences and first.tables == second.tables
+  assert first.gained == second.gained and first.gained
+  assert second.definitions == ["coco: at IoU 0.5"]
+  assert archived.plan == study.plan == "plan.py:laptop"
+
+
+def test_what_failed_is_left_to_do(tmp_path):
+  _, archived = kept(tmp_path)
+  assert [r.status for r in archived.results] == ["done"] * 6 + ["left"] * 2
+
+
+def test_an_archive_of_an_archive_is_the_same(tmp_path):
+  kept(tmp_path)
+  archived = study_archive.read(tmp_path / "kept")
+  study_archive.write(tmp_path / "again", archived, ("definitions.json",),
+                      {r.id for r in archived.results})
+  for name in (study_archive.RUNS, study_archive.CARDS):
+    assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
+
+
+def test_of_archive_and_study_the_first_that_is_done_counts(tmp_path):
+  study, _ = kept(tmp_path)
+  later = tmp_path / "later" / "ledger.jsonl"
+  made(tmp_path / "later")
+  line = {"id": f"{7:012x}", "status": "done", "time": 9.0, "numbers": {"coco/AP50": 0.9}}
+  later.write_text(later.read_text().replace("0.01", "0.77") + json.dumps(line) + "\n")
+  both = study_archive.opened([tmp_path / "kept", tmp_path / "later"]).results
+  assert both[7].numbers == {"coco/AP50": 0.9} and len(both) == len(study.results)
+  assert both[1].numbers["coco/AP50"] == 0.01
+
+
+def test_run_cards_name_no_place_of_the_machine(tmp_path):
+  study = made(tmp_path / "study")
+  card = (f"# Run card\n\n| | |\n|---|---|\n| command | {tmp_path}/clone/jft_reps/apps/study.py "
+          f"--run={tmp_path}/study/runs/{0:012x} |\n")
+  (study / "runs" / f"{0:012x}" / "run_0.1").mkdir()
+  (study / "runs" / f"{0:012x}" / "run_0.1" / "run_card.md").write_text(card)
+  study_archive.write(tmp_path / "kept", report_runs.of_directory(study))
+  text = (tmp_path / "kept" / study_archive.CARDS).read_text()
+  assert "## run_0\n" in text and "## run_1" not in text and str(tmp_path) not in text
+  assert f"| command | python -m jft_reps.apps.study --run=STUDY/runs/{0:012x} |" in text
+  assert study_archive.read(tmp_path / "kept").results[0].card in text
+
+
+@pytest.mark.parametrize("damage", [
+    "", "[]", "{", "1", '{"id": "x"}', "\udc80", '"' * 70_000, "[" * 100_000,
+    '{"id": "../x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": {}}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": 1, "tags": {}}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": 1}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": {}, "numbers": 1}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": {}, '
+    '"numbers": {"a": "b"}}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": {}, '
+    '"numbers": {"a": NaN}}',
+    '{"id": "x", "name": "a", "config": "c", "kind": "k", "needs": [], "tags": {}, '
+    '"numbers": {"a": 1}, "files": {"classes.json": []}}'])
+def test_a_damaged_line_is_named(tmp_path, damage):
+  kept(tmp_path)
+  path = tmp_path / "kept" / study_archive.RUNS
+  lines = path.read_bytes().splitlines(True)
+  path.write_bytes(b"".join([*lines[:3], damage.encode("utf-8", "surrogateescape") + b"\n"]))
+  with pytest.raises(DataError, match="study.jsonl"):
+    study_archive.read(tmp_path / "kept")
+
+
+def test_a_link_is_no_archive_and_a_file_no_folder(tmp_path):
+  kept(tmp_path)
+  (tmp_path / "link").mkdir()
+  (tmp_path / "link" / study_archive.RUNS).symlink_to(tmp_path / "kept" / study_archive.RUNS)
+  with pytest.raises(DataError, match="plan.json"):
+    study_archive.opened([tmp_path / "link"])
+  (tmp_path / "file").touch()
+  with pytest.raises(StorageError):
+    study_archive.write(tmp_path / "file", study_archive.read(tmp_path / "kept"))
