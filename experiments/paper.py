@@ -53,9 +53,10 @@ def get_config(arg: str = "laptop") -> ml_collections.ConfigDict:
 
 
 def _laptop() -> ml_collections.ConfigDict:
-  task = lambda config, name, steps, rate: {
+  task = lambda config, name, number, steps, rate: {
       "config": f"experiments/{config}.py", "records": "", "train": f"{name}_train",
-      "dev": f"{name}_dev", "test": f"{name}_test", "steps": steps, "rates": (rate,)}
+      "dev": f"{name}_dev", "test": f"{name}_test", "number": number, "steps": steps,
+      "rates": (rate,)}
   return ml_collections.ConfigDict({
       "parts": (),
       "laptop": True,
@@ -73,10 +74,10 @@ def _laptop() -> ml_collections.ConfigDict:
       "noise": {"none": 0.0, "standard": 0.2, "more": 0.5},
       "depths": {"base": 14, "deep": 26},
       "tasks": {
-          "classify": task("table1_imagenet", "single", 400, 0.2),
-          "detect": task("table2_coco", "boxes", 500, 0.03),
-          "segment": task("fig6_segmentation", "masks", 250, 0.1),
-          "pose": task("table6_pose", "figures", 250, 0.016),
+          "classify": task("table1_imagenet", "single", "classification/top1", 400, 0.2),
+          "detect": task("table2_coco", "boxes", "coco/AP50", 500, 0.02),
+          "segment": task("fig6_segmentation", "masks", "segmentation/mIOU", 250, 0.03),
+          "pose": task("table6_pose", "figures", "keypoints/AP", 250, 0.016),
       },
   })
 
@@ -84,7 +85,7 @@ def _laptop() -> ml_collections.ConfigDict:
 def _miniature(config: ml_collections.ConfigDict) -> None:
   config.update({"seeds": 5, "steps": 4000})
   for name, steps, rates in (
-      ("classify", 400, (0.06, 0.2, 0.6)), ("detect", 600, (0.01, 0.03, 0.1)),
+      ("classify", 400, (0.06, 0.2, 0.6)), ("detect", 600, (0.008, 0.02, 0.05)),
       ("segment", 300, (0.01, 0.03, 0.1)), ("pose", 300, (0.005, 0.016, 0.05))):
     config.tasks[name].update({"steps": steps, "rates": rates})
 

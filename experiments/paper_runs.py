@@ -181,7 +181,8 @@ class Study:
       return
     row = "random" if start.random else "300M"
     overrides = self._of_task(task, start) | self._schedule(t.steps * times, 0.5)
-    overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test}
+    overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test,
+                  "study.number": t.number}
     if c.laptop:
       overrides["train.checkpoint_every"] = t.steps * times
     step = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]

@@ -4,13 +4,15 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
 
   study.subsets, study.classes: see `study_records`
   study.rates     learning rates, of which the development split chooses
-  study.dev       the development split; what chooses is its first number, or `study.number`
+  study.dev       the development split
+  study.number    the number of it that chooses, by its TensorBoard name
   study.test      the split whose numbers count
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -94,6 +96,7 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   chosen. What was trained is kept of the chosen one alone.
 
   Raises:
+    ConfigError: the number that chooses is none of the development split.
     DataError: all of them diverge.
   """
   rates = run.overrides.get("study.rates") or [None]
@@ -128,14 +131,19 @@ class TransferJudge:
 
 def _chosen(run: Run, directory: pathlib.Path, rates: Sequence[float],
             judge: Callable[[float, str], Judged]) -> tuple[float, Numbers]:
-  """The best rate, its numbers on the development split, and every rate's first one."""
+  """The best rate, its numbers on the development split, and of every rate what chose."""
   found = {rate: _tuned(run, directory, rate, judge) for rate in rates}
   finite = {rate: numbers for rate, numbers in found.items() if numbers}
   if not finite:
     raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
                     "Lower the rates.")
-  key = run.overrides.get("study.number") or next(iter(next(iter(finite.values()))))
-  best = max(finite, key=lambda r: finite[r].get(key, -1.0))
+  key, known = run.overrides.get("study.number"), next(iter(finite.values()))
+  if key not in known:
+    raise ConfigError("study-number", run.name, f"rates are to be chosen by {key!r}",
+                      f"a number of the development split: {', '.join(known)}")
+  scores = {rate: score for rate, numbers in finite.items()
+            if (score := numbers[key]) is not None and math.isfinite(score)}
+  best = max(scores, key=scores.get) if scores else next(iter(finite))
   return best, {**{f"dev {name}": value for name, value in finite[best].items()},
                 **{f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}}
 

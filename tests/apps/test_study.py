@@ -153,7 +153,7 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
   def judge(rate, split):
     judged.append((rate, split))
     value = values[rate] - 0.1 * (split == "test")
-    return study_runs.Judged({"coco/AP50": value, "coco/AP": value / 2}, {"AP": {"cat": 1.0}},
+    return study_runs.Judged({"coco/pictures": 9.0, "coco/AP50": value}, {"AP": {"cat": 1.0}},
                              "a definition")
 
   from jft_reps.apps import train
@@ -172,6 +172,10 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
   tried.clear()
   study_runs.make(run, tmp_path)  # a kill before the test: no rate is trained again
   assert tried == []
+  nameless = plan.Run(run.name, run.config, {**overrides, "study.number": "coco/AP5"},
+                      kind=run.kind)
+  with pytest.raises(errors.ConfigError, match="coco/AP5'.*coco/pictures, coco/AP50"):
+    study_runs.make(nameless, tmp_path)
   monkeypatch.setattr(study_runs, "_tuned", lambda *_: {})
   with pytest.raises(errors.DataError, match="diverged"):
     study_runs.make(run, tmp_path)
