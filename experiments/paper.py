@@ -15,7 +15,8 @@
   noise                wrong labels: none, as many as in the paper, more
 
   laptop     one seed, one rate, every arrow once: under 30 minutes on two cores
-  miniature  five seeds, the best of three rates on a development split: hours on two cores
+  miniature  five seeds; each start has the best of three rates, by a development split of the
+             first seed: hours on two cores
   full       the paper's cluster, schedules and data; prints what it takes and writes its jobs
 
 What stands for what: 10,000 generated pictures with noisy labels for JFT-300M (20 % wrong on top of

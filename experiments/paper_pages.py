@@ -30,8 +30,8 @@ _AP = {"coco/AP50": "AP50", "coco/AP": "AP"}
 _MAP = {"fasteval/mAP@100": "mAP@100", "fasteval/leaves": "leaves"}
 _WORLD = ("In miniature: 10,000 generated pictures with noisy labels stand for JFT-300M, 2,500 "
           "clean ones with one label for ImageNet, 14 layers an eighth as wide for ResNet-101.")
-_SPLIT = ("Rates are chosen on a development split; tasks show shapes and textures never seen "
-          "before.")
+_SPLIT = ("Each start has the best of three rates, by a development split of the first seed; tasks "
+          "show shapes and textures never seen before.")
 
 
 def _paper(expected: Sequence[tuple], headings: dict[str, str],

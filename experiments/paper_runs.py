@@ -59,8 +59,8 @@ class Study:
     """Pre-trained on all pictures with noisy labels."""
     return Start(**{"pictures": self.largest, **changes})
 
-  def _name(self, *parts: str) -> str:
-    return "_".join([*filter(None, parts), f"s{self.seed}"])
+  def _name(self, *parts: str, seed: int | None = None) -> str:
+    return "_".join([*filter(None, parts), f"s{self.seed if seed is None else seed}"])
 
   def _reference(self, config: str, *row: str) -> str:
     return f"{config}:{','.join([*row, *(['laptop'] if self.config.laptop else [])])}"
@@ -180,16 +180,24 @@ class Study:
     if times > 1 and not c.laptop:
       return
     row = "random" if start.random else "300M"
+    parts = (task, start.name, "frozen" * frozen, "3x" * (times == 3))
     overrides = self._of_task(task, start) | self._schedule(t.steps * times, 0.5)
-    overrides |= {"study.rates": t.rates, "study.dev": t.dev, "study.test": t.test,
-                  "study.number": t.number}
+    overrides |= self._rates(task, parts) | {"study.test": t.test}
     if c.laptop:
       overrides["train.checkpoint_every"] = t.steps * times
     step = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
-    self._add("transfer", self._name(task, start.name, "frozen" * frozen, "3x" * (times == 3)),
+    tried = max(1, len(overrides.get("study.rates", ())))
+    self._add("transfer", self._name(*parts),
               self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
               task=task, frozen="frozen" if frozen else "fine-tuned", times=times,
-              cost=30 + max(1, len(t.rates)) * self._seconds(start, t.steps * times, 15, step))
+              cost=30 + tried * self._seconds(start, t.steps * times, 15, step))
+
+  def _rates(self, task: str, parts: tuple[str, ...]) -> dict:
+    """The first seed tries every rate on the development split, the others take what it chose."""
+    t = self.config.tasks[task]
+    if self.seed and len(t.rates) > 1:
+      return {"study.rate_of": Output(self._name(*parts, seed=0), "numbers.json")}
+    return {"study.rates": t.rates, "study.dev": t.dev, "study.number": t.number}
 
   def probe(self, start: Start) -> None:
     """Adds a linear probe of classification."""

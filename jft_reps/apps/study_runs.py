@@ -6,6 +6,7 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
   study.rates     learning rates, of which the development split chooses
   study.dev       the development split
   study.number    the number of it that chooses, by its TensorBoard name
+  study.rate_of   in place of these three: numbers of a run whose rate is taken
   study.test      the split whose numbers count
 """
 
@@ -22,6 +23,7 @@ from typing import NamedTuple
 from jft_reps import whole_files
 from jft_reps.apps import compose, configuration, study_records
 from jft_reps.errors import ConfigError, DataError, NumericError
+from jft_reps.studies import run_files
 from jft_reps.studies.plan import Run, assignments
 
 Numbers = dict[str, float | None]
@@ -99,7 +101,7 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
     ConfigError: the number that chooses is none of the development split.
     DataError: all of them diverge.
   """
-  rates = run.overrides.get("study.rates") or [None]
+  rates = _rates(run)
   judge = TransferJudge(run, directory)
   rate, numbers = (_chosen(run, directory, rates, judge) if len(rates) > 1
                    else (_train(run, directory, rates[0]), {}))
@@ -108,6 +110,13 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   for other in set(rates) - {rate}:
     shutil.rmtree(trained_in(directory, other), ignore_errors=True)
   return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
+
+
+def _rates(run: Run) -> list[float | None]:
+  """The rates that a transfer tries; None is the configuration's own."""
+  if "study.rate_of" in run.overrides:
+    return [run_files.read_numbers(os.path.dirname(run.overrides["study.rate_of"]))["rate"]]
+  return list(run.overrides.get("study.rates") or [None])
 
 
 class TransferJudge:

@@ -23,13 +23,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jft_reps.errors import ConfigError, printable
+from jft_reps.studies.keeper import NUMBERS
 
 
 @dataclasses.dataclass(frozen=True)
 class Output:
   """What another run leaves behind: its directory, or `path` inside of it.
 
-  As the value of an override it makes that run needed.
+  As the value of an override it makes that run needed. Of `numbers.json` the ledger has a copy, so
+  that it is there even where the directory is gone.
   """
 
   run: str
@@ -63,6 +65,11 @@ class Run:
   def needed(self) -> list[str]:
     """Names of all runs that this one needs, without repetition."""
     return list(dict.fromkeys([*self.needs, *(o.run for o in _outputs(self.overrides))]))
+
+  def needed_files(self) -> list[str]:
+    """Names of those runs of which it needs more than their numbers."""
+    outputs = [o.run for o in _outputs(self.overrides) if o.path != NUMBERS]
+    return list(dict.fromkeys([*self.needs, *outputs]))
 
   def matches(self, tags: Mapping[str, Any]) -> bool:
     """Whether it has all these tags; values are compared as text."""

@@ -27,6 +27,11 @@ def write_run(directory: str | os.PathLike, run: Run) -> None:
   keeper.write_json(pathlib.Path(directory) / "run.json", dataclasses.asdict(run))
 
 
+def made(directory: str | os.PathLike) -> bool:
+  """Whether a run was made here, as against done elsewhere."""
+  return (pathlib.Path(directory) / "run.json").exists()
+
+
 def read_run(directory: str | os.PathLike) -> Run:
   """The run that a command was started for.
 

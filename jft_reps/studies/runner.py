@@ -139,18 +139,16 @@ class _Study:
                          seconds=known[id].seconds, **about)
 
   def gone(self) -> set[str]:
-    """Ids of runs that are done, that a run to be made needs, and whose directories are gone."""
-    needs, found = schedule.needs(self.plan), set()
-    state = self.state()
-    wanted, done = set(), set(state.done)
+    """Ids of runs that are done, whose files a run to be made needs, and whose files are gone."""
+    state, distinct = self.state(), schedule.distinct(self.plan)
+    made, wanted, found = set(state.left), set(), set()
     for run in reversed(self.plan.ordered()):
-      name = run.name
-      lost = (name in wanted and name in done
-              and not (self._directory(name) / keeper.NUMBERS).exists())
-      if lost:
-        found.add(self.ids[name])
-      if lost or name in state.left:
-        wanted |= needs[name]
+      id = self.ids[run.name]
+      if id in wanted and run.name in state.done and not run_files.made(self._directory(run.name)):
+        found.add(id)
+        made.add(run.name)
+      if run.name in made and run.name in distinct:
+        wanted |= {self.ids[name] for name in run.needed_files()}
     return found
 
   def run(self, show: Callable[..., None]) -> progress.Progress:
@@ -178,11 +176,14 @@ class _Study:
   def _start(self, run: Run) -> None:
     """Starts the keeper of a run, or writes down why not."""
     id, place = self.ids[run.name], self._directory(run.name)
-    self.again.discard(id)
     attempt = self._failures(id)
     self.book.append(id, "started", name=run.name, kind=run.kind)
     try:
       place.mkdir(parents=True, exist_ok=True)
+      if id in self.again:
+        (place / keeper.NUMBERS).unlink(missing_ok=True)
+        self.again.discard(id)
+      self._restore_numbers(run)
       whole = resolved(run, self._directory)
       run_files.write_run(place, whole)
       command = [os.fspath(argument) for argument in self._command(whole, place)]
@@ -191,6 +192,14 @@ class _Study:
       self.book.append(id, "failed", name=run.name, kind=run.kind, reason=printable(error))
       return
     self._running[id] = run, process, time.monotonic()
+
+  def _restore_numbers(self, run: Run) -> None:
+    """Puts numbers that a run needs where it looks for them, if their directory is gone."""
+    for name in run.needed():
+      path = self._directory(name) / keeper.NUMBERS
+      if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keeper.write_json(path, self.book.records[self.ids[name]].numbers)
 
   def _kept(self, command: Sequence[str], place: pathlib.Path, attempt: int) -> subprocess.Popen:
     """A keeper with a command."""

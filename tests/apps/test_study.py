@@ -43,10 +43,14 @@ def test_every_start_of_the_paper_reaches_every_task():
   assert sizes == {(n, f) for n in (320, 1000, 3200, 10_000) for f in ("fine-tuned", "frozen")}
 
 
-def test_the_miniature_has_five_seeds_that_share_nothing_and_parts_share_all():
+def test_the_miniature_has_five_seeds_that_share_only_rates_and_parts_share_all():
   seeds, ids = {}, planned("experiments/paper.py:miniature")
   for run in ids:
     seeds.setdefault(run.tags["seed"], set()).add(ids.ids()[run.name])
+    assert {ids[name].tags["seed"] for name in run.needed_files()} <= {run.tags["seed"]}
+    rated = run.kind == "transfer" and run.tags["seed"] > 0
+    assert (run.overrides.get("study.rate_of") ==
+            (plan.Output(run.name[:-1] + "0", "numbers.json") if rated else None))
   assert sorted(seeds) == [0, 1, 2, 3, 4]
   assert len(set.union(*seeds.values())) == sum(map(len, seeds.values()))
   whole = set(ids.ids().values())
@@ -56,11 +60,12 @@ def test_the_miniature_has_five_seeds_that_share_nothing_and_parts_share_all():
 
 def test_starts_of_one_task_see_the_same_pictures_and_rates():
   whole = planned("experiments/paper.py:table2_coco,miniature")
-  runs = [run for run in whole if run.kind == "transfer" and run.tags["seed"] == 3]
-  for key in ("task.records", "task.train_split", "study.rates", "study.dev", "study.test"):
+  runs = [run for run in whole if run.kind == "transfer" and run.tags["seed"] == 0]
+  for key in ("task.records", "task.train_split", "study.rates", "study.dev", "study.test",
+              "study.number"):
     assert len({repr(run.overrides[key]) for run in runs}) == 1
   steps = {run.name: run.overrides["train.steps"] for run in runs}
-  assert steps.pop("detect_random_3x_s3") == 3 * steps["detect_random_s3"]
+  assert steps.pop("detect_random_3x_s0") == 3 * steps["detect_random_s0"]
   assert len(set(steps.values())) == 1
 
 
@@ -179,6 +184,20 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
   monkeypatch.setattr(study_runs, "_tuned", lambda *_: {})
   with pytest.raises(errors.DataError, match="diverged"):
     study_runs.make(run, tmp_path)
+
+
+def test_other_seeds_take_the_rate_of_the_first(tmp_path, monkeypatch):
+  rates, judged = [], []
+  from jft_reps.apps import train
+  monkeypatch.setattr(train, "train", lambda config: rates.append(config.schedule.initial))
+  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: lambda *args: (
+      judged.append(args) or study_runs.Judged({"coco/AP50": 0.5}, {}, "")))
+  whole = planned("experiments/paper.py:table2_coco,miniature")
+  run_files.write_numbers(tmp_path, {"coco/AP50": 0.3, "rate": 0.02})
+  run = plan.resolved(whole["detect_random_s3"], lambda name: tmp_path)
+  numbers = study_runs.make(run, tmp_path)
+  assert rates == [0.02] and judged == [(0.02, "test")]
+  assert numbers == {"coco/AP50": 0.5, "rate": 0.02}
 
 
 def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):

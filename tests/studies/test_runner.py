@@ -34,6 +34,8 @@ run = json.load(open("run.json"))["overrides"]
 def commit(**numbers):
   with open("partial", "w") as file:
     json.dump(numbers, file)
+  with open("x.json", "w") as file:
+    json.dump(numbers, file)
   os.replace("partial", "numbers.json")
 """
 
@@ -49,7 +51,7 @@ def _add() -> str:
 
 
 def _diamond(top: str = _add()) -> Plan:
-  x = lambda name: Output(name, "numbers.json")
+  x = lambda name: Output(name, "x.json")
   return Plan([Run("top", top), Run("left", _add(), {"a": x("top")}),
                Run("right", _add(), {"b": x("top")}),
                Run("bottom", _add(), {"c": x("left"), "d": x("right")}), Run("alone", "commit()")])
@@ -103,11 +105,25 @@ def test_what_is_gone_is_made_again_only_where_something_left_needs_it(tmp_path)
   for name in ("top", "left", "alone"):
     shutil.rmtree(runner.directory(tmp_path, ids[name]))
   assert len(runner.run(_diamond(), tmp_path, _command).done) == 5  # nothing is left to need them
-  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "numbers.json")})])
+  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "x.json")})])
   assert len(runner.run(grown, tmp_path, _command).done) == 6
   assert runner.numbers(grown, tmp_path)["after"] == {"x": 3}
   made = {name: _events(tmp_path, id).count("started") for name, id in grown.ids().items()}
   assert made == {"top": 2, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
+
+
+def test_numbers_that_a_run_needs_are_there_though_nothing_is_made_again(tmp_path):
+  runner.run(_diamond(), tmp_path, _command)
+  ids = _diamond().ids()
+  shutil.rmtree(tmp_path / "runs")
+  grown = Plan([*_diamond(), Run("sum", _add(), {"a": Output("bottom", "numbers.json")})])
+  assert len(runner.run(grown, tmp_path, _command).done) == 6
+  assert runner.numbers(grown, tmp_path)["sum"] == {"x": 6}
+  assert all(_events(tmp_path, id) == ["started", "done"] for id in ids.values())
+  last = Plan([*grown, Run("file", _add(), {"a": Output("bottom", "x.json")})])
+  assert len(runner.run(last, tmp_path, _command).done) == 7  # now with all that it stands on
+  made = {name: _events(tmp_path, id).count("started") for name, id in last.ids().items()}
+  assert made == {"top": 2, "left": 2, "right": 2, "bottom": 2, "alone": 1, "sum": 1, "file": 1}
 
 
 def test_a_study_goes_on_from_what_is_done_elsewhere(tmp_path):
@@ -155,8 +171,8 @@ def test_every_bad_end_is_told_apart(tmp_path):
 
 def test_plans_share_runs_in_one_directory(tmp_path):
   runner.run(_diamond(), tmp_path, _command)
-  other = Plan([Run("start", _add()), Run("one", _add(), {"a": Output("start", "numbers.json")}),
-                Run("two", _add(), {"z": Output("start", "numbers.json")}), Run("same", _add())])
+  other = Plan([Run("start", _add()), Run("one", _add(), {"a": Output("start", "x.json")}),
+                Run("two", _add(), {"z": Output("start", "x.json")}), Run("same", _add())])
   made = []
   state = runner.run(other, tmp_path, lambda run, d: made.append(run.name) or _command(run, d))
   assert made == ["two"] and state.counts() == "3 of 3 done"
