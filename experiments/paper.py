@@ -70,15 +70,15 @@ def _laptop() -> ml_collections.ConfigDict:
       "fewer_labels_pictures": 3200,
       "clean_pictures": 2500,
       "protocol": "steps",  # or epochs: 4 of each subset
-      "steps": 1500,
+      "steps": 1200,
       "epochs": 4,
       "noise": {"none": 0.0, "standard": 0.2, "more": 0.5},
       "depths": {"base": 14, "deep": 26},
       "tasks": {
-          "classify": task("table1_imagenet", "single", "classification/top1", 400, 0.2),
-          "detect": task("table2_coco", "boxes", "coco/AP50", 500, 0.02),
-          "segment": task("fig6_segmentation", "masks", "segmentation/mIOU", 250, 0.03),
-          "pose": task("table6_pose", "figures", "keypoints/AP", 250, 0.016),
+          "classify": task("table1_imagenet", "single", "classification/top1", 300, 0.2),
+          "detect": task("table2_coco", "boxes", "coco/AP50", 400, 0.02),
+          "segment": task("fig6_segmentation", "masks", "segmentation/mIOU", 200, 0.03),
+          "pose": task("table6_pose", "figures", "keypoints/AP", 200, 0.016),
       },
   })
 
