@@ -21,6 +21,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from absl import flags
 
@@ -89,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
   argv, overrides = split_overrides(argv)
   command_line.parse(FLAGS, argv, __doc__)
   if FLAGS.run:
-    return _run(pathlib.Path(FLAGS.run))
+    _run(pathlib.Path(FLAGS.run))
   from jft_reps.studies import progress, runner, schedule, study_archive
 
   if FLAGS.status:
@@ -124,14 +125,16 @@ def command(run, directory: pathlib.Path) -> list[str]:
   return [sys.executable, "-m", "jft_reps.apps.study", f"--run={directory}"]
 
 
-def _run(directory: pathlib.Path) -> int:
-  """Makes one run."""
+def _run(directory: pathlib.Path) -> NoReturn:
+  """Makes one run, and ends the process."""
   from jft_reps.apps import study_runs
   from jft_reps.studies import run_files
 
   command_line.log_tensorflow_to(directory / "tensorflow.log")
   run_files.write_numbers(directory, study_runs.make(run_files.read_run(directory), directory))
-  return 0
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(0)  # all is on the disk, and freeing datasets takes TensorFlow up to a minute
 
 
 def _write_jobs(plan, module, workdir: pathlib.Path) -> int:
