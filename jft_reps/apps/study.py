@@ -110,7 +110,8 @@ def main(argv: Sequence[str]) -> int:
   elsewhere = study_archive.read(FLAGS.archive).results if FLAGS.archive else ()
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
-      retry_failed=FLAGS.retry_failed, stream=sys.stderr, elsewhere=elsewhere)
+      retry_failed=FLAGS.retry_failed, stream=sys.stderr, overrides=overrides,
+      elsewhere=elsewhere)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
 

@@ -140,16 +140,18 @@ def status(workdir: str | os.PathLike) -> Progress:
   return progress(plan, records, jobs, running)
 
 
-def stored(plan: Plan, jobs: int, source: str = "") -> dict:
+def stored(plan: Plan, jobs: int, source: str = "",
+           overrides: Mapping[str, str] | None = None) -> dict:
   """What `status` and a report have to know of a plan, for JSON; its runs go by their ids.
 
   Args:
     plan: that is run.
     jobs: at once.
     source: reference of the plan, for the report to find its pages.
+    overrides: of its configuration.
   """
   ids = plan.ids()
-  return {"plan": source, "jobs": jobs, "time": round(time.time(), 3), "runs": [
+  return {"plan": source, "overrides": dict(overrides or {}), "jobs": jobs, "time": round(time.time(), 3), "runs": [
       {"id": ids[run.name], "name": run.name, "kind": run.kind, "cost": run.cost,
        "needs": run.needed(), "config": run.config, "tags": dict(run.tags)}
       for run in plan.ordered()]}

@@ -70,11 +70,13 @@ class Study:
     plan: reference that the first directory was made from; "" if it does not say.
     results: in the order of their plans; a run that stands in several directories once.
     notes: what was left out, for the reader of the report.
+    overrides: of the plan's configuration, by key, likewise of the first directory.
   """
 
   plan: str
   results: list[Result]
   notes: list[str]
+  overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def of_directory(workdir: str | os.PathLike) -> Study:
@@ -86,15 +88,17 @@ def of_directory(workdir: str | os.PathLike) -> Study:
   """
   workdir, notes = pathlib.Path(workdir), []
   content = _plan(workdir)
-  return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes)
+  return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes,
+               content["overrides"])
 
 
 def merged(studies: Iterable[Study]) -> Study:
   """Several studies as one; of a run that stands in several the first that is done."""
-  plans, notes = [], []
+  plans, overrides, notes = [], [], []
   results: dict[tuple[str, str], Result] = {}
   for study in studies:
     plans.append(study.plan)
+    overrides.append(study.overrides)
     notes += study.notes
     for result in study.results:
       key = result.id, result.run.name
@@ -102,7 +106,8 @@ def merged(studies: Iterable[Study]) -> Study:
         results[key] = result
   if len(set(plans)) > 1:
     notes.append(f"The directories were made from different plans: {', '.join(map(repr, plans))}.")
-  return Study(plans[0] if plans else "", list(results.values()), notes)
+  return Study(plans[0] if plans else "", list(results.values()), notes,
+               overrides[0] if overrides else {})
 
 
 def counts(results: Iterable[Result]) -> str:
@@ -120,7 +125,7 @@ def _plain(path: pathlib.Path) -> bool:
 
 
 def _plan(workdir: pathlib.Path) -> dict[str, Any]:
-  """The checked content of plan.json: `plan` and `runs`, of which each is (id, Run)."""
+  """The checked content of plan.json: `plan`, `overrides`, and `runs`, each of them (id, Run)."""
   path = workdir / "plan.json"
   if not path.is_file():
     raise DataError("plan-file", printable(path), "there is none", "the directory of a study",
@@ -134,7 +139,9 @@ def _plan(workdir: pathlib.Path) -> dict[str, Any]:
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
                     "Start the study again.") from error
-  return {"plan": str(content.get("plan") or ""), "runs": runs}
+  overrides = content.get("overrides") or {}
+  texts = {str(k): str(v) for k, v in overrides.items()} if isinstance(overrides, dict) else {}
+  return {"plan": str(content.get("plan") or ""), "overrides": texts, "runs": runs}
 
 
 def checked_id(text: Any) -> str:

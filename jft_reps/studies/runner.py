@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from jft_reps.errors import ConfigError, DataError, StorageError, printable
@@ -36,6 +36,7 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
         stream: IO[str] | None = None, grace: float = 5.0, source: str = "",
+        overrides: Mapping[str, str] | None = None,
         elsewhere: Iterable[Result] = ()) -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
@@ -50,7 +51,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
-    source: reference of the plan, kept for the report.
+    source, overrides: reference and overrides of the plan, kept for the report.
     elsewhere: runs that are done in another study, whose numbers are taken over.
 
   Returns:
@@ -71,7 +72,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
     try:
-      keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs, source))
+      keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs, source, overrides))
     except OSError as error:
       raise StorageError("workdir", workdir, printable(error), "a writable directory") from error
     if stream:

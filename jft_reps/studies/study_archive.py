@@ -60,7 +60,7 @@ def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (
     DataError: a file of a run is damaged.
     StorageError: it cannot be written.
   """
-  lines = [{"plan": study.plan}]
+  lines = [{"plan": study.plan, "overrides": dict(study.overrides)}]
   lines += [_line(result, {*files, *(["classes.json"] if result.id in detailed else [])})
             for result in study.results]
   cards = [(result.run.name, card(result)) for result in study.results]
@@ -117,19 +117,20 @@ def read(directory: str | os.PathLike) -> Study:
   """
   path = pathlib.Path(directory) / RUNS
   lines, cards = _text(path).splitlines(), _cards(pathlib.Path(directory) / CARDS)
-  plan, results = "", []
+  plan, overrides, results = "", {}, []
   for number, line in enumerate(lines, 1):
     try:
       content = json.loads(line)
       if number == 1:
         plan = str(content["plan"])
+        overrides = {str(k): str(v) for k, v in content.get("overrides", {}).items()}
       else:
         results.append(_result(content, cards))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
             RecursionError) as error:
       raise DataError("archive", f"{printable(path)}:{number}", printable(error), "a line of an "
                       "archived study", "Take the file as it was written.") from error
-  return Study(plan, results, [])
+  return Study(plan, results, [], overrides)
 
 
 def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
