@@ -22,15 +22,20 @@
 What stands for what: 10,000 generated pictures with noisy labels for JFT-300M (20 % wrong on top of
 missing and coarse ones), 2,500 clean pictures with one label for ImageNet, an eighth of the width
 and 14 layers for ResNet-101, 26 for ResNet-152; tasks show shapes and textures that neither
-pre-training showed. Own pictures: --config.data=RECORDS --config.hierarchy=FILE
---config.evaluation=SPLIT; an own task, likewise: --config.tasks.detect.records=RECORDS and its
-train, dev and test.
+pre-training showed.
+
+Own pictures: --config.data=RECORDS --config.hierarchy=FILE --config.hierarchy_format=edges
+--config.evaluation=SPLIT --config.pictures=1000,3000,10000, drawn from --config.train_split. Their
+labels stay as they are: noise.standard becomes 0. What stands for ImageNet, likewise:
+--config.clean.records=RECORDS and its train and dev; an own task:
+--config.tasks.detect.records=RECORDS and its train, dev and test.
 """
 
 from __future__ import annotations
 
 import ml_collections
 
+from experiments import paper_checks
 from experiments.paper_pages import PAGES
 from experiments.paper_runs import Start, Study
 from jft_reps.studies.cluster_tasks import Topology
@@ -64,10 +69,13 @@ def _laptop() -> ml_collections.ConfigDict:
       "seeds": 1,
       "data": "",  # records of own pictures in place of the generated ones
       "hierarchy": "",
+      "hierarchy_format": "edges",
       "train_split": "train",
       "evaluation": "fasteval",
       "pictures": (320, 1000, 3200, 10_000),
-      "fewer_labels_pictures": 3200,
+      "fewer_labels_pictures": 0,  # 0: the largest size but one
+      "fewer_labels": "",  # file of labels; without one every third that has none below it
+      "clean": {"records": "", "train": "clean_train", "dev": "clean_dev"},
       "clean_pictures": 2500,
       "protocol": "steps",  # or epochs: 4 of each subset
       "steps": 1200,
@@ -190,9 +198,24 @@ def topology(run: Run) -> Topology:
   return Topology(workers, servers, cpus=8, memory_gb=32, gpu=True)
 
 
+def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The configuration with what follows from its own values.
+
+  Raises:
+    ValueError: a value that no study can have.
+  """
+  config = config.copy_and_resolve_references()
+  paper_checks.check(config)
+  config.fewer_labels_pictures = config.fewer_labels_pictures or sorted(config.pictures)[-2]
+  if config.data and config.laptop:  # labels of own pictures are wrong as they are
+    config.noise = ml_collections.ConfigDict(
+        {name: share for name, share in config.noise.items() if name != "none"} | {"standard": 0.0})
+  return config
+
+
 def plan(config: ml_collections.ConfigDict) -> Plan:
   """The runs of a configuration, all parts of one seed after the other."""
-  grown = Plan()
+  config, grown = settled(config), Plan()
   for seed in range(config.seeds):
     study = Study(config, grown, seed)
     for part in config.parts:

@@ -42,10 +42,11 @@ class Start:
   def tags(self, config: ml_collections.ConfigDict) -> dict[str, object]:
     """For selections and the report."""
     kinds = ["clean"] * self.clean + ["noisy"] * bool(self.pictures)
-    sizes = {max(config.pictures): "largest", config.fewer_labels_pictures: "fewer"}
+    sizes = {"largest": max(config.pictures), "fewer": config.fewer_labels_pictures}
     return {"start": "+".join(kinds) or "random", "pictures": self.pictures, "depth": self.depth,
             "noise": self.noise, "labels": "fewer" if self.fewer_labels else "all",
-            "third": self.third, "size": sizes.get(self.pictures, "")}
+            "third": self.third,
+            "size": [name for name, size in sizes.items() if size == self.pictures]}
 
 
 class Study:
@@ -54,6 +55,7 @@ class Study:
   def __init__(self, config: ml_collections.ConfigDict, grown: Plan, seed: int):
     self.config, self.plan, self.seed = config, grown, seed
     self.largest = max(config.pictures)
+    self.own = bool(config.laptop and config.data)  # of a size that only their manifest knows
 
   def noisy(self, **changes) -> Start:
     """Pre-trained on all pictures with noisy labels."""
@@ -112,11 +114,12 @@ class Study:
         "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
         "task.hierarchy": c.hierarchy or ("" if c.data else
                                           Output(records, "records/hierarchy.csv")),
+        "task.hierarchy_format": c.hierarchy_format,
         "train.seed": seed, **self._checkpoints(steps),
         "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
         if start.clean else "", **self._schedule(steps)}
     if start.fewer_labels:
-      overrides["task.classes"] = Output(records, "classes.txt")
+      overrides["task.classes"] = c.fewer_labels or Output(records, "classes.txt")
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
         start, (records,), cost=self._seconds(start, steps))
@@ -124,21 +127,25 @@ class Study:
   def _split(self, start: Start) -> str:
     if start.fewer_labels:
       return f"{self.config.train_split}_fewer_{start.pictures}"
-    if start.pictures == self.largest:
+    if start.pictures == self.largest and not self.own:
       return self.config.train_split
     return f"{self.config.train_split}_{start.pictures}"
 
   def _records(self) -> str:
     """The pictures with noisy labels, and their subsets."""
     c = self.config
-    subsets = {self._split(Start(pictures=n)): n for n in c.pictures if n != self.largest}
+    subsets = {self._split(Start(pictures=n)): n for n in (*c.pictures, c.fewer_labels_pictures)
+               if n != self.largest or self.own}
     fewer = Start(pictures=c.fewer_labels_pictures, fewer_labels=True)
     overrides = {"study.subsets": subsets, "task.train_split": c.train_split,
                  "study.classes": {self._split(fewer): fewer.pictures}}
+    if c.fewer_labels:
+      overrides["study.class_list"] = c.fewer_labels
     seed = self.seed
     if c.data:
       seed = 0  # the same for all
-      overrides |= {"task.records": c.data, "task.hierarchy": c.hierarchy, "toy_world": {}}
+      overrides |= {"task.records": c.data, "task.hierarchy": c.hierarchy, "toy_world": {},
+                    "task.hierarchy_format": c.hierarchy_format}
     else:
       overrides |= {"toy_world.seed": seed, "toy_world.wrong": 0.0, "toy_world.splits": {
           "train": (self.largest, 8), c.evaluation: (1000, 1)}}
@@ -151,11 +158,12 @@ class Study:
   def _clean(self, start: Start) -> str:
     """Classification of clean pictures with one label each, as ImageNet's."""
     c, steps = self.config, self.config.steps
-    if c.laptop:
+    folder, splits = c.clean.records, (c.clean.train, c.clean.dev)
+    if c.laptop and not folder:
       records = self._task_records("clean", "experiments/table1_imagenet.py", {
-          "clean_train": (c.clean_pictures, 2), "clean_dev": (500, 1)})
-      folder, splits = Output(records, "records"), ("clean_train", "clean_dev")
-    else:
+          c.clean.train: (c.clean_pictures, 2), c.clean.dev: (500, 1)})
+      folder = Output(records, "records")
+    elif not folder:
       folder, splits = c.tasks.classify.records, (c.tasks.classify.train, c.tasks.classify.test)
     overrides = {
         "task.records": folder, "task.train_split": splits[0], "task.eval_splits": splits[1],

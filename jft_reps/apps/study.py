@@ -57,7 +57,7 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
   Raises:
     ConfigError: no such file, or it makes no plan.
   """
-  from jft_reps.apps import configuration
+  from jft_reps.apps import configuration, study_runs
   from jft_reps.studies.plan import Plan
 
   config, module = configuration.read_config(reference)
@@ -71,7 +71,7 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
     raise ConfigError("plan", reference, f"{type(error).__name__}: {error}", "a plan") from error
   if not isinstance(plan, Plan):
     raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
-  return plan, module, config
+  return plan.described(study_runs.describer()), module, config
 
 
 def selected(plan, names: Sequence[str], tags: Sequence[str]):
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
     return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir))
-  elsewhere = study_archive.read(FLAGS.archive).results if FLAGS.archive else ()
+  elsewhere = study_archive.take(FLAGS.archive, FLAGS.workdir) if FLAGS.archive else ()
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
       retry_failed=FLAGS.retry_failed, stream=sys.stderr, overrides=overrides,

@@ -2,9 +2,10 @@
 
 Settings of the run that are not its configuration's:
 
-  study.subsets   pictures by name of the subsets to make of the training split
-  study.classes   likewise of pictures that carry one of `classes.txt`, which holds every third
-                  class that has none below it: the stand-in for the 941 labels of table 5
+  study.subsets     pictures by name of the subsets to make of the training split
+  study.classes     likewise of pictures that carry one of a list of classes
+  study.class_list  file with that list, one a line; without it every third class that has none
+                    below it: the stand-in for the 941 labels of table 5, left as `classes.txt`
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jft_reps.apps import compose
 
 def make(config, settings: Mapping[str, Any], directory: pathlib.Path) -> dict[str, float]:
   """Generates pictures where there are none, and makes subsets; returns pictures by split."""
-  from jft_reps.data import hierarchy_readers, manifest, picture_choice
+  from jft_reps.data import hierarchy_readers, label_map, manifest, picture_choice
   from jft_reps.training import progress
 
   compose.generate(config, progress.counter("generated pictures"))
@@ -32,8 +33,10 @@ def make(config, settings: Mapping[str, Any], directory: pathlib.Path) -> dict[s
   for key in ("subsets", "classes"):
     if settings.get(key):
       labels = picture_choice.vocabulary(manifest.read(folder, split), tree)
-      some = _every_third(tree, labels) if key == "classes" else None
-      if some:
+      listed = settings.get("class_list") if key == "classes" else None
+      some = label_map.read(listed) if listed else (
+          _every_third(tree, labels) if key == "classes" else None)
+      if some and not listed:
         whole_files.write(directory / "classes.txt", "".join(f"{label}\n" for label in some))
       _subsets(folder, split, settings[key], picture_choice.Choice(labels, tree, some))
       counts |= settings[key]

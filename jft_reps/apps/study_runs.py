@@ -12,13 +12,15 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import math
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jft_reps import whole_files
 from jft_reps.apps import compose, configuration, study_records
@@ -50,11 +52,24 @@ def make(run: Run, directory: pathlib.Path) -> Numbers:
   return KINDS[run.kind](run, directory)
 
 
-def configured(run: Run, workdir: pathlib.Path):
+def describer() -> Callable[[Run], Any]:
+  """What a run does, for its id: its configuration after the overrides, and its settings."""
+  read = functools.cache(lambda reference: configuration.read_config(reference)[0])
+
+  def describe(run: Run) -> Any:
+    config, settings = configured(run, "{workdir}", lambda name: copy.deepcopy(read(name)))
+    values = {key: value for key, value in config.to_dict().items() if key != "workdir"}
+    return json.loads(json.dumps([values, settings], default=str))
+
+  return describe
+
+
+def configured(run: Run, workdir: str | os.PathLike,
+               read: Callable = lambda reference: configuration.read_config(reference)[0]):
   """The configuration of a run and its settings `study.…`."""
   from jft_reps.apps import train
 
-  config, _ = configuration.read_config(run.config)
+  config = read(run.config)
   with config.unlocked():
     config.workdir = str(workdir)
   settings = {k.removeprefix("study."): v for k, v in run.overrides.items()

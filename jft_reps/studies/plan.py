@@ -8,7 +8,9 @@ A plan is built by plain Python functions that add runs:
                overrides={"init.checkpoint": Output("pretrain_10k")}))
 
 A run's id is the hash of what it does, so that it is made once, whatever it is called and in
-however many plans of a work directory it appears.
+however many plans of a work directory it appears. What a run does is its configuration by name and
+its overrides; who can read configurations gives a plan `describe`, so that it is what they resolve
+to, and an edited configuration makes other runs.
 """
 
 from __future__ import annotations
@@ -77,11 +79,17 @@ class Run:
 
 
 class Plan:
-  """Runs by name, in the order in which they were added."""
+  """Runs by name, in the order in which they were added.
 
-  def __init__(self, runs: Iterable[Run] = ()):
+  Args:
+    runs: to begin with.
+    describe: what a run does, as JSON, given the run with text in place of its `Output`s.
+  """
+
+  def __init__(self, runs: Iterable[Run] = (), describe: Callable[[Run], Any] | None = None):
     self._runs: dict[str, Run] = {}
     self._ids: dict[str, str] | None = None
+    self._describe = describe or (lambda run: [run.config, run.overrides])
     for run in runs:
       self.add(run)
 
@@ -141,17 +149,18 @@ class Plan:
     return path[path.index(path[-1]):]
 
   def ids(self) -> dict[str, str]:
-    """Id by name: a hash of kind, configuration, overrides and the ids of what is needed.
+    """Id by name: a hash of its kind, of what it does and of the ids of what it needs.
 
     Raises:
-      ConfigError: as `ordered`; or an override is nothing that JSON holds.
+      ConfigError: as `ordered`; or what it does is nothing that JSON holds.
     """
     if self._ids is not None:
       return dict(self._ids)
     ids: dict[str, str] = {}
     for run in self.ordered():
-      content = [run.kind, run.config, sorted(ids[name] for name in run.needed()),
-                 _replaced(run.overrides, lambda o: {"output of": ids[o.run], "path": o.path})]
+      told = dataclasses.replace(run, overrides=_replaced(
+          run.overrides, lambda o: f"output of {ids[o.run]}: {o.path}"))
+      content = [run.kind, self._describe(told), sorted(ids[name] for name in run.needed())]
       try:
         text = json.dumps(content, sort_keys=True, allow_nan=False)
       except (TypeError, ValueError) as error:
@@ -186,7 +195,11 @@ class Plan:
       if name not in kept:
         kept.add(name)
         wanted += self[name].needed()
-    return Plan(run for run in self if run.name in kept)
+    return Plan((run for run in self if run.name in kept), self._describe)
+
+  def described(self, describe: Callable[[Run], Any]) -> Plan:
+    """The same runs with ids by another `describe`."""
+    return Plan(self, describe)
 
 
 def resolved(run: Run, directory: Callable[[str], str | os.PathLike]) -> Run:

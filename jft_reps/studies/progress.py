@@ -151,10 +151,27 @@ def stored(plan: Plan, jobs: int, source: str = "",
     overrides: of its configuration.
   """
   ids = plan.ids()
-  return {"plan": source, "overrides": dict(overrides or {}), "jobs": jobs, "time": round(time.time(), 3), "runs": [
-      {"id": ids[run.name], "name": run.name, "kind": run.kind, "cost": run.cost,
-       "needs": run.needed(), "config": run.config, "tags": dict(run.tags)}
-      for run in plan.ordered()]}
+  runs = [{"id": ids[run.name], "name": run.name, "kind": run.kind, "cost": run.cost,
+           "needs": run.needed(), "config": run.config, "tags": dict(run.tags)}
+          for run in plan.ordered()]
+  return {"plan": source, "overrides": dict(overrides or {}), "jobs": jobs,
+          "time": round(time.time(), 3), "runs": runs}
+
+
+def with_earlier(content: dict, path: pathlib.Path) -> dict:
+  """What is to be stored of a plan, with the runs of plans that were run here before.
+
+  Those of them stay as `earlier` that the plan does not name, so that a part of a plan that is run
+  once more takes nothing out of the report.
+  """
+  try:
+    before = read_json(path)
+    runs = [*before.get("earlier", []), *({**r, "plan": before["plan"]} for r in before["runs"])]
+    names = {run["name"] for run in content["runs"]}
+    earlier = {run["name"]: run for run in runs if run["name"] not in names}
+  except (DataError, KeyError, TypeError, AttributeError):
+    return content
+  return content | {"earlier": list(earlier.values())}
 
 
 class _Stored(Plan):

@@ -88,12 +88,18 @@ def of_directory(workdir: str | os.PathLike) -> Study:
   """
   workdir, notes = pathlib.Path(workdir), []
   content = _plan(workdir)
+  if content["earlier"]:
+    notes.append("Runs of plans that were run in the directory before are shown as well: "
+                 f"{', '.join(map(printable, content['earlier']))}.")
   return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes,
                content["overrides"])
 
 
 def merged(studies: Iterable[Study]) -> Study:
-  """Several studies as one; of a run that stands in several the first that is done."""
+  """Several studies as one; of a run that stands in several the first that is done.
+
+  What that one lacks of files and run card is taken from the others.
+  """
   plans, overrides, notes = [], [], []
   results: dict[tuple[str, str], Result] = {}
   for study in studies:
@@ -102,8 +108,13 @@ def merged(studies: Iterable[Study]) -> Study:
     notes += study.notes
     for result in study.results:
       key = result.id, result.run.name
-      if key not in results or results[key].status != DONE:
+      first = results.get(key)
+      if first is None or first.status != DONE:
         results[key] = result
+      elif result.status == DONE:
+        results[key] = dataclasses.replace(
+            first, directory=first.directory or result.directory, card=first.card or result.card,
+            files={**result.files, **first.files})
   if len(set(plans)) > 1:
     notes.append(f"The directories were made from different plans: {', '.join(map(repr, plans))}.")
   return Study(plans[0] if plans else "", list(results.values()), notes,
@@ -125,23 +136,25 @@ def _plain(path: pathlib.Path) -> bool:
 
 
 def _plan(workdir: pathlib.Path) -> dict[str, Any]:
-  """The checked content of plan.json: `plan`, `overrides`, and `runs`, each of them (id, Run)."""
+  """The checked content of plan.json; each of `runs` is (id, Run), `earlier` other plans."""
   path = workdir / "plan.json"
   if not path.is_file():
     raise DataError("plan-file", printable(path), "there is none", "the directory of a study",
                     "Give the --workdir of a study.")
   content = run_files.read_json(path)
   try:
+    earlier = list(content.get("earlier") or [])
+    plans = {str(run["plan"]) for run in earlier} - {str(content.get("plan"))}
     runs = [(checked_id(r["id"]), Run(str(r["name"]), str(r.get("config", "")), kind=str(r["kind"]),
                                       needs=tuple(map(str, r["needs"])),
                                       tags=dict(r.get("tags") or {})))
-            for r in content["runs"]]
+            for r in [*content["runs"], *earlier]]
+    overrides = {str(k): str(v) for k, v in dict(content.get("overrides") or {}).items()}
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
                     "Start the study again.") from error
-  overrides = content.get("overrides") or {}
-  texts = {str(k): str(v) for k, v in overrides.items()} if isinstance(overrides, dict) else {}
-  return {"plan": str(content.get("plan") or ""), "overrides": texts, "runs": runs}
+  return {"plan": str(content.get("plan") or ""), "overrides": overrides, "runs": runs,
+          "earlier": sorted(plans)}
 
 
 def checked_id(text: Any) -> str:

@@ -28,8 +28,9 @@ def write_run(directory: str | os.PathLike, run: Run) -> None:
 
 
 def made(directory: str | os.PathLike) -> bool:
-  """Whether a run was made here, as against done elsewhere."""
-  return (pathlib.Path(directory) / "run.json").exists()
+  """Whether a run was made here to its end, as against done elsewhere."""
+  path = pathlib.Path(directory)
+  return (path / "run.json").exists() and (path / keeper.NUMBERS).exists()
 
 
 def read_run(directory: str | os.PathLike) -> Run:

@@ -72,7 +72,9 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
     try:
-      keeper.write_json(workdir / "plan.json", progress.stored(plan, jobs, source, overrides))
+      content = progress.stored(plan, jobs, source, overrides)
+      keeper.write_json(workdir / "plan.json",
+                        progress.with_earlier(content, workdir / "plan.json"))
     except OSError as error:
       raise StorageError("workdir", workdir, printable(error), "a writable directory") from error
     if stream:
@@ -128,16 +130,16 @@ class _Study:
                              frozenset(self.again))
 
   def take_over(self, elsewhere: Iterable[Result]) -> None:
-    """Writes down what ended while no runner was looking, and what is done elsewhere."""
+    """Writes down what ended while no runner was looking, and what is done elsewhere alone."""
     known = {result.id: result for result in elsewhere if result.status == DONE}
     for run in schedule.distinct(self.plan).values():
-      id, about = self.ids[run.name], {"name": run.name, "kind": run.kind}
+      id = self.ids[run.name]
       record = self.book.records.get(id)
       if record is None or record.status == "started":
         self._write_down(run, or_killed=False)
-      if id in known and (id not in self.book.records or self.book.records[id].status != "done"):
+      if id in known and id not in self.book.records:
         self.book.append(id, "done", numbers=dict(known[id].numbers),
-                         seconds=known[id].seconds, **about)
+                         seconds=known[id].seconds, name=run.name, kind=run.kind)
 
   def gone(self) -> set[str]:
     """Ids of runs that are done, whose files a run to be made needs, and whose files are gone."""

@@ -24,6 +24,7 @@ from jft_reps.studies.plan import Run
 from jft_reps.studies.report_runs import Result, Study
 
 RUNS, CARDS = "study.jsonl", "run_cards.md"
+TAKEN = "archive"  # folder of a work directory
 _LARGEST = 1 << 28  # bytes of either file
 _PROGRAM = re.compile(r"\S*/jft_reps/apps/(\w+)\.py")
 
@@ -35,8 +36,36 @@ def opened(paths: Iterable[str | os.PathLike]) -> Study:
     DataError: one of them is neither.
     StorageError: one cannot be read.
   """
-  return report_runs.merged(
-      read(path) if is_archive(path) else report_runs.of_directory(path) for path in paths)
+  found = []
+  for path in map(pathlib.Path, paths):
+    if is_archive(path):
+      found.append(read(path))
+      continue
+    found.append(report_runs.of_directory(path))
+    if is_archive(path / TAKEN):  # of which it has the numbers, and no files
+      found.append(_of(found[-1], read(path / TAKEN)))
+  return report_runs.merged(found)
+
+
+def _of(study: Study, archive: Study) -> Study:
+  """That part of an archive which a study has as well."""
+  known = {(result.id, result.run.name) for result in study.results}
+  results = [r for r in archive.results if (r.id, r.run.name) in known]
+  return Study(study.plan, results, [], study.overrides)
+
+
+def take(directory: str | os.PathLike, workdir: str | os.PathLike) -> list[Result]:
+  """The runs of an archive, for a study in a work directory to go on from; keeps a copy there.
+
+  Raises:
+    DataError: it is damaged, or no archive.
+    StorageError: the copy cannot be written.
+  """
+  study = read(directory)
+  whole_files.write_all(pathlib.Path(workdir) / TAKEN, {
+      name: _text(path) for name in (RUNS, CARDS)
+      if (path := pathlib.Path(directory) / name).is_file()})
+  return study.results
 
 
 def is_archive(directory: str | os.PathLike) -> bool:
@@ -98,12 +127,10 @@ def card(result: Result) -> str:
   It lies in the run's directory, or one folder below.
   """
   place = result.directory
-  if place is None:
-    return result.card
   found = [path for path in (place / "run_card.md", *sorted(place.glob("*/run_card.md")))
-           if path.is_file() and not path.is_symlink()]
+           if path.is_file() and not path.is_symlink()] if place else []
   if not found:
-    return ""
+    return result.card
   text = _text(found[0]).replace(os.path.abspath(place.parents[1]), "STUDY")
   return _PROGRAM.sub(r"python -m jft_reps.apps.\1", text).removeprefix("# Run card").strip()
 
@@ -130,6 +157,10 @@ def read(directory: str | os.PathLike) -> Study:
             RecursionError) as error:
       raise DataError("archive", f"{printable(path)}:{number}", printable(error), "a line of an "
                       "archived study", "Take the file as it was written.") from error
+  names = [result.run.name for result in results]
+  if not lines or len(set(names)) < len(names):
+    raise DataError("archive", printable(path), "a run twice" if lines else "an empty file",
+                    "an archived study", "Take the file as it was written.")
   return Study(plan, results, [], overrides)
 
 

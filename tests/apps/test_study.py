@@ -76,13 +76,51 @@ def test_own_records_take_the_place_of_the_generated_ones():
       "tasks.detect.test": "c", "seeds": "2"})
   records = [run for run in own if run.kind == "records"]
   assert [r.overrides["task.records"] for r in records] == ["/my/records"]
+  assert records[0].overrides["study.subsets"] == {"train_100": 100, "train_1000": 1000}
   for run in own:
     if run.kind == "pretrain":
       assert run.overrides["task.records"] == "/my/records"
       assert run.overrides["task.hierarchy"] == "/my/tree.csv"
+      assert run.overrides["task.train_split"] == f"train_{run.tags['pictures']}"
+      assert run.overrides["task.noise.wrong"] == 0.0
     if run.kind == "transfer":
       assert (run.overrides["task.records"], run.overrides["task.train_split"]) == (
           "/my/boxes", "a")
+
+
+@pytest.mark.parametrize("sizes", ["100,300,1000", "320,1000,3200", "3000,10000"])
+def test_every_split_that_is_trained_on_is_made_and_every_arm_is_found(sizes):
+  whole = planned("experiments/paper.py:laptop", pictures=sizes, data="/my/records", seeds="2",
+                  **{"clean.records": "/my/clean", "clean.train": "a", "clean.dev": "b"})
+  [records] = [r for r in whole if r.kind == "records" and "study.subsets" in r.overrides]
+  made = {*records.overrides["study.subsets"], *records.overrides["study.classes"]}
+  trained = {r.overrides["task.train_split"] for r in whole
+             if r.kind == "pretrain" and r.overrides["task.records"] == "/my/records"}
+  assert trained <= made
+  assert {r.overrides["task.train_split"] for r in whole
+          if r.overrides.get("task.records") == "/my/clean"} == {"a"}
+  for size in ("largest", "fewer"):
+    found = {r.tags["pictures"] for r in whole if r.matches({"task": "detect", "size": size})}
+    assert found == {sorted(map(int, sizes.split(",")))[-1 if size == "largest" else -2]}
+
+
+@pytest.mark.parametrize("key, value, message", [
+    ("pictures", "0,100", "pictures"), ("pictures", "100", "two or more"),
+    ("pictures", "abc", "abc"), ("pictures", "100,100", "different"), ("seeds", "0", "at least 1"),
+    ("protocol", "foo", "steps or epochs"), ("noise.standard", "3", "0 to 1"),
+    ("evaluation", "", "name of a split"), ("tasks.detect.rates", "0.1,-1", "positive")])
+def test_a_value_that_no_study_can_have_is_told_before_it_starts(key, value, message):
+  with pytest.raises(errors.ConfigError, match=message):
+    planned("experiments/paper.py:laptop", **{key: value})
+
+
+def test_splits_that_own_records_lack_are_told_before_it_starts(tmp_path):
+  for split in ("train", "val"):
+    (tmp_path / f"manifest-{split}.json").write_text("{}")
+  with pytest.raises(errors.ConfigError, match="'fasteval'; it has train, val"):
+    planned("experiments/paper.py:laptop", data=str(tmp_path))
+  with pytest.raises(errors.ConfigError, match="tasks.detect.records.*'boxes_train'"):
+    planned("experiments/paper.py:laptop", **{"tasks.detect.records": str(tmp_path)})
 
 
 def test_the_full_plan_has_the_papers_steps():
@@ -212,7 +250,7 @@ def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
   monkeypatch.setattr(checkpoints, "committed", lambda _: left)
   monkeypatch.setattr(study_runs, "Judge", lambda config: lambda path: study_runs.Judged(
       {"mAP": float(str(path).rpartition("-")[2])}, {}, ""))
-  run = plan.resolved(planned("experiments/paper.py:laptop")["pretrain_clean_s0"],
+  run = plan.resolved(planned("experiments/paper.py:laptop", steps="1500")["pretrain_clean_s0"],
                       lambda name: tmp_path)
   numbers = study_runs.make(run, tmp_path)
   assert numbers == {"mAP": 1500.0, **{f"mAP at step {step}": float(step)

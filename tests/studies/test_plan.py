@@ -98,3 +98,17 @@ def test_long_chains_are_ordered_without_recursion():
   chain = Plan(Run(str(i), "x", needs=[str(i + 1)] if i < 4999 else []) for i in range(5000))
   assert [run.name for run in chain.ordered()] == [str(i) for i in reversed(range(5000))]
   assert len(set(chain.ids().values())) == 5000
+
+
+def test_what_a_configuration_resolves_to_makes_the_id():
+  told = {"a.py:x": {"steps": 5}, "b.py": {"steps": 5}, "c.py": {"steps": 6}}
+  describe = lambda run: [told[run.config], run.overrides]
+  runs = [Run(name, name) for name in told] + [
+      Run("on c", "a.py:x", {"from": Output("c.py", "file")}),
+      Run("on a", "a.py:x", {"from": Output("a.py:x", "file")})]
+  ids = Plan(runs).described(describe).ids()
+  assert ids["a.py:x"] == ids["b.py"] != ids["c.py"] and ids["on a"] != ids["on c"]
+  told["c.py"] = told["b.py"]
+  edited = Plan(runs, describe)
+  assert edited.ids()["c.py"] == ids["a.py:x"] and edited.ids()["on c"] == ids["on a"]
+  assert edited.select(["on c"]).ids() == {n: edited.ids()[n] for n in ("c.py", "on c")}

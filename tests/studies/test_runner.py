@@ -142,6 +142,45 @@ def test_a_study_goes_on_from_what_is_done_elsewhere(tmp_path):
                   "alone": ["done"]}
 
 
+@pytest.mark.parametrize("end, made", [("started", 1), ("failed", 0)])
+def test_what_a_kill_left_half_made_is_not_taken_for_what_is_done_elsewhere(tmp_path, end, made):
+  runner.run(_diamond(), tmp_path / "first", _command)
+  top = [r for r in report_runs.of_directory(tmp_path / "first").results if r.run.name == "top"]
+  id = _diamond().ids()["top"]
+  place = runner.directory(tmp_path / "second", id)
+  place.mkdir(parents=True)
+  book = ledger.Ledger(tmp_path / "second")
+  book.append(id, "done", numbers={"x": 1.0})
+  book.append(id, "started")
+  run_files.write_run(place, _diamond()["top"])
+  (place / "x.json").write_text('{"x": 70}')
+  if end == "failed":
+    book.append(id, "failed", reason="no space")
+  state = runner.run(_diamond(), tmp_path / "second", _command, elsewhere=top)
+  assert _events(tmp_path / "second", id).count("started") == 1 + made
+  if made:
+    assert runner.numbers(_diamond(), tmp_path / "second")["bottom"] == {"x": 5}
+  else:
+    assert state.done == ["alone"] and set(state.blocked) == {"left", "right", "bottom"}
+
+
+def test_a_part_that_is_run_again_takes_nothing_out_of_the_report(tmp_path):
+  runner.run(_diamond(), tmp_path, _command, source="p.py:all")
+  part = _diamond().select(["left"])
+  state = runner.run(part, tmp_path, _command, source="p.py:part", overrides={"steps": "3"})
+  assert state.counts() == "2 of 2 done" == progress.status(tmp_path).counts()
+  for _ in range(2):
+    study = report_runs.of_directory(tmp_path)
+    assert sorted((r.run.name, r.status) for r in study.results) == sorted(
+        (run.name, "done") for run in _diamond())
+    assert "p.py:all" in study.notes[0] and study.overrides == {"steps": "3"}
+    runner.run(part, tmp_path, _command, source="p.py:part", overrides={"steps": "3"})
+  changed = Plan([Run("right", "commit(x=9)")])
+  runner.run(changed, tmp_path, _command)
+  results = report_runs.of_directory(tmp_path).results
+  assert [r.numbers for r in results if r.run.name == "right"] == [{"x": 9.0}]
+
+
 def test_every_bad_end_is_told_apart(tmp_path):
   plan = Plan([
       Run("hangs", "time.sleep(60)"), Run("killed", "os.kill(os.getpid(), signal.SIGKILL)"),

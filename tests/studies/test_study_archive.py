@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -80,6 +81,33 @@ def test_run_cards_name_no_place_of_the_machine(tmp_path):
   assert "## run_0\n" in text and "## run_1" not in text and str(tmp_path) not in text
   assert f"| command | python -m jft_reps.apps.study --run=STUDY/runs/{0:012x} |" in text
   assert study_archive.read(tmp_path / "kept").results[0].card in text
+
+
+def test_a_study_that_went_on_from_an_archive_says_all_that_it_says(tmp_path):
+  made(tmp_path / "first")
+  place = tmp_path / "first" / "runs" / f"{0:012x}"
+  (place / "run_card.md").write_text("# Run card\n\n| steps | 7 |\n")
+  study = report_runs.of_directory(tmp_path / "first")
+  ids = {r.id for r in study.results}
+  study_archive.write(tmp_path / "kept", study, ("definitions.json",), ids)
+  second = made(tmp_path / "second")
+  shutil.rmtree(second / "runs")
+  study_archive.take(tmp_path / "kept", second)
+  for paths in ([second], [second, tmp_path / "kept"], [tmp_path / "kept", second]):
+    study_archive.write(tmp_path / "again", study_archive.opened(paths), ("definitions.json",), ids)
+    for name in (study_archive.RUNS, study_archive.CARDS):
+      assert (tmp_path / "again" / name).read_text() == (tmp_path / "kept" / name).read_text()
+
+
+def test_an_empty_file_and_a_run_twice_are_no_archive(tmp_path):
+  kept(tmp_path)
+  path = tmp_path / "kept" / study_archive.RUNS
+  path.write_text("".join([*path.read_text().splitlines(True), path.read_text().splitlines()[1]]))
+  with pytest.raises(DataError, match="a run twice"):
+    study_archive.read(tmp_path / "kept")
+  path.write_text("")
+  with pytest.raises(DataError, match="an empty file"):
+    study_archive.read(tmp_path / "kept")
 
 
 @pytest.mark.parametrize("damage", [
