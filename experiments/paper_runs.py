@@ -74,7 +74,7 @@ class Study:
     pictures = start.pictures or self.config.clean_pictures
     return round(36e6 / 300e6 * pictures * self.config.epochs / 4)
 
-  def _seconds(self, start: Start, steps: int, around: float = 30, step: float = 0.037) -> float:
+  def _seconds(self, start: Start, steps: int, around: float = 20, step: float = 0.052) -> float:
     """Of training on two cores, about; deeper networks take longer."""
     return around + step * steps * self.config.depths[start.depth] / self.config.depths["base"]
 
@@ -152,7 +152,7 @@ class Study:
     name = "records" if c.data else self._name("records")
     return self.plan.add(Run(name, self._reference("experiments/fig3_pretraining.py", "random"),
                              overrides, kind="records", tags={"seed": seed},
-                             cost=20 + self.largest / 400 if c.laptop else None,
+                             cost=8 + self.largest / 1200 if c.laptop else None,
                              gigabytes=0.0 if c.data else 1e-5 * self.largest)).name
 
   def _clean(self, start: Start) -> str:
@@ -179,7 +179,7 @@ class Study:
     """Generated pictures of a task."""
     overrides = {"toy_world.seed": self.seed} | ({"toy_world.splits": splits} if splits else {})
     return self.plan.add(Run(self._name("records", name), self._reference(config, "random"),
-                             overrides, kind="records", tags={"seed": self.seed}, cost=25,
+                             overrides, kind="records", tags={"seed": self.seed}, cost=8,
                              gigabytes=0.02)).name
 
   def transfer(self, task: str, start: Start, frozen: bool = False, times: int = 1) -> None:
@@ -193,7 +193,7 @@ class Study:
     overrides |= self._rates(task, parts) | {"study.test": t.test}
     if c.laptop:
       overrides["train.checkpoint_every"] = t.steps * times
-    step = {"classify": 0.03, "detect": 0.028, "segment": 0.04, "pose": 0.04}[task]
+    step = {"classify": 0.055, "detect": 0.032, "segment": 0.035, "pose": 0.04}[task]
     tried = max(1, len(overrides.get("study.rates", ())))
     self._add("transfer", self._name(*parts),
               self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
