@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -10,8 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import IO
 
-from jft_reps.errors import DataError, printable
+from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies import ledger, schedule
+from jft_reps.studies.keeper import write_json
 from jft_reps.studies.plan import Plan, Run
 from jft_reps.studies.run_files import read_json
 
@@ -158,20 +160,25 @@ def stored(plan: Plan, jobs: int, source: str = "",
           "time": round(time.time(), 3), "runs": runs}
 
 
-def with_earlier(content: dict, path: pathlib.Path) -> dict:
-  """What is to be stored of a plan, with the runs of plans that were run here before.
+def store(path: pathlib.Path, content: dict) -> None:
+  """Writes what `stored` gives; runs of plans from before stay as `earlier`.
 
-  Those of them stay as `earlier` that the plan does not name, so that a part of a plan that is run
-  once more takes nothing out of the report.
+  Those that the plan does not name: a part of a plan that is run once more takes nothing out of
+  the report.
+
+  Raises:
+    StorageError: it cannot be written.
   """
-  try:
+  with contextlib.suppress(DataError, KeyError, TypeError, AttributeError):
     before = read_json(path)
     runs = [*before.get("earlier", []), *({**r, "plan": before["plan"]} for r in before["runs"])]
     names = {run["name"] for run in content["runs"]}
     earlier = {run["name"]: run for run in runs if run["name"] not in names}
-  except (DataError, KeyError, TypeError, AttributeError):
-    return content
-  return content | {"earlier": list(earlier.values())}
+    content = content | {"earlier": list(earlier.values())}
+  try:
+    write_json(path, content)
+  except OSError as error:
+    raise StorageError("plan-file", path, printable(error), "a writable directory") from error
 
 
 class _Stored(Plan):

@@ -17,14 +17,13 @@ import contextlib
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
-from jft_reps.errors import ConfigError, DataError, StorageError, printable
+from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.studies import keeper, ledger, progress, run_files, schedule
 from jft_reps.studies.plan import Plan, Run, resolved
 from jft_reps.studies.report_runs import DONE, Result
@@ -71,14 +70,9 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     if retry_failed:
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
-    try:
-      content = progress.stored(plan, jobs, source, overrides)
-      keeper.write_json(workdir / "plan.json",
-                        progress.with_earlier(content, workdir / "plan.json"))
-    except OSError as error:
-      raise StorageError("workdir", workdir, printable(error), "a writable directory") from error
+    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, overrides))
     if stream:
-      print(disk_note(plan, study.state(), workdir), file=stream, flush=True)
+      print(schedule.disk_note(plan, study.state().left, workdir), file=stream, flush=True)
     with study.ending():
       return study.run(progress.Screen(stream) if stream else lambda state, final=False: None)
 
@@ -93,14 +87,6 @@ def numbers(plan: Plan, workdir: str | os.PathLike) -> dict[str, dict[str, float
   records, ids = ledger.read(workdir), plan.ids()
   done = lambda name: ids[name] in records and records[ids[name]].status == "done"
   return {run.name: records[ids[run.name]].numbers for run in plan if done(run.name)}
-
-
-def disk_note(plan: Plan, state: progress.Progress, workdir: str | os.PathLike) -> str:
-  """`needs about X GB, Y GB free`, for what is not done yet."""
-  needed = sum(plan[name].gigabytes for name in state.left)
-  free = shutil.disk_usage(workdir).free / 1e9
-  note = f"{workdir}: needs about {needed:.1f} GB, {free:.1f} GB free"
-  return note + (": not enough" if needed > free else "")
 
 
 class _Study:

@@ -1,11 +1,13 @@
-"""How long a plan takes, and the plan as text."""
+"""How long a plan takes and how much it leaves, and the plan as text."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import heapq
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterable, Mapping
 
 from jft_reps.studies.plan import Plan, Run
 
@@ -122,6 +124,14 @@ def text(plan: Plan, jobs: int = 1) -> str:
     lines.append(f"{ids[run.name]}  {run.name:{width}}  {run.kind:10} {cost:>8}  {run.config}"
                  + arrow)
   return "\n".join(lines)
+
+
+def disk_note(plan: Plan, names: Iterable[str], workdir: str | os.PathLike) -> str:
+  """`needs about X GB, Y GB free`, for some of the runs."""
+  needed = sum(plan[name].gigabytes for name in names)
+  free = shutil.disk_usage(workdir).free / 1e9
+  note = f"{os.fspath(workdir)}: needs about {needed:.1f} GB, {free:.1f} GB free"
+  return note + (": not enough" if needed > free else "")
 
 
 def duration(seconds: float) -> str:
