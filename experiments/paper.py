@@ -31,12 +31,12 @@ from __future__ import annotations
 
 import ml_collections
 
-from experiments.paper_pages import PAGES
+from experiments.paper_pages import pages
 from experiments.paper_runs import Start, Study
 from jft_reps.studies.cluster_tasks import Topology
 from jft_reps.studies.plan import Plan, Run
 
-__all__ = ["PAGES", "get_config", "on_cluster", "plan", "topology"]
+__all__ = ["get_config", "on_cluster", "pages", "plan", "topology"]
 
 SIZES = ("laptop", "miniature", "full")
 
