@@ -60,7 +60,7 @@ def _points(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str
       axes.annotate("no number", (0, place), (6, 0), textcoords="offset points", va="center",
                     color="#777777", fontsize=8)
   if axes.dataLim.x0 >= 0:
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.05 * axes.dataLim.x1 or 1)
   axes.set(yticks=range(len(arms)), yticklabels=[_label(arm) for arm in arms],
            ylim=(len(arms) - 0.5, -0.5), xlabel=report_tables.unit(heading, factor))
 
