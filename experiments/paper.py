@@ -33,15 +33,17 @@ labels stay as they are: noise.standard becomes 0. What stands for ImageNet, lik
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ml_collections
 
-from experiments import paper_checks
-from experiments.paper_pages import PAGES
+from experiments import paper_checks, paper_pages
 from experiments.paper_runs import Start, Study
 from jft_reps.studies.cluster_tasks import Topology
+from jft_reps.studies.pages import Page
 from jft_reps.studies.plan import Plan, Run
 
-__all__ = ["PAGES", "get_config", "on_cluster", "plan", "topology"]
+__all__ = ["get_config", "on_cluster", "pages", "plan", "topology"]
 
 SIZES = ("laptop", "miniature", "full")
 
@@ -211,6 +213,11 @@ def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config.noise = ml_collections.ConfigDict(
         {name: share for name, share in config.noise.items() if name != "none"} | {"standard": 0.0})
   return config
+
+
+def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
+  """What a report shows of a configuration."""
+  return paper_pages.pages(settled(config))
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:

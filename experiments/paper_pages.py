@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ml_collections
+
 from experiments import (
     fig5_capacity,
     fig6_segmentation,
@@ -11,7 +13,10 @@ from experiments import (
     table2_coco,
     table4_epochs,
     table5_classes,
+    table6_pose,
 )
+from experiments.paper_names import Names
+from jft_reps.metrics import topk
 from jft_reps.studies.pages import Page, PaperNumber
 
 _TUNED = {"frozen": "fine-tuned", "times": 1}
@@ -21,34 +26,44 @@ _NOISY = {"start": "noisy", "size": "largest", **_BASE}
 _BOTH = {"start": "clean+noisy", "size": "largest", **_BASE}
 _RANDOM = {"start": "random", **_BASE}
 
-# What the starts are called: the paper's name, and what stands for it in miniature.
-CLEAN, NOISY, BOTH = "ImageNet", "300M", "ImageNet+300M"
-RANDOM, LONGER = "random", "random, 3× steps"
-_PAIRS = ((NOISY, RANDOM), (NOISY, LONGER), (NOISY, CLEAN), (BOTH, CLEAN), (BOTH, NOISY))
-
 _AP = {"coco/AP50": "AP50", "coco/AP": "AP"}
 _MAP = {"fasteval/mAP@100": "mAP@100", "fasteval/leaves": "leaves"}
-_WORLD = ("In miniature: 10,000 generated pictures with noisy labels stand for JFT-300M, 2,500 "
-          "clean ones with one label for ImageNet, 14 layers an eighth as wide for ResNet-101.")
-_SPLIT = ("Each start has the best of three rates, by a development split of the first seed; tasks "
-          "show shapes and textures never seen before.")
+_TOP = {"classification/top1": "top-1", "classification/top5": "top-5"}
+_MIOU = {"segmentation/mIOU": "mIOU"}
+_POSE = {"keypoints/AP": "AP", "keypoints/AP50": "AP50"}
+_LEAVES = {"leaves": "leaves: plain mean of the same AP over the classes that have none below them "
+                     "in the hierarchy."}
+_CROP = dict.fromkeys(_TOP.values(), f"{topk.definition((1, 5))}; single centre crop.")
+_SERVER = "The paper's numbers are of COCO's test-dev."
+_BEST = "300M is better than ImageNet, and both together are best."
+
+
+def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
+  """The pages of a configuration of `paper.py`."""
+  n = Names(config)
+  return [
+      _initialisation(n), _classification(n), _detection(n), _moments(n), *_data_size(n),
+      *_capacity(n, config.depths), _classes(n), *_segmentation(n), _pose(n),
+      *_noise(n, config.noise)]
 
 
 def _paper(expected: Sequence[tuple], headings: dict[str, str],
-           rows: dict[str, str] | None = None) -> tuple[PaperNumber, ...]:
-  """Numbers of a configuration's EXPECTED whose rows and metrics a page shows."""
-  found = []
-  for row, metric, value, _, source, mark in expected:
-    heading = headings.get(metric.rpartition(": ")[2])
-    if heading and (rows is None or row in rows):
-      found.append(PaperNumber(row if rows is None else rows[row], heading, value, source, mark))
-  return tuple(found)
+           rows: dict[str, str]) -> tuple[PaperNumber, ...]:
+  """Numbers of a configuration's EXPECTED that a page shows, at the names its rows have there."""
+  return tuple(PaperNumber(rows[row], heading, value, source, mark)
+               for row, metric, value, _, source, mark in expected
+               if row in rows and (heading := headings.get(metric.rpartition(": ")[2])))
 
 
-def _starts(task: str, **more) -> dict[str, dict]:
-  of = {"task": task, **_TUNED, **more}
-  return {CLEAN: {**of, **_CLEAN}, NOISY: {**of, **_NOISY}, BOTH: {**of, **_BOTH},
-          RANDOM: {**of, **_RANDOM}, LONGER: {**of, **_RANDOM, "times": 3}}
+def _starts(n: Names, task: str) -> dict[str, dict]:
+  of = {"task": task, **_TUNED}
+  return {n.clean: {**of, **_CLEAN}, n.noisy: {**of, **_NOISY}, n.both: {**of, **_BOTH},
+          n.random: {**of, **_RANDOM}, n.longer: {**of, **_RANDOM, "times": 3}}
+
+
+def _pairs(n: Names) -> tuple[tuple[str, str], ...]:
+  return ((n.noisy, n.random), (n.noisy, n.longer), (n.clean, n.random), (n.noisy, n.clean),
+          (n.both, n.clean), (n.both, n.noisy))
 
 
 def _sizes(task: str, frozen: bool = False) -> dict:
@@ -56,99 +71,141 @@ def _sizes(task: str, frozen: bool = False) -> dict:
           **({} if task == "pretrain" else {"frozen": "frozen" if frozen else "fine-tuned"})}
 
 
-_STEPS = "the same number of steps at every size"
+def _initialisation(n: Names) -> Page:
+  return Page(
+      "fig3_initialisation", "Figure 3: mAP@100 over pre-training, from two starts", _MAP,
+      {n.random: {"task": "pretrain", **_NOISY}, n.clean: {"task": "pretrain", **_BOTH}},
+      x="step", pairs=((n.clean, n.random),), definitions=_LEAVES,
+      says="ImageNet's weights are ahead for about 15M of 36M steps; then both are equal.",
+      says_mark="seed",
+      deviations=(*n.world(), "The steps count pre-training on these pictures alone, not those of "
+                  "the clean start before."))
 
-PAGES = (
-    Page("fig3_initialisation", "Figure 3: mAP@100 over pre-training, from two starts", _MAP,
-         {"random": {"task": "pretrain", **_NOISY}, "ImageNet": {"task": "pretrain", **_BOTH}},
-         x="step", pairs=(("ImageNet", "random"),),
-         says="ImageNet's weights are ahead for about 15M of 36M steps; then both are equal.",
-         deviations=(_WORLD, "The clean start's own steps are not counted.")),
-    Page("table1_imagenet", "Table 1: classification",
-         {"classification/top1": "top-1", "classification/top5": "top-5"},
-         {NOISY: {"task": "classify", **_TUNED, **_NOISY},
-          CLEAN: {"task": "classify", **_TUNED, **_CLEAN},
-          RANDOM: {"task": "classify", **_TUNED, **_RANDOM},
-          LONGER: {"task": "classify", **_TUNED, **_RANDOM, "times": 3},
-          "300M, linear probe": {"task": "classify", "frozen": "frozen", **_NOISY},
-          "ImageNet, linear probe": {"task": "classify", "frozen": "frozen", **_CLEAN},
-          "random, linear probe": {"task": "classify", "frozen": "frozen", **_RANDOM}},
-         pairs=((NOISY, RANDOM), (NOISY, LONGER), (NOISY, CLEAN),
-                ("300M, linear probe", "ImageNet, linear probe")),
-         paper=_paper(table1_imagenet.EXPECTED, {"classification/top1": "top-1",
-                                                 "classification/top5": "top-5"}),
-         says="Fine-tuned from 300M is 1.7 points better than from random weights.",
-         deviations=(_WORLD, _SPLIT)),
-    Page("table2_coco", "Table 2: detection from different starts", _AP, _starts("detect"),
-         pairs=_PAIRS, gained=(RANDOM, NOISY), paper=_paper(table2_coco.EXPECTED, _AP),
-         says="300M is better than ImageNet, and both together are best.",
-         deviations=(_WORLD, _SPLIT)),
-    Page("table4_epochs", "Table 4: detection from three moments of one pre-training", _AP,
-         {moment: {"task": "detect", **_TUNED, **_NOISY, "third": third}
-          for third, moment in ((1, "12M"), (2, "24M"), (3, "36M"))},
-         pairs=(("36M", "12M"), ("36M", "24M")), paper=_paper(table4_epochs.EXPECTED, _AP),
-         says="Longer pre-training is better.",
-         deviations=(_WORLD, "12M, 24M and 36M are a third, two thirds and all of its steps.")),
-    Page("fig4_fasteval", "mAP@100 against pictures", _MAP,
-         {"random start": _sizes("pretrain")}, x="pictures", protocol=_STEPS,
-         says="Not a figure of the paper, which measures its pre-training by detection.",
-         deviations=(_WORLD,)),
-    Page("fig4_data_size", "Figure 4: detection against pictures, fine-tuned and frozen", _AP,
-         {"fine-tuned": _sizes("detect"), "frozen": _sizes("detect", True)}, x="pictures",
-         pairs=(("fine-tuned", "frozen"),), protocol=_STEPS,
-         says="AP grows about linearly in the logarithm of the pictures, without a plateau, and "
-              "fine-tuning is better than frozen features at every size.",
-         paper=(PaperNumber("fine-tuned, 30M pictures", "AP", 0.319, "table 5", "memory"),
-                PaperNumber("fine-tuned, 300M pictures", "AP", 0.368, "table 4", "memory")),
-         deviations=(_WORLD, "The paper takes four epochs of each size.")),
-    Page("fig5_capacity", "Figure 5: detection with a deeper network", {**_AP, **_MAP},
-         {f"{start}, {depth}": {**(_CLEAN if start == CLEAN else _NOISY), "depth": depth,
-                                "task": "detect", **_TUNED}
-          for depth in ("shallow", "base", "deep") for start in (CLEAN, NOISY)},
-         pairs=(("300M, deep", "300M, base"), ("ImageNet, deep", "ImageNet, base"),
-                ("300M, base", "ImageNet, base"), ("300M, deep", "ImageNet, deep")),
-         paper=tuple(PaperNumber(f"gain of 300M over ImageNet, ResNet-{depth}", "AP", points / 100,
-                                 source, mark)
-                     for depth, points, source, mark in fig5_capacity.GAINS),
-         says="300M gains more over ImageNet with ResNet-152 than with ResNet-50.",
-         deviations=(_WORLD, "Deep is 26 layers.")),
-    Page("fig5_fasteval", "mAP@100 with a deeper network", _MAP,
-         {depth: {"task": "pretrain", **_NOISY, "depth": depth}
-          for depth in ("shallow", "base", "deep")}, pairs=(("deep", "base"),),
-         says="Not a figure of the paper.", deviations=(_WORLD,)),
-    Page("table5_classes", "Table 5: detection from fewer labels, as many pictures", _AP,
-         {row: {"task": "detect", "start": "noisy", "size": "fewer", **_BASE, **_TUNED,
-                "labels": labels}
-          for row, labels in (("1K", "fewer"), ("18K", "all"))},
-         pairs=(("18K", "1K"),), paper=_paper(table5_classes.EXPECTED, _AP),
-         says="On par: pictures help more than labels.",
-         deviations=(_WORLD, "1K is every third leaf of the hierarchy, 18K all classes, both on "
-                             "3,200 pictures.")),
-    Page("fig6_segmentation", "Figure 6, left: segmentation from different starts",
-         {"segmentation/mIOU": "mIOU"}, _starts("segment"), pairs=_PAIRS,
-         paper=_paper(fig6_segmentation.EXPECTED, {"segmentation/mIOU": "mIOU"}),
-         says="300M is better than ImageNet, and both together are best.",
-         deviations=(_WORLD, _SPLIT)),
-    Page("fig6_data_size", "Figure 6, right: segmentation against pictures",
-         {"segmentation/mIOU": "mIOU"}, {"fine-tuned": _sizes("segment")}, x="pictures",
-         protocol=_STEPS, says="mIOU grows about linearly in the logarithm of the pictures.",
-         deviations=(_WORLD, "The paper takes four epochs of each size.")),
-    Page("table6_pose", "Table 6: keypoints from different starts",
-         {"keypoints/AP": "AP", "keypoints/AP50": "AP50"}, _starts("pose"), pairs=_PAIRS,
-         says="300M is better than ImageNet.",
-         deviations=(_WORLD, _SPLIT, "People are looked for in their true boxes.")),
-    Page("noise_fasteval", "mAP@100 after wrong labels", _MAP,
-         {f"{name}": {"task": "pretrain", **_NOISY, "noise": key}
-          for key, name in (("none", "none wrong"), ("standard", "20 % wrong"),
-                            ("more", "50 % wrong"))},
-         pairs=(("none wrong", "20 % wrong"), ("20 % wrong", "50 % wrong")),
-         says="The paper has no such figure: about 20 % of JFT's labels are wrong.",
-         deviations=(_WORLD,)),
-    Page("noise", "Detection after wrong labels", _AP,
-         {f"{name}": {"task": "detect", **_TUNED, **_NOISY, "noise": key}
-          for key, name in (("none", "none wrong"), ("standard", "20 % wrong"),
-                            ("more", "50 % wrong"))},
-         pairs=(("none wrong", "20 % wrong"), ("20 % wrong", "50 % wrong")),
-         says="The paper has no such figure: about 20 % of JFT's labels are wrong.",
-         deviations=(_WORLD,)),
-)
+
+def _classification(n: Names) -> Page:
+  of = {"task": "classify"}
+  starts = {n.noisy: _NOISY, n.clean: _CLEAN, n.random: _RANDOM}
+  tuned = {name: {**of, **_TUNED, **start} for name, start in starts.items()}
+  probed = {f"{name}, linear probe": {**of, "frozen": "frozen", **start}
+            for name, start in starts.items()}
+  return Page(
+      "table1_imagenet", "Table 1: classification", _TOP,
+      {**tuned, n.longer: {**of, **_TUNED, **_RANDOM, "times": 3}, **probed},
+      pairs=((n.noisy, n.random), (n.noisy, n.longer), (n.clean, n.random), (n.noisy, n.clean),
+             (f"{n.noisy}, linear probe", f"{n.clean}, linear probe")),
+      paper=_paper(table1_imagenet.EXPECTED, _TOP, n.rows), definitions=_CROP,
+      says="Fine-tuned from 300M is 1.7 points better than from random weights.",
+      says_mark="found", deviations=(*n.world(), *n.task("classify")))
+
+
+def _detection(n: Names) -> Page:
+  return Page(
+      "table2_coco", "Table 2: detection from different starts", _AP, _starts(n, "detect"),
+      pairs=_pairs(n), gained=(n.random, n.noisy),
+      paper=_paper(table2_coco.EXPECTED, _AP, n.rows), says=_BEST, says_mark="memory",
+      deviations=(*n.world(), *n.task("detect"), n.budgets(), _SERVER))
+
+
+def _moments(n: Names) -> Page:
+  first, second, last = map(n.moment, (1, 2, 3))
+  return Page(
+      "table4_epochs", "Table 4: detection from three moments of one pre-training", _AP,
+      {n.moment(third): {"task": "detect", **_TUNED, **_NOISY, "third": third}
+       for third in (1, 2, 3)}, pairs=((last, first), (last, second)),
+      paper=_paper(table4_epochs.EXPECTED, _AP, {"12M": first, "24M": second, "36M": last}),
+      says="Longer pre-training is better.", says_mark="memory",
+      deviations=(*n.world(), *n.task("detect"), *n.length()))
+
+
+def _data_size(n: Names) -> list[Page]:
+  size = dict(x="pictures", protocol=n.protocol())
+  return [
+      Page("fig4_fasteval", "mAP@100 against pictures", _MAP, {"random start": _sizes("pretrain")},
+           says="Not a figure of the paper, which measures its pre-training by detection.",
+           deviations=n.world(), definitions=_LEAVES, **size),
+      Page("fig4_data_size", "Figure 4: detection against pictures, fine-tuned and frozen", _AP,
+           {"fine-tuned": _sizes("detect"), "frozen": _sizes("detect", True)},
+           pairs=(("fine-tuned", "frozen"),),
+           paper=(PaperNumber("fine-tuned, 30M pictures", "AP", 0.319, "table 5", "memory"),
+                  PaperNumber("fine-tuned, 300M pictures", "AP", 0.368, "table 4", "memory")),
+           says="Performance grows about linearly in the logarithm of the pictures.",
+           says_mark="seed",
+           deviations=(*n.world(), *n.task("detect"), *n.sizes(), "Remembered of the paper, not "
+                       "verified: no plateau at 300M, and fine-tuning is better than frozen "
+                       "features at every size."), **size)]
+
+
+def _capacity(n: Names, depths: Sequence[str]) -> list[Page]:
+  known = [name for name in ("shallow", "base", "deep") if name in depths]
+  named = {name: n.depth(name) for name in known}
+  arm = lambda start, name: f"{start}, {named[name]}"
+  both = lambda name: (arm(n.noisy, name), arm(n.clean, name))
+  smaller = [name for name in known if name != "deep"] if "deep" in known else []
+  deeper = [(arm(start, "deep"), arm(start, name)) for name in smaller
+            for start in (n.noisy, n.clean)]
+  return [
+      Page("fig5_capacity", "Figure 5: detection with a deeper network", _AP,
+           {arm(start, name): {**tags, "depth": name, "task": "detect", **_TUNED}
+            for name in known for start, tags in ((n.clean, _CLEAN), (n.noisy, _NOISY))},
+           pairs=(*map(both, known), *deeper),
+           interactions=tuple((both("deep"), both(name)) for name in smaller),
+           paper=tuple(PaperNumber(f"gain of 300M over ImageNet, ResNet-{depth}", "AP",
+                                   points / 100, source, mark)
+                       for depth, points, source, mark in fig5_capacity.GAINS),
+           says="300M gains more over ImageNet with ResNet-152 than with ResNet-50.",
+           says_mark="found",
+           deviations=(*n.world(), *n.task("detect"), *n.deeper(), "The given translation of the "
+                       "paper has the two gains the other way round; here they stand as its "
+                       "sentence and public summaries have them.")),
+      Page("fig5_fasteval", "mAP@100 with a deeper network", _MAP,
+           {named[name]: {"task": "pretrain", **_NOISY, "depth": name} for name in known},
+           pairs=tuple((named["deep"], named[name]) for name in smaller), definitions=_LEAVES,
+           says="Not a figure of the paper.", deviations=(*n.world(), *n.deeper()))]
+
+
+def _classes(n: Names) -> Page:
+  fewer, whole = "1K (every third leaf)", "18K (all)"
+  of = {"task": "detect", "start": "noisy", "size": "fewer", **_BASE, **_TUNED}
+  return Page(
+      "table5_classes", "Table 5: detection from fewer labels, as many pictures", _AP,
+      {fewer: {**of, "labels": "fewer"}, whole: {**of, "labels": "all"}}, pairs=((whole, fewer),),
+      paper=_paper(table5_classes.EXPECTED, _AP, {"1K": fewer, "18K": whole}),
+      says="On par: pictures help more than labels.", says_mark="memory",
+      deviations=(*n.world(), *n.task("detect"), n.fewer()))
+
+
+def _segmentation(n: Names) -> list[Page]:
+  return [
+      Page("fig6_segmentation", "Figure 6, left: segmentation from different starts", _MIOU,
+           _starts(n, "segment"), pairs=_pairs(n), says=_BEST, says_mark="memory",
+           paper=_paper(fig6_segmentation.EXPECTED, _MIOU, n.rows),
+           deviations=(*n.world(), *n.task("segment"), n.budgets())),
+      Page("fig6_data_size", "Figure 6, right: segmentation against pictures", _MIOU,
+           {"fine-tuned": _sizes("segment")}, x="pictures", protocol=n.protocol(),
+           says="mIOU grows about linearly in the logarithm of the pictures.", says_mark="memory",
+           deviations=(*n.world(), *n.task("segment"), *n.sizes()))]
+
+
+def _pose(n: Names) -> Page:
+  return Page(
+      "table6_pose", "Table 6: keypoints from different starts", _POSE, _starts(n, "pose"),
+      pairs=_pairs(n), paper=_paper(table6_pose.EXPECTED, _POSE, n.rows),
+      says="300M is better than ImageNet.", says_mark="memory",
+      deviations=(*n.world(), *n.task("pose"), n.budgets(), _SERVER,
+                  "People are looked for in their true boxes, not in those of a detector."))
+
+
+def _noise(n: Names, noise: dict[str, float]) -> list[Page]:
+  levels = {n.noise(level): level for level in sorted(noise, key=noise.get)}
+  if len(levels) < 2:
+    return []
+  more = dict(pairs=tuple(zip(levels, [*levels][1:])),
+              says="The paper has no such figure: about 20 % of JFT's labels are wrong.")
+  return [
+      Page("noise_fasteval", "mAP@100 after wrong labels", _MAP,
+           {name: {"task": "pretrain", **_NOISY, "noise": level} for name, level in levels.items()},
+           deviations=n.world(noise=False), definitions=_LEAVES, **more),
+      Page("noise", "Detection after wrong labels", _AP,
+           {name: {"task": "detect", **_TUNED, **_NOISY, "noise": level}
+            for name, level in levels.items()},
+           deviations=(*n.world(noise=False), *n.task("detect")), **more)]

@@ -1,16 +1,17 @@
 r"""Turns study directories into tables, plots, fits and sentences.
 
-  python -m jft_reps.apps.report --study=DIR[,DIR2] [--plan=experiments/paper.py]
+  python -m jft_reps.apps.report --study=DIR[,DIR2] [--plan=experiments/paper.py:miniature]
       [--output=DIR/report] [--results=experiments/results] [--readme=README.md]
 
 Writes report.html, one file to read or send, and report.md with its pictures, a section per table
-and figure of the plan's PAGES; a study may be half done or still running. --results writes one CSV
+and figure of the plan's pages; a study may be half done or still running. --results writes one CSV
 per page as well, and --readme brings the blocks between `<!-- results:NAME -->` and `<!-- end -->`
 to what the CSVs of --results say; without --study that is all that is done. --archive keeps the
 runs, their numbers and run cards without their weights, in two files; --study takes archives too.
 
 The plan is a Python file that is run. Where --plan is missing it is the one that the study names,
-if that is below the current directory and not inside of the study.
+if that is below the current directory and not inside of the study. Its configuration has the
+overrides of the study, and then --config.KEY=VALUE.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 
@@ -28,7 +29,7 @@ from jft_reps.errors import ConfigError, StorageError, printable
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("study", [], "Work directories and archives of studies, shown together.",
                   flag_values=FLAGS)
-flags.DEFINE_string("plan", "", "Python file with PAGES; what follows a colon is not read.",
+flags.DEFINE_string("plan", "", "<file>.py[:part,…]: a module with pages(config) or PAGES.",
                     flag_values=FLAGS)
 flags.DEFINE_string("output", "", "Folder for the report (default: `report` in the first study).",
                     flag_values=FLAGS)
@@ -39,6 +40,9 @@ flags.DEFINE_string("readme", "", "README with markers.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
+  from jft_reps.apps.train import split_overrides
+
+  argv, overrides = split_overrides(argv)
   command_line.parse(FLAGS, argv, __doc__)
   if not FLAGS.study and not (FLAGS.readme and FLAGS.results and FLAGS.plan):
     raise ConfigError("flags", "--study", "missing", "a work directory, or --plan, --results and "
@@ -48,8 +52,8 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.studies import report_files, report_runs, report_sections, study_archive
 
   study = study_archive.opened(FLAGS.study) if FLAGS.study else None
-  file = FLAGS.plan.partition(":")[0] or named_plan(study.plan, FLAGS.study)
-  pages = load_pages(file)
+  reference = FLAGS.plan or named_plan(study.plan, FLAGS.study)
+  pages = load_pages(reference, {**(study.overrides if study else {}), **overrides})
   report_sections.check(pages)
   if study:
     output = FLAGS.output or _inside(FLAGS.study[0])
@@ -59,7 +63,8 @@ def main(argv: Sequence[str]) -> int:
     for section in sections:
       print(f"  {section.name:24} {section.counts}")
     if FLAGS.results:
-      runs = pathlib.Path(FLAGS.results) / f"{pathlib.Path(file).stem}_runs.csv"
+      plan = pathlib.Path(reference.partition(":")[0]).stem
+      runs = pathlib.Path(FLAGS.results) / f"{plan}_runs.csv"
       report_files.write_run_list(study, runs)
       for path in [*report_files.write_results(sections, pages, FLAGS.results), runs]:
         print(path)
@@ -82,7 +87,7 @@ def archive(study, pages: Sequence, directory: str) -> list[str]:
 
 
 def named_plan(reference: str, studies: Sequence[str]) -> str:
-  """The file that a study says it was made from, if it may be run.
+  """What a study says it was made from, `<file>.py[:part,…]`, if the file may be run.
 
   A directory may come from anywhere, so what it names is only taken from below the current
   directory, where its reader works, and never from the directory itself.
@@ -97,20 +102,30 @@ def named_plan(reference: str, studies: Sequence[str]) -> str:
   if not name or inside or not path.is_relative_to(pathlib.Path.cwd().resolve()):
     raise ConfigError("plan", studies[0], f"its plan is {printable(name)!r}" if name else
                       "it names no plan", "a file below the current directory",
-                      "Give --plan, the file with PAGES; it is run.")
-  return name
+                      "Give --plan, the file with its pages; it is run.")
+  return reference
 
 
-def load_pages(file: str) -> Sequence:
-  """PAGES of a plan's file.
+def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Sequence:
+  """The pages of a plan `<file>.py[:part,…]`: `pages(config)` of its configuration, else PAGES.
 
   Raises:
-    ConfigError: no such file, it does not run, or it has no pages.
+    ConfigError: no such file, it does not run, it refuses the overrides, or it has no pages.
   """
-  pages = getattr(configuration.load_module(file), "PAGES", None)
+  file = reference.partition(":")[0]
+  module = configuration.load_module(file)
+  pages = getattr(module, "PAGES", None)
+  if hasattr(module, "pages"):
+    config, _ = configuration.read_config(reference)
+    configuration.override(config, overrides or {})
+    try:
+      pages = module.pages(config)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+      raise ConfigError("plan", printable(reference), f"{type(error).__name__}: "
+                        f"{printable(error)}", "a configuration that its pages can show") from error
   if not isinstance(pages, Sequence) or isinstance(pages, str) or not pages:
-    raise ConfigError("plan", printable(file), "no PAGES", "a sequence of pages",
-                      "See jft_reps/studies/pages.py.")
+    raise ConfigError("plan", printable(file), "no pages(config) and no PAGES",
+                      "a sequence of pages", "See jft_reps/studies/pages.py.")
   return pages
 
 

@@ -34,11 +34,12 @@ _INTERRUPTIONS = 20  # each leaves a checkpoint of its own, which must not displ
 
 
 class Judged(NamedTuple):
-  """Numbers of one evaluation set, those of each class, and what they mean."""
+  """Numbers of one evaluation set, those of each class, what they mean, and the set's name."""
 
   numbers: dict[str, float]
   classes: dict[str, dict[str, float]]
   definition: str
+  name: str = "test"
 
 
 def make(run: Run, directory: pathlib.Path) -> Numbers:
@@ -205,12 +206,16 @@ def _tuned(run: Run, directory: pathlib.Path, rate: float,
 def probe(run: Run, directory: pathlib.Path) -> Numbers:
   """A linear probe on frozen features."""
   from jft_reps.apps import probe as program
+  from jft_reps.tasks import scored_sets
 
   config, settings = configured(run, directory / "probe")
   config.task.eval_splits = (settings["test"],)
   if (directory / "probe").exists():  # of an attempt that was cut off
     shutil.rmtree(directory / "probe")
   result = program.probe(config)
+  if "classification/top1" in result["values"]:
+    leave(directory, Judged(result["values"], {}, f"{scored_sets.TopKSet.definition}; probe: "
+                            f"{result['method']}", settings["test"]))
   few = {f"few-shot {name}": shot["mean"] for name, shot in result["few_shot"].items()}
   return {**result["values"], **few}
 
@@ -250,7 +255,7 @@ class Judge:
 def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> Judged:
   last = getattr(evaluator, "last", None)
   if last is None:
-    return Judged(dict(numbers), {}, "")
+    return Judged(dict(numbers), {}, getattr(evaluator, "definition", ""), evaluator.name)
   if isinstance(last.per_class, Mapping):
     columns = {column for row in last.per_class.values() for column in row}
     classes = {column: {label: row[column] for label, row in last.per_class.items()
@@ -258,12 +263,12 @@ def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> J
   else:
     classes = {"AP": {label: float(value) for label, value in zip(labels, last.per_class)
                       if value == value}}
-  return Judged(dict(numbers), classes, last.definition)
+  return Judged(dict(numbers), classes, last.definition, evaluator.name)
 
 
 def leave(directory: pathlib.Path, judged: Judged) -> None:
   """Leaves numbers per class and what they mean in the directory of a run, for the report."""
-  definitions = {"test": judged.definition} if judged.definition else {}
+  definitions = {judged.name: judged.definition} if judged.definition else {}
   whole_files.write_all(directory, {CLASSES: json.dumps(judged.classes),
                                     DEFINITIONS: json.dumps(definitions)})
 

@@ -36,6 +36,14 @@ def hits(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
   return np.clip((k - greater) / equal, 0.0, 1.0)
 
 
+def definition(ks: Sequence[int]) -> str:
+  """One line that says what the accuracies are."""
+  named = " and ".join(f"top-{k}" for k in ks)
+  return (f"{named}: fraction of the pictures whose class is among the k with the highest scores; "
+          "one that ties at the boundary counts by the chance that a random order of the tied puts "
+          "it among them")
+
+
 class TopK:
   """Streams pictures and remembers a number for each, so that some can be left out later.
 

@@ -1,7 +1,8 @@
 """What a report shows: one page per table or figure of the paper.
 
-A plan's module names its pages in `PAGES`, a sequence of `Page`. A page only says which numbers of
-which runs it shows and what the paper printed beside them; report_rows.py finds those numbers.
+A plan's module gives them as `pages(config)`, which follows its configuration, or as `PAGES`: a
+sequence of `Page`. A page only says which numbers of which runs it shows and what the paper printed
+beside them; report_rows.py finds those numbers.
 """
 
 from __future__ import annotations
@@ -45,12 +46,17 @@ class Page:
       arm; "step" for training curves, from the numbers named "… at step N".
     pairs: arms compared by the paired difference over seeds; with x="pictures" at the largest
       common size, and by what each gains per tenfold of the pictures.
+    interactions: two pairs each, of which the report says whether the difference of the first is
+      larger than that of the second.
     gained: two arms of which the report says what the second gained over the first, per class and
       per size of objects.
     paper: numbers to show beside ours.
     says: what the paper found, in one sentence.
+    says_mark: how well that is known, as the mark of a number; "": the words are our own.
     protocol: of a data-size page: "steps" or "epochs", or a sentence.
     deviations: where our experiment is another than the paper's.
+    definitions: what a heading means, shown where no run of the page has left a definition that
+      names it.
   """
 
   name: str
@@ -59,11 +65,14 @@ class Page:
   arms: Mapping[str, Mapping[str, Any]]
   x: str = ""
   pairs: Sequence[tuple[str, str]] = ()
+  interactions: Sequence[tuple[tuple[str, str], tuple[str, str]]] = ()
   gained: tuple[str, str] | None = None
   paper: Sequence[PaperNumber] = ()
   says: str = ""
+  says_mark: str = ""
   protocol: str = ""
   deviations: Sequence[str] = ()
+  definitions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def restricted(self, arms: Collection[str]) -> Page:
     """The page without other arms, and without what is said of them."""
@@ -71,4 +80,5 @@ class Page:
     return dataclasses.replace(
         self, arms={arm: tags for arm, tags in self.arms.items() if arm in arms},
         pairs=tuple(filter(known, self.pairs)),
+        interactions=tuple(pairs for pairs in self.interactions if all(map(known, pairs))),
         gained=self.gained if self.gained and known(self.gained) else None)

@@ -44,7 +44,7 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
   if not sections:
     raise DataError("pages", "study", f"none of its {len(study.results)} runs has the tags of a "
                     "page", "a study of this plan", "Give the --plan that it was made from.")
-  head = [f"The whole study: {report_runs.counts(study.results)}.", *_HOW]
+  head = [f"The whole study: {report_runs.counts(study.results)}.", *_changed(study), *_HOW]
   notes = report_sections.few(study.notes)
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")
@@ -53,6 +53,12 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
       **{name: module.page(title, head, sections, notes)
          for name, module in (("report.md", report_markdown), ("report.html", report_html))}})
   return sections
+
+
+def _changed(study: Study) -> list[str]:
+  """What a study has otherwise than its plan."""
+  told = "; ".join(f"{printable(k, 80)} = {printable(v, 200)}" for k, v in study.overrides.items())
+  return [f"Changed in the configuration of its plan: {told}."] if told else []
 
 
 def write_results(sections: Sequence[Section], pages: Sequence[Page],

@@ -47,7 +47,10 @@ def readme_block(page: Page, csv_path: str | os.PathLike) -> str:
   sentences = report_text.of_page(page, rows)
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))
-  return "\n\n".join(parts + ([_list(sentences)] if sentences else []))
+  parts += [_list(sentences)] if sentences else []
+  if page.deviations:
+    parts.append(f"Other than in the paper: {escape(' '.join(page.deviations))}")
+  return "\n\n".join(parts)
 
 
 def replace_blocks(text: str, blocks: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ def png(page: Page, rows: Rows) -> bytes | None:
                                       for r in rows)]
   if not arms:
     return None
+  arms = arms if page.x else list(page.arms)
   import matplotlib
 
   matplotlib.use("Agg")
@@ -50,11 +51,16 @@ def png(page: Page, rows: Rows) -> bytes | None:
 
 def _points(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str,
             factor: float) -> None:
-  """A line per arm: every seed, the mean and its interval."""
+  """A line per arm, with a number or without: every seed, the mean and its interval, from zero."""
   for place, arm in enumerate(arms):
     values = np.array(list(rows.by_seed(arm, heading).values())) * factor
     axes.plot(values, np.full(len(values), place), "o", color="#999999", ms=4, alpha=0.7, mew=0)
     _mean(axes, report_tables.estimate(values), place, _COLOURS[0], "o", across=True)
+    if not len(values):
+      axes.annotate("no number", (0, place), (6, 0), textcoords="offset points", va="center",
+                    color="#777777", fontsize=8)
+  if axes.dataLim.x0 >= 0:
+    axes.set_xlim(0, 1.05 * axes.dataLim.x1 or 1)
   axes.set(yticks=range(len(arms)), yticklabels=[_label(arm) for arm in arms],
            ylim=(len(arms) - 0.5, -0.5), xlabel=report_tables.unit(heading, factor))
 

@@ -10,6 +10,7 @@ from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.studies import (
   report_gained,
   report_plots,
+  report_rates,
   report_rows,
   report_runs,
   report_tables,
@@ -73,8 +74,9 @@ def section(page: Page, results: Sequence[Result]) -> Section:
   of_arms = report_rows.members(page, results)
   page, members = page.restricted({arm for arm, _ in of_arms}), [result for _, result in of_arms]
   rows, notes = report_rows.rows(page, results)
+  rows = _once(page, rows)
   gained, who = report_gained.of_page(page, rows)
-  sentences = [*report_text.of_page(page, rows), *who]
+  sentences = [*report_text.of_page(page, rows), *who, *report_rates.at_edges(page, rows)]
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))
   tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
@@ -109,7 +111,11 @@ def check(pages: Sequence[Page]) -> None:
       raise ConfigError("pages", where, f"x={page.x!r}", "'', 'pictures' or 'step'")
     if not page.metrics or not page.arms:
       raise ConfigError("pages", where, "no metrics or no arms", "at least one of each")
-    wrong = {arm for pair in (*page.pairs, page.gained or ()) for arm in pair} - set(page.arms)
+    if page.says_mark and page.says_mark not in report_tables.MARKS:
+      raise ConfigError("pages", where, f"says_mark={page.says_mark!r}",
+                        f"one of {', '.join(report_tables.MARKS)}")
+    pairs = (*page.pairs, *(pair for both in page.interactions for pair in both))
+    wrong = {arm for pair in (*pairs, page.gained or ()) for arm in pair} - set(page.arms)
     if wrong:
       raise ConfigError("pages", where, f"no arm {', '.join(sorted(map(repr, wrong)))}",
                         f"one of {', '.join(page.arms)}")
@@ -118,28 +124,48 @@ def check(pages: Sequence[Page]) -> None:
 
 
 def _says(page: Page) -> str:
-  """What the paper found, as the paper's word."""
-  return f"The paper: {page.says}" if page.says and "paper" not in page.says else page.says
+  """What the paper found, as the paper's word where that is known."""
+  if not (page.says and page.says_mark):
+    return page.says
+  known = page.says_mark != "memory"
+  return f"{'The paper' if known else 'Remembered of the paper, not verified'}: {page.says}"
+
+
+def _once(page: Page, rows: Rows) -> Rows:
+  """Without the steps of a curve that are, within a hundredth, the last one again."""
+  if page.x != "step":
+    return rows
+  last = {arm: max(rows.sizes(arm), default=0.0) for arm in page.arms}
+  again = lambda row: 0.99 * last[row.arm] <= row.x < last[row.arm]
+  return Rows(page, [row for row in rows if not again(row)])
 
 
 def _definitions(page: Page, rows: Rows, notes: list[str]) -> list[str]:
+  """What the metrics are: as the runs say, else as the page does."""
+  found: dict[str, dict[str, None]] = {}  # texts by what they are without their counts
+  for text in _left(page, rows, notes):
+    found.setdefault(re.sub(r"[\d.,]+", "", text), {})[text] = None
+  said = [next(iter(texts)) + (f" (and {len(texts) - 1} more that differ in their numbers alone)"
+                               if len(texts) > 1 else "") for texts in found.values()]
+  lacking = {text: None for heading, text in page.definitions.items()
+             if heading in page.metrics.values() and not any(heading in s for s in said)}
+  return few([*said, *lacking], 20)
+
+
+def _left(page: Page, rows: Rows, notes: list[str]) -> list[str]:
   """What the runs say of their evaluation sets, those of the page's metrics if it names them."""
-  found: dict[str, None] = {}
+  found = []
   sets = {metric.split(": ")[0] if ": " in metric else metric.split("/")[0]
           for metric in page.metrics}
-  seen = set()
-  for row in rows:
-    if row.result is None or row.result.id in seen:
-      continue
-    seen.add(row.result.id)
+  for result in {row.result.id: row.result for row in rows if row.result}.values():
     try:
-      content = row.result.file("definitions.json")
+      content = result.file("definitions.json")
     except DataError as error:
-      notes.append(f"Definitions of {printable(row.result.run.name)} are left out: {error.found}.")
+      notes.append(f"Definitions of {printable(result.run.name)} are left out: {error.found}.")
       continue
     named = {k: v for k, v in content.items() if k in sets} or content
-    found.update(dict.fromkeys(f"{printable(k)}: {printable(v, 2000)}" for k, v in named.items()))
-  return few(list(found), 20)
+    found += [f"{printable(k)}: {printable(v, 2000)}" for k, v in named.items()]
+  return found
 
 
 def _failed(members: Sequence[Result]) -> Table | None:

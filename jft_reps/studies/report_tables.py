@@ -14,8 +14,8 @@ from jft_reps.studies.pages import Page, PaperNumber
 from jft_reps.studies.report_rows import Rows
 
 CONFIDENCE = 0.95
-_MARKS = {"seed": "the paper's", "found": "the paper's, as found",
-          "memory": "remembered, not verified"}
+MARKS = {"seed": "the paper's", "found": "the paper's, as found",
+         "memory": "remembered, not verified"}
 _STEPS = 4  # rows of a training curve in a table
 
 
@@ -111,12 +111,12 @@ def cited(number: PaperNumber, factor: float) -> str:
   Raises:
     ConfigError: its mark is none.
   """
-  if number.mark not in _MARKS:
+  if number.mark not in MARKS:
     raise ConfigError("page-mark", number.row, f"mark {number.mark!r}",
-                      f"one of {', '.join(_MARKS)}")
+                      f"one of {', '.join(MARKS)}")
   value = f"{number.value * factor:.4g}"
   value += "" if "." in value or factor == 1 else ".0"
-  return f"{value} {_MARKS[number.mark]} ({number.source})"
+  return f"{value} {MARKS[number.mark]} ({number.source})"
 
 
 def cell(found: Estimate | None, factor: float, digits: int, seeds: int) -> str:

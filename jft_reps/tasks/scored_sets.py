@@ -50,6 +50,7 @@ class FastEvalSet(_ScoredSet):
                metric: Mapping[str, Any]):
     super().__init__(name, dataset)
     self._metric = fasteval.FastEval(num_classes, **metric)
+    self._has_leaves = "leaves" in (metric.get("groups") or {})
     self._dropped = np.zeros(reasons.COUNT, np.int64)
     self.last: fasteval.Result | None = None
 
@@ -64,8 +65,12 @@ class FastEvalSet(_ScoredSet):
     found = self._metric.result(exclude_ids)
     if not exclude_ids:
       self.last = dataclasses.replace(
-          found, definition=found.definition + self._left_out(found.pictures))
+          found, definition=found.definition + self._leaves() + self._left_out(found.pictures))
     return self._scalars(found)
+
+  def _leaves(self) -> str:
+    return ("; leaves: plain mean of AP over the classes with none below them in the hierarchy"
+            if self._has_leaves else "")
 
   def _left_out(self, pictures: int) -> str:
     lost = int(self._dropped.sum())
@@ -95,7 +100,12 @@ class TopKSet(_ScoredSet):
   Args:
     name: of the set; its curves go to `eval_<name>/`.
     dataset: gives batches with `id`, `image` and `targets`, int `[batch]`.
+
+  Attributes:
+    definition: one line that says what the numbers are.
   """
+
+  definition = f"{topk.definition((1, 5))}; single centre crop"
 
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset]):
     super().__init__(name, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -45,6 +46,40 @@ def test_a_study_becomes_a_report_with_the_plan_that_it_names(study, tmp_path, c
   assert (tmp_path / "README.md").read_text() == before
 
 
+CONFIGURED = """
+import ml_collections
+from jft_reps.studies.pages import Page
+
+def get_config(arg):
+  if arg not in ("small", "large"):
+    raise ValueError(f"{arg!r}: no such size")
+  return ml_collections.ConfigDict({"size": arg, "sizes": (1, 2)})
+
+def pages(config):
+  return [Page("t", "T", {"x": "X"}, {"a": {"start": "a"}}, deviations=[
+      f"It is {config.size} of {max(config.sizes)}."])]
+"""
+
+
+def test_pages_follow_the_configuration_of_the_study(study, tmp_path, capsys):
+  (tmp_path / "plans" / "plan.py").write_text(CONFIGURED)
+  plan, report_file = study / "plan.json", study / "report" / "report.html"
+  content = json.loads(plan.read_text()) | {"plan": "plans/plan.py:small",
+                                            "overrides": {"sizes": "3,4"}}
+  plan.write_text(json.dumps(content))
+  assert _run("--study=study") == 0
+  assert "It is small of 4." in report_file.read_text()
+  assert "Changed in the configuration of its plan: sizes = 3,4." in report_file.read_text()
+  assert _run("--study=study", "--plan=plans/plan.py:large", "--config.sizes=7") == 0
+  assert "It is large of 7." in report_file.read_text()
+  capsys.readouterr()
+  for flags, found in ((["--plan=plans/plan.py:tiny"], "no such size"),
+                       (["--config.sizes="], "ValueError"), (["--config.sixes=1"], "sizes")):
+    assert _run("--study=study", *flags) == 1
+    error = capsys.readouterr().err
+    assert found in error and error.count("\n") == 1
+
+
 def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):
   (study / "evil.py").write_text("open('ran', 'w')")
   (tmp_path / "link").symlink_to(study)
@@ -68,7 +103,8 @@ def test_a_report_folder_that_is_a_link_is_refused(study, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content, found", [
-    ("PAGES = 3", "no PAGES"), ("x", "NameError"), ("(", "never closed"), ("PAGES = ['a']", "str"),
+    ("PAGES = 3", "no PAGES"), ("def pages(config): 1", "no get_config"),
+    ("x", "NameError"), ("(", "never closed"), ("PAGES = ['a']", "str"),
     ("PAGES = []", "no PAGES")])
 def test_a_plan_without_pages_is_one_line(study, tmp_path, capsys, content, found):
   (tmp_path / "p.py").write_text(content)

@@ -16,3 +16,11 @@ def test_pages_are_values_that_nobody_changes():
   assert (page.x, page.pairs, page.gained, page.says) == ("", (), None, "")
   with pytest.raises(dataclasses.FrozenInstanceError):
     number.value = 1.0
+
+
+def test_a_page_without_some_arms_says_nothing_of_them():
+  page = Page("p", "P", {"x": "X"}, {arm: {} for arm in "abcd"}, pairs=[("a", "b"), ("a", "c")],
+              interactions=[(("a", "b"), ("c", "d"))], gained=("a", "d"))
+  assert page.restricted("abcd").interactions == ((("a", "b"), ("c", "d")),)
+  fewer = page.restricted("abc")
+  assert (fewer.pairs, fewer.interactions, fewer.gained) == ((("a", "b"), ("a", "c")), (), None)

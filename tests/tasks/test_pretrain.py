@@ -316,6 +316,7 @@ def test_the_evaluator_is_fasteval_on_all_pictures(records):
   np.testing.assert_allclose(values["fasteval/mAP@100"], whole.value, rtol=1e-4)
   np.testing.assert_allclose(values["fasteval/macro mAP@100"], whole.macro, rtol=1e-4)
   assert {"fasteval/leaves", "fasteval/level_00", "fasteval/head"} <= set(values)
+  assert "leaves: plain mean of AP over the classes with none below" in evaluator.last.definition
 
 
 def test_an_ideal_scorer_reaches_one(records):

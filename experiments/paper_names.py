@@ -1,0 +1,137 @@
+"""What the pages of `paper_pages.py` call things, and where a study is another than the paper's.
+
+A name is the paper's alone only where a configuration has the paper's size; else it says in
+brackets what stands for it, so that nobody takes a number of it for one of the paper.
+"""
+
+from __future__ import annotations
+
+import os
+
+import ml_collections
+
+# The paper's sizes: of JFT-300M, of ImageNet, and of its pre-training in steps.
+_NOISY, _CLEAN, _STEPS = 300_000_000, 1_281_167, 36_000_000
+_NETWORKS = {"base": "ResNet-101", "shallow": "ResNet-50", "deep": "ResNet-152"}
+_PARTS = {1: "a third", 2: "two thirds", 3: "all"}
+
+
+class Names:
+  """Names of the arms of a configuration, and sentences about it.
+
+  Args:
+    config: of `paper.py`.
+
+  Attributes:
+    clean, noisy, both, random, longer: what the starts are called.
+  """
+
+  def __init__(self, config: ml_collections.ConfigDict):
+    self._c, self._largest = config, max(config.pictures)
+    self._kind = "own" if config.data else "noisy"
+    paper = not config.laptop
+    clean = "own" if config.clean.records else (
+        "" if paper and config.clean_pictures == _CLEAN else f"{config.clean_pictures:,} clean")
+    noisy = "" if paper and self._largest == _NOISY else f"{self._largest:,} {self._kind}"
+    self.clean, self.noisy = _bracketed("ImageNet", clean), _bracketed("300M", noisy)
+    self.both = _bracketed("ImageNet+300M", clean and noisy and f"clean, then {self._kind}")
+    self.random, self.longer = "random", "random, 3× steps"
+
+  @property
+  def rows(self) -> dict[str, str]:
+    """Name of each row of the paper's tables of starts."""
+    return {"ImageNet": self.clean, "300M": self.noisy, "ImageNet+300M": self.both,
+            "random": self.random}
+
+  @property
+  def steps(self) -> int:
+    """Of pre-training on all pictures with noisy labels."""
+    if self._c.protocol == "steps":
+      return self._c.steps or _STEPS
+    return round(_STEPS / _NOISY * self._largest * self._c.epochs / 4)
+
+  def moment(self, third: int) -> str:
+    """A pre-training after some thirds of its steps."""
+    paper = self._largest == _NOISY and self.steps == _STEPS
+    return _bracketed(f"{12 * third}M", "" if paper else f"{_PARTS[third]} of the steps")
+
+  def depth(self, name: str) -> str:
+    layers = self._c.depths[name]
+    return f"{layers} layers" if self._c.laptop else f"ResNet-{layers}"
+
+  def noise(self, name: str) -> str:
+    return f"{_percent(self._c.noise[name])} wrong" if self._c.noise[name] else "none wrong"
+
+  def world(self, noise: bool = True) -> list[str]:
+    """What stands for what; without `noise` it does not say how many labels are wrong."""
+    c, wrong = self._c, self._c.noise.get("standard", 0.0) if noise else 0.0
+    pictures = f"{self._largest:,} {'own' if c.data else 'generated'} pictures"
+    if not c.laptop:
+      same = self._largest == _NOISY
+      return [] if same else [f"{pictures} stand for JFT-300M."]
+    labels = (f" with {_percent(wrong)} of their labels made wrong" if c.data and wrong else
+              "" if c.data else " with labels of which some are missing, some coarse and "
+              f"{_percent(wrong) if noise else 'some'} wrong")
+    clean = "own ones" if c.clean.records else (
+        f"{c.clean_pictures:,} generated clean ones with one label")
+    return [f"In miniature: {pictures}{labels} stand for JFT-300M, {clean} for ImageNet, "
+            f"{c.depths.base} layers an eighth as wide for ResNet-101."]
+
+  def deeper(self) -> list[str]:
+    """What stands for the other networks."""
+    said = [f"Nothing stands for {network}." if name not in self._c.depths else
+            f"{self.depth(name)} stand for {network}." for name, network in _NETWORKS.items()
+            if name != "base"]
+    return [s for s in said if self._c.laptop or s.startswith("Nothing")]
+
+  def task(self, name: str) -> list[str]:
+    """How a task is trained, and on what."""
+    task = self._c.tasks[name]
+    rates = len(task.rates)
+    found = [] if not rates else [
+        f"Each start has the best of {rates} rates, by a development split of the first seed."
+        if rates > 1 else f"All starts are trained at rate {task.rates[0]:g}; no other was tried."]
+    if self._c.laptop:
+      unseen = "" if self._c.data else ", of shapes and textures that no pre-training showed"
+      found.append("The task's pictures are own ones." if task.records else
+                   f"The task's pictures are generated{unseen}.")
+    return found
+
+  def budgets(self) -> str:
+    """Who was pre-trained for how long: both together have the steps of both."""
+    clean = f"{self._c.steps:,}" if self._c.steps else "all"
+    return (f"ImageNet+300M has the steps of both pre-trainings: {clean} of ImageNet's and then "
+            f"{self.steps:,} of 300M's; ImageNet and 300M have their own alone.")
+
+  def length(self) -> list[str]:
+    """How long pre-training is, where it is not as long as the paper's."""
+    return [] if self.steps == _STEPS else [
+        f"Pre-training on all pictures has {self.steps:,} steps in place of 36M."]
+
+  def protocol(self) -> str:
+    """How long the pictures of each size are trained."""
+    if self._c.protocol == "steps":
+      return (f"every size is pre-trained for {self.steps:,} steps, so a smaller set is seen more "
+              "often")
+    return (f"every size is pre-trained for about {self._c.epochs} epochs, so a smaller set is "
+            f"trained for fewer steps; the largest has {self.steps:,}")
+
+  def sizes(self) -> list[str]:
+    """Where the protocol of a page of sizes is another than the paper's."""
+    told = "Remembered of the paper, not verified: it trains four epochs of each size."
+    return [] if self._c.protocol == "epochs" and self._c.epochs == 4 else [told]
+
+  def fewer(self) -> str:
+    """What table 5 compares."""
+    labels = (f"the labels of {os.path.basename(self._c.fewer_labels)}" if self._c.fewer_labels else
+              "every third leaf of the hierarchy, not the labels that ImageNet has too")
+    return (f"1K is {labels}; 18K is all classes. Both have {self._c.fewer_labels_pictures:,} "
+            "pictures.")
+
+
+def _bracketed(name: str, what: str) -> str:
+  return f"{name} ({what})" if what else name
+
+
+def _percent(share: float) -> str:
+  return f"{100 * share:.3g} %"
