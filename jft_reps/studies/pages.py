@@ -45,6 +45,7 @@ class Page:
       arm; "step" for training curves, from the numbers named "… at step N".
     pairs: arms compared by the paired difference over seeds; with x="pictures" at the largest
       common size, and by what each gains per tenfold of the pictures.
+    interactions: pairs of pairs of arms, whose differences are compared by the same seeds.
     gained: two arms of which the report says what the second gained over the first, per class and
       per size of objects.
     paper: numbers to show beside ours.
@@ -59,6 +60,7 @@ class Page:
   arms: Mapping[str, Mapping[str, Any]]
   x: str = ""
   pairs: Sequence[tuple[str, str]] = ()
+  interactions: Sequence[tuple[tuple[str, str], tuple[str, str]]] = ()
   gained: tuple[str, str] | None = None
   paper: Sequence[PaperNumber] = ()
   says: str = ""
@@ -71,4 +73,5 @@ class Page:
     return dataclasses.replace(
         self, arms={arm: tags for arm, tags in self.arms.items() if arm in arms},
         pairs=tuple(filter(known, self.pairs)),
+        interactions=tuple(both for both in self.interactions if all(map(known, both))),
         gained=self.gained if self.gained and known(self.gained) else None)
