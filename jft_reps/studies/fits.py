@@ -8,6 +8,9 @@ A seed trained at several sizes has one weight, so what its sizes share (nested 
 pictures) is kept: with the same seeds everywhere the interval is that of the t-test on the seeds'
 own slopes, valid for any noise over sizes. Seeds of their own at every size give Behrens and
 Fisher's interval, on the wide side.
+
+Of a study that is half done, `curve` keeps what has such an interval. One seed has none: its
+scatter about a line holds nothing of what another seed adds to the slope.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
@@ -41,19 +44,23 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-  """Runs by size.
+  """Runs by size, those that are fitted.
 
   Attributes:
     pictures: [sizes], ascending.
     seeds: of each size.
     values: of each size, in the order of its seeds.
     confidence: of every interval.
+    left_seeds: which are not at every size, and so not fitted.
+    left_sizes: of one seed, and so not fitted.
   """
 
   pictures: np.ndarray
   seeds: tuple[tuple[Hashable, ...], ...]
   values: tuple[np.ndarray, ...]
   confidence: float = 0.95
+  left_seeds: tuple[Hashable, ...] = ()
+  left_sizes: tuple[float, ...] = ()
 
   @functools.cached_property
   def means(self) -> np.ndarray:
@@ -62,7 +69,7 @@ class Curve:
 
   @property
   def over_seeds(self) -> bool:
-    """Whether every size has at least two seeds; if not, intervals are of the scatter of means."""
+    """Whether every size has at least two seeds; if not, there are no intervals."""
     return min(map(len, self.values)) > 1
 
   @functools.cached_property
@@ -77,28 +84,16 @@ class Curve:
              for seeds, v in zip(self.seeds, self.values)]
     return np.stack(drawn, 1) * spread
 
-  def half_width(self, weights: np.ndarray, design: np.ndarray) -> float:
-    """Of the interval of `weights @ means`.
-
-    Args:
-      weights: [sizes].
-      design: [sizes, terms]; with one seed, the scatter about its least-squares fit is the noise.
-    """
-    rounding = float(1e-12 * np.abs(weights) @ np.abs(self.means))
-    if self.over_seeds:
-      return rounding + float(np.quantile(np.abs(self.deviations @ weights), self.confidence))
-    from scipy import stats
-
-    degrees = len(self.means) - design.shape[1]
-    if degrees < 1:
+  def half_width(self, weights: np.ndarray) -> float:
+    """Of the interval of `weights @ means`, [sizes]; inf where a size has one seed."""
+    if not self.over_seeds:
       return math.inf
-    residuals = self.means - design @ (np.linalg.pinv(design) @ self.means)
-    deviation = math.sqrt(residuals @ residuals / degrees) * np.linalg.norm(weights)
-    return rounding + float(stats.t.ppf((1 + self.confidence) / 2, degrees) * deviation)
+    rounding = float(1e-12 * np.abs(weights) @ np.abs(self.means))
+    return rounding + float(np.quantile(np.abs(self.deviations @ weights), self.confidence))
 
-  def interval(self, weights: np.ndarray, design: np.ndarray) -> Interval:
+  def interval(self, weights: np.ndarray) -> Interval:
     """Of `weights @ means`, as `half_width`."""
-    value, half = float(weights @ self.means), self.half_width(weights, design)
+    value, half = float(weights @ self.means), self.half_width(weights)
     return Interval(value, value - half, value + half)
 
 
@@ -111,14 +106,35 @@ def _draws(seeds: int, degrees: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray
 
 
 def curve(rows: Iterable[tuple[float, Hashable, float]], confidence: float = 0.95) -> Curve:
-  """Rows of (pictures, seed, value) by size.
+  """Rows of (pictures, seed, value) by size: those of seeds at every size, if there are two.
 
+  Else sizes of one seed are left out if two others remain, and again what is not at every size.
   A seed that stands at several sizes is taken as the same draw of everything: name the seeds of
   unrelated runs differently.
 
   Raises:
-    DataError: fewer than two sizes, a size that is not positive, a value that is not finite, the
-      same size and seed twice.
+    DataError: as `by_size`; fewer than two sizes; no confidence.
+  """
+  sizes = by_size(rows)
+  if len(sizes) < 2:
+    raise DataError("fit-rows", "data-size curve", f"sizes {list(sizes)}",
+                    "at least two different numbers of pictures")
+  if not 0 < confidence < 1:
+    raise DataError("fit-rows", "data-size curve", f"confidence {confidence}", "between 0 and 1")
+  kept = _kept(sizes)
+  fitted = {seed for values in kept.values() for seed in values}
+  left = dict.fromkeys(seed for size in kept for seed in sizes[size] if seed not in fitted)
+  return Curve(np.array(list(kept)), tuple(map(tuple, kept.values())),
+               tuple(np.array(list(values.values())) for values in kept.values()), confidence,
+               tuple(left), tuple(size for size in sizes if size not in kept))
+
+
+def by_size(rows: Iterable[tuple[float, Hashable, float]]) -> dict[float, dict[Hashable, float]]:
+  """Values by seed by size, ascending.
+
+  Raises:
+    DataError: a size that is not positive, a value that is not finite, the same size and seed
+      twice.
   """
   sizes: dict[float, dict[Hashable, float]] = collections.defaultdict(dict)
   for i, row in enumerate(rows, 1):
@@ -128,14 +144,18 @@ def curve(rows: Iterable[tuple[float, Hashable, float]], confidence: float = 0.9
                       f"{pictures:,.0f} pictures with seed {seed!r} again",
                       "one value per size and seed", "Leave out repeated runs.")
     sizes[pictures][seed] = value
-  if len(sizes) < 2:
-    raise DataError("fit-rows", "data-size curve", f"sizes {sorted(sizes)}",
-                    "at least two different numbers of pictures")
-  if not 0 < confidence < 1:
-    raise DataError("fit-rows", "data-size curve", f"confidence {confidence}", "between 0 and 1")
-  ordered = sorted(sizes)
-  return Curve(np.array(ordered), tuple(tuple(sizes[s]) for s in ordered),
-               tuple(np.array(list(sizes[s].values())) for s in ordered), confidence)
+  return dict(sorted(sizes.items()))
+
+
+def _kept(sizes: Mapping[float, Mapping[Hashable, float]]) -> Mapping[float, Mapping]:
+  """What `curve` fits of values by seed by size."""
+  several = {size: values for size, values in sizes.items() if len(values) > 1}
+  for among in (sizes, several):
+    everywhere = set.intersection(*map(set, among.values())) if len(among) > 1 else ()
+    if len(everywhere) > 1:
+      return {size: {seed: v for seed, v in values.items() if seed in everywhere}
+              for size, values in among.items()}
+  return several if len(several) > 1 else sizes
 
 
 def _checked(row: tuple[float, Hashable, float], where: str) -> tuple[float, Hashable, float]:
@@ -170,6 +190,15 @@ class LogLinear:
   gain: Interval
   bend: Interval | None
 
+  @property
+  def scatter(self) -> float | None:
+    """Standard deviation of the means about the line; None below three sizes."""
+    design = _powers(self.curve, 1)
+    if len(design) < 3:
+      return None
+    residuals = self.curve.means - design @ (np.linalg.pinv(design) @ self.curve.means)
+    return float(math.sqrt(residuals @ residuals / (len(design) - 2)))
+
   def at(self, pictures: float) -> Interval:
     """The mean over seeds that the line predicts at a size.
 
@@ -178,18 +207,17 @@ class LogLinear:
     """
     if not (math.isfinite(pictures) and pictures > 0):
       raise DataError("fit-size", "prediction", f"{pictures} pictures", "a positive number")
-    design = _powers(self.curve, 1)
-    return self.curve.interval(np.array([1, np.log10(pictures)]) @ np.linalg.pinv(design), design)
+    weights = np.array([1, np.log10(pictures)]) @ np.linalg.pinv(_powers(self.curve, 1))
+    return self.curve.interval(weights)
 
 
 def log_linear(curve: Curve) -> LogLinear:
   """Fits a line in log10 of pictures; every size counts once, however many seeds it has."""
-  line, parabola = _powers(curve, 1), _powers(curve, 2)
-  weights = np.linalg.pinv(line)
+  weights = np.linalg.pinv(_powers(curve, 1))
   bend = None
   if len(curve.pictures) > 2:
-    bend = curve.interval(2 * np.linalg.pinv(parabola)[2], parabola)
-  return LogLinear(curve, float(weights[0] @ curve.means), curve.interval(weights[1], line), bend)
+    bend = curve.interval(2 * np.linalg.pinv(_powers(curve, 2))[2])
+  return LogLinear(curve, float(weights[0] @ curve.means), curve.interval(weights[1]), bend)
 
 
 def _powers(curve: Curve, degree: int) -> np.ndarray:

@@ -150,7 +150,7 @@ def _profile(curve: fits.Curve, best: float, target: float) -> tuple[fits.Interv
     terms = _terms(curve, shape, target)
     weights = np.linalg.pinv(terms)[0]
     value = np.linalg.solve(terms[:, 1:].T @ terms[:, :2], terms[:, 1:].T @ curve.means)[0]
-    return value, abs(weights @ curve.means - value) - curve.half_width(weights, terms)
+    return value, abs(weights @ curve.means - value) - curve.half_width(weights)
 
   terms = _terms(curve, best, target)[:, :2]
   value = float((np.linalg.pinv(terms) @ curve.means)[0])
@@ -165,7 +165,7 @@ def _shapes(curve: fits.Curve, best: float) -> tuple[float, float]:
   def margin(shape: float) -> float:
     terms = _terms(curve, shape, math.inf)
     weights = np.linalg.pinv(terms)[2]
-    return abs(weights @ curve.means) - curve.half_width(weights, terms)
+    return abs(weights @ curve.means) - curve.half_width(weights)
 
   shapes = _grid(best)
   inside = _inside(shapes, np.array([margin(shape) for shape in shapes])) + [best]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from jft_reps.studies import fits, paired, power_law, report_tables, sentences
 from jft_reps.studies.pages import Page
 from jft_reps.studies.report_rows import Rows
@@ -20,11 +22,12 @@ def of_page(page: Page, rows: Rows) -> list[str]:
   if page.x == "pictures":
     found = [s for arm in page.arms for s in _fitted(arm, rows, heading, factor)]
     found += [_gains(pair, rows, heading, factor) for pair in page.pairs]
-    return found + [_at_largest(pair, rows, heading, factor) for pair in page.pairs]
-  if page.x == "step":
-    return [s for pair in page.pairs for s in _over_steps(pair, rows, heading, factor)]
-  return [difference(pair, rows.paired(pair, heading), heading, factor)
-          for pair in page.pairs]
+    found += [_at_largest(pair, rows, heading, factor) for pair in page.pairs]
+  elif page.x == "step":
+    found = [s for pair in page.pairs for s in _over_steps(pair, rows, heading, factor)]
+  else:
+    found = [difference(pair, rows.paired(pair, heading), heading, factor) for pair in page.pairs]
+  return found + [_interacting(page, pairs, rows, heading, factor) for pairs in page.interactions]
 
 
 def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[float]],
@@ -52,6 +55,52 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
     first, second, values = second, first, values[::-1]
     found = paired.difference(*values, report_tables.CONFIDENCE)
   return f"{first} is above {second}{where} by {_told(found, heading, factor)}."
+
+
+def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
+                values: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]],
+                heading: str, factor: float, where: str = "") -> str:
+  """In which of two pairs the first arm gains more over the second, or that it cannot be told.
+
+  By the paired difference over seeds of (a1 − b1) − (a2 − b2).
+
+  Args:
+    pairs: labels of the arms, (a1, b1) and (a2, b2).
+    values: of a1, b1, a2 and b2, by the same seeds.
+    heading: of the number.
+    factor: of the printed numbers.
+    where: what all have in common, with a leading space.
+  """
+  if not len(values[0]):
+    return (f"What {_over(pairs, 'and')}{where} cannot be compared: no seed of which all four are "
+            "done.")
+  a1, b1, a2, b2 = (np.asarray(each, np.float64) for each in values)
+  gains = a1 - b1, a2 - b2
+  if len(a1) == 1:
+    told = _signed(float(gains[0][0] - gains[1][0]) * factor, report_tables.decimals([], factor))
+    return (f"What {_over(pairs, 'and')}{where} cannot be ordered: they differ by {told} {heading} "
+            "of one seed, which gives no interval and so no order.")
+  found = paired.difference(*gains, report_tables.CONFIDENCE)
+  if not found.separated:
+    return f"What {_over(pairs, 'and')}{where} is not separated: {_told(found, heading, factor)}."
+  if found.mean < 0:
+    pairs, gains = pairs[::-1], gains[::-1]
+    found = paired.difference(*gains, report_tables.CONFIDENCE)
+  digits = _decimals(found, factor)
+  each = " against ".join(_signed(float(gain.mean()) * factor, digits) for gain in gains)
+  return f"{_over(pairs, 'than')}{where}: {each}, by {_told(found, heading, factor)}."
+
+
+def _over(pairs: tuple[tuple[str, str], tuple[str, str]], word: str) -> str:
+  """Who gains over whom; `A, x` over `B, x` and `A, y` over `B, y` share their names."""
+  more = " more" if word == "than" else ""
+  (a1, b1), (a2, b2) = pairs
+  first, second, third, fourth = (label.rpartition(", ") for label in (a1, b1, a2, b2))
+  crossed = (first[0] == third[0] and second[0] == fourth[0] and first[2] == second[2]
+             and third[2] == fourth[2])
+  if crossed and first[0] and second[0]:
+    return f"{first[0]} gains{more} over {second[0]} with {first[2]} {word} with {third[2]}"
+  return f"{a1} gains{more} over {b1} {word} {a2} over {b2}"
 
 
 def fit(rows: Rows, arm: str, heading: str) -> fits.LogLinear | None:
@@ -124,6 +173,19 @@ def _at_largest(pair: tuple[str, str], rows: Rows, heading: str, factor: float) 
                     f" at {size:,.0f} pictures")
 
 
+def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], rows: Rows,
+                 heading: str, factor: float) -> str:
+  """The difference of differences at the largest x at which all four arms have a seed."""
+  arms = [arm for pair in pairs for arm in pair]
+  values, where = ([], [], [], []), ""
+  for x in rows.sizes(arms[0]) or [None]:
+    each = [rows.by_seed(arm, heading, x) for arm in arms]
+    if seeds := [seed for seed in each[0] if all(seed in of for of in each)]:
+      values = tuple([of[seed] for seed in seeds] for of in each)
+      where = {"": "", "step": f" at step {x or 0:,.0f}"}.get(page.x, f" at {x or 0:,.0f} pictures")
+  return interaction(pairs, values, heading, factor, where)
+
+
 def _over_steps(pair: tuple[str, str], rows: Rows, heading: str,
                 factor: float) -> list[str]:
   """The difference of two training curves at a few steps that both have."""
@@ -136,12 +198,16 @@ def _over_steps(pair: tuple[str, str], rows: Rows, heading: str,
 
 
 def _told(found: paired.Difference, heading: str, factor: float) -> str:
-  shown = report_tables.Estimate(found.mean, found.low, found.high, found.seeds)
-  digits = report_tables.decimals([shown], factor)
+  digits = _decimals(found, factor)
   mean, low, high = (v * factor for v in (found.mean, found.low, found.high))
   interval = f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
   return (f"{_signed(mean, digits)} {heading}, {found.confidence * 100:g} % interval {interval}, "
           f"{found.seeds} seeds")
+
+
+def _decimals(found: paired.Difference, factor: float) -> int:
+  shown = report_tables.Estimate(found.mean, found.low, found.high, found.seeds)
+  return report_tables.decimals([shown], factor)
 
 
 def _signed(value: float, digits: int) -> str:

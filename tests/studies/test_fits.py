@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -53,22 +55,23 @@ def test_with_the_same_seeds_everywhere_it_is_the_t_interval_of_their_own_lines(
     assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=0.05 * width)
 
 
-def test_one_seed_gives_the_interval_of_ordinary_least_squares():
+def test_one_seed_gives_no_interval_but_the_scatter_about_its_line():
   values = GAIN * LOG[:, None] + noise(np.random.default_rng(3), "own", 1)
   found, expected = line(values), stats.linregress(LOG, values[:, 0])
-  half = stats.t.ppf(0.975, 2) * expected.stderr
   assert not found.curve.over_seeds
-  assert (found.gain.low, found.gain.high) == pytest.approx(
-      (expected.slope - half, expected.slope + half))
+  for interval in (found.gain, found.bend, found.at(3e5)):
+    assert (interval.low, interval.high) == (-np.inf, np.inf) and not interval.separated
+  assert found.gain.value == pytest.approx(expected.slope)
+  assert found.scatter == pytest.approx(expected.stderr * np.sqrt(((LOG - LOG.mean()) ** 2).sum()))
 
 
 def test_two_sizes_of_one_seed_bound_nothing():
   found = fits.log_linear(fits.curve([(10, 0, 0.1), (1000, 0, 0.3)]))
-  assert found.gain.value == pytest.approx(0.1) and found.bend is None
+  assert found.gain.value == pytest.approx(0.1) and found.bend is None and found.scatter is None
   assert found.gain.low == -np.inf and found.gain.high == np.inf and not found.gain.separated
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("kind,paired", [("own", True), ("own", False), ("shared", True),
                                          ("slope", True), ("by size", True), ("by size", False)])
 def test_known_slopes_and_predictions_are_inside_nine_times_of_ten(kind, paired, seeds):
@@ -105,13 +108,40 @@ def test_order_of_rows_changes_nothing_and_runs_repeat():
   assert backwards.value == pytest.approx(fits.log_linear(fits.curve(table)).gain.value)
 
 
-def test_sizes_of_one_seed_among_others_leave_the_scatter_of_means():
-  table = rows(GAIN * LOG[:, None] + noise(np.random.default_rng(7), "own", 3))[:-2]
-  found = fits.log_linear(fits.curve(table))
-  expected = stats.linregress(LOG, [np.mean([v for n, _, v in table if n == m]) for m in SIZES])
-  assert not found.curve.over_seeds
-  assert found.gain.high - found.gain.value == pytest.approx(
-      stats.t.ppf(0.975, 2) * expected.stderr)
+def some(values: np.ndarray, done: Sequence[Sequence[int]]) -> fits.Curve:
+  """The seeds that are done of each size."""
+  return fits.curve([(n, s, values[i, s]) for i, n in enumerate(SIZES) for s in done[i]])
+
+
+def first(*counts: int) -> list[range]:
+  return [range(count) for count in counts]
+
+
+@pytest.mark.parametrize("done,sizes,seeds,left_seeds,left_sizes", [
+    (first(5, 4, 3, 2), 4, 2, (2, 3, 4), ()), (first(5, 5, 5, 1), 3, 5, (), (30_000,)),
+    (first(5, 5, 3, 1), 3, 3, (3, 4), (30_000,)), (first(1, 3, 1, 3), 2, 3, (), (1000, 10_000)),
+    (first(3, 3, 3, 3), 4, 3, (), ()), (first(3, 1, 1, 1), 4, 1, (), ()),
+    ([(0, 1), (1, 2), (2, 3), (3, 4)], 4, 2, (), ())])
+def test_half_a_study_is_fitted_by_seeds_at_every_size_or_sizes_of_several_seeds(
+    done, sizes, seeds, left_seeds, left_sizes):
+  found = some(np.random.default_rng(7).normal(size=(4, 5)), done)
+  assert (len(found.pictures), min(map(len, found.values))) == (sizes, seeds)
+  assert (found.left_seeds, found.left_sizes) == (left_seeds, left_sizes)
+  assert found.over_seeds == (seeds > 1)
+
+
+@pytest.mark.parametrize("kind", ["shared", "slope", "by size"])
+@pytest.mark.parametrize("done", [
+    first(5, 5, 5, 1), first(5, 4, 3, 2), first(5, 5, 3, 1), first(2, 2, 2, 2),
+    [(0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 0)], [(0, 1), (0, 1), (2, 3), (2, 3)]], ids=str)
+def test_half_a_study_holds_known_slopes_and_predictions_too(done, kind):
+  rng, inside = np.random.default_rng(13), np.zeros(2)
+  for _ in range(100):
+    found = fits.log_linear(some(0.1 + GAIN * LOG[:, None] + noise(rng, kind, 5), done))
+    more = found.at(300_000)
+    inside += (found.gain.low <= GAIN <= found.gain.high,
+               more.low <= 0.1 + GAIN * np.log10(300_000) <= more.high)
+  assert (inside >= 90).all()
 
 
 @pytest.mark.parametrize("table,message", [

@@ -30,7 +30,7 @@ def drawn(rng: np.random.Generator, truth: np.ndarray, seeds: int, shared: float
 
 @pytest.mark.parametrize("exponent", [0.2, 0.5, 1.0])
 def test_points_on_a_curve_give_its_numbers(exponent):
-  found = power_law.saturating(drawn(np.random.default_rng(0), saturated(exponent), 1, own=0))
+  found = power_law.saturating(drawn(np.random.default_rng(0), saturated(exponent), 2, own=0))
   assert found.preferred == "saturating"
   assert found.asymptote.value == pytest.approx(ASYMPTOTE, abs=1e-3)
   assert found.exponent.value == pytest.approx(exponent, rel=1e-2)
@@ -69,6 +69,24 @@ def test_a_curve_that_bends_upward_is_neither():
   assert found.preferred == "neither"
 
 
+@pytest.mark.parametrize("truth", [saturated(0.5), LINE])
+def test_one_seed_tells_nothing_however_small_its_scatter(truth):
+  found = power_law.saturating(drawn(np.random.default_rng(11), truth, 1, own=1e-5))
+  assert found.preferred == "not distinguishable" and found.exponent.low == 0
+  for interval in (found.asymptote, found.at(1e6)):
+    assert (interval.low, interval.high) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("seeds,draws", [
+    (3, 30), pytest.param(2, 200, marks=pytest.mark.slow),
+    pytest.param(5, 200, marks=pytest.mark.slow)])
+def test_what_it_predicts_is_inside_nine_times_of_ten_where_it_is_preferred(seeds, draws):
+  rng, at = np.random.default_rng(12), saturated(0.5, np.array([1e6]))[0]
+  found = [power_law.saturating(drawn(rng, saturated(0.5), seeds, 0.01)) for _ in range(draws)]
+  told = [f.at(1e6) for f in found if f.preferred == "saturating"]
+  assert len(told) >= draws / 2 and sum(t.low <= at <= t.high for t in told) >= 0.9 * len(told)
+
+
 def test_constant_numbers_do_not_crash():
   found = power_law.saturating(drawn(np.random.default_rng(5), np.full(8, 0.5), 3, own=0))
   assert found.preferred == "not distinguishable" and found.at(1e6).value == pytest.approx(0.5)
@@ -76,7 +94,7 @@ def test_constant_numbers_do_not_crash():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exponent", [0.25, 0.5, 1.0])
-@pytest.mark.parametrize("seeds,shared", [(1, 0), (3, 0), (3, 0.01), (5, 0.01)])
+@pytest.mark.parametrize("seeds,shared", [(2, 0.01), (3, 0), (3, 0.01), (5, 0.01)])
 def test_known_asymptotes_are_inside_nine_times_of_ten(exponent, seeds, shared):
   rng, inside, preferred = np.random.default_rng(6), 0, collections.Counter()
   for _ in range(200):
@@ -87,7 +105,7 @@ def test_known_asymptotes_are_inside_nine_times_of_ten(exponent, seeds, shared):
   assert preferred["log-linear"] + preferred["neither"] <= 10
 
 
-@pytest.mark.parametrize("seeds,shared", [(1, 0), (3, 0.01)])
+@pytest.mark.parametrize("seeds,shared", [(3, 0), (3, 0.01)])
 def test_known_asymptotes_are_inside_and_seldom_called_a_line(seeds, shared):
   rng = np.random.default_rng(7)
   found = [power_law.saturating(drawn(rng, saturated(0.5), seeds, shared)) for _ in range(50)]
@@ -104,7 +122,7 @@ def test_precise_numbers_have_an_interval_too(noise):
   assert sum(f.exponent.low <= 0.4 <= f.exponent.high for f in found) >= 36
 
 
-@pytest.mark.parametrize("seeds,shared", [(1, 0), (3, 0.01)])
+@pytest.mark.parametrize("seeds,shared", [(2, 0.01), (3, 0.01)])
 def test_lines_are_seldom_called_saturating(seeds, shared):
   rng = np.random.default_rng(8)
   found = [power_law.saturating(drawn(rng, LINE, seeds, shared)).preferred for _ in range(50)]

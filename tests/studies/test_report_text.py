@@ -56,8 +56,11 @@ def test_a_saturating_curve_is_told_from_six_sizes_on():
   line, preferred, none = report_text.of_page(page, _rows(page, values))
   assert "the gain falls with size" in line and none == (
       "b: no fit (0 sizes done, and a fit needs two).")
-  asymptote, low, high = _numbers(preferred)
+  asymptote, low, high, at, lowest, highest = _numbers(preferred)
   assert "saturates, at" in preferred and low < 50 < high and asymptote == pytest.approx(50, abs=1)
+  truth = 50 - 40 * (10 * 4 ** 7) ** -0.5
+  assert lowest < truth < highest and at == pytest.approx(truth, abs=1) and "predict" not in (
+      line.replace("the line predicts nothing", ""))
   five = {key: v for key, v in values.items() if key[2] in sizes[:5]}
   assert len(report_text.of_page(page, _rows(page, five))) == 2
 
@@ -104,6 +107,66 @@ def test_half_a_study_is_compared_by_what_both_have():
   values = {k: v for k, v in values.items() if k[0] == "a" or k[2] < 10_000}
   *_, gains, largest = report_text.of_page(page, _rows(page, values))
   assert "6 runs without a partner are left out" in gains and "at 1,000 pictures" in largest
+
+
+def test_one_seed_of_a_data_size_page_orders_nothing():
+  page, sizes = _page("pictures"), [100 * 3 ** i for i in range(6)]
+  values = _curve("a", sizes, 0.06, seeds=1) | _curve("b", sizes, 0.02, seeds=1)
+  told = report_text.of_page(page, _rows(page, values))
+  assert len(told) == 6 and all("one seed" in sentence for sentence in told)
+  assert not re.search("predict|prefer|interval [+−0-9]|gains [+−]|above", " ".join(told))
+
+
+CROSSED = (("300M, deep", "ImageNet, deep"), ("300M, base", "ImageNet, base"))
+
+
+def _four(seed=0, more=0.05, seeds=5):
+  rng = np.random.default_rng(seed)
+  shared = rng.normal(0.3, 0.1, seeds)
+  return [shared + up + rng.normal(0, 0.01, seeds) for up in (0.1 + more, 0.0, 0.12, 0.02)]
+
+
+def test_a_difference_of_differences_is_that_of_the_t_test():
+  a1, b1, a2, b2 = _four()
+  test = stats.ttest_1samp(a1 - b1 - (a2 - b2), 0).confidence_interval(0.95)
+  text = report_text.interaction(CROSSED, (a1, b1, a2, b2), "AP", 100.0)
+  assert text.startswith("300M gains more over ImageNet with deep than with base: +")
+  assert _numbers(text) == pytest.approx([
+      100 * np.mean(a1 - b1), 100 * np.mean(a2 - b2), 100 * np.mean(a1 - b1 - a2 + b2),
+      100 * test.low, 100 * test.high], abs=0.051) and text.endswith("5 seeds.")
+  turned = report_text.interaction(CROSSED[::-1], (a2, b2, a1, b1), "AP", 100.0)
+  assert turned == text
+  plain = report_text.interaction((("a", "b"), ("c", "d")), (a1, b1, a2, b2), "AP", 100.0)
+  assert plain.startswith("a gains more over b than c over d: +")
+
+
+def test_differences_of_differences_are_not_ordered_without_an_interval_that_separates_them():
+  what = "What 300M gains over ImageNet with deep and with base"
+  same = report_text.interaction(CROSSED, tuple(_four(more=0.0)), "AP", 100.0)
+  assert same.startswith(f"{what} is not separated: ") and "more" not in same
+  one = report_text.interaction(CROSSED, ([0.5], [0.3], [0.4], [0.3]), "AP", 100.0, " at step 9")
+  assert one == (f"{what} at step 9 cannot be ordered: they differ by +10.0 AP of one seed, which "
+                 "gives no interval and so no order.")
+  none = report_text.interaction(CROSSED, ([], [], [], []), "AP", 100.0)
+  assert none == f"{what} cannot be compared: no seed of which all four are done."
+
+
+@pytest.mark.parametrize("x,where", [("", ""), ("pictures", " at 1,000 pictures"),
+                                     ("step", " at step 1,000")])
+def test_a_page_compares_differences_by_the_seeds_that_all_four_have(x, where):
+  arms = [arm for pair in CROSSED for arm in pair]
+  page = Page("p", "P", METRICS, dict.fromkeys(arms, {}), x=x, interactions=[CROSSED])
+  four = _four()
+  values = {(arm, s, n if x else None): v for arm, each in zip(arms, four)
+            for s, v in enumerate(each) for n in (100, 1000)}
+  values = {key: v for key, v in values.items() if key[:2] != (arms[3], 4)}
+  if x:
+    values |= {(arm, 0, 9000): 0.5 for arm in arms[:3]}
+  *_, text = report_text.of_page(page, _rows(page, values))
+  expected = report_text.interaction(CROSSED, tuple(v[:4] for v in four), "AP", 100.0, where)
+  assert text == expected and "4 seeds" in text
+  assert page.restricted(arms).interactions == (CROSSED,)
+  assert page.restricted(arms[:3]).interactions == ()
 
 
 @pytest.mark.parametrize("protocol, told", [
