@@ -102,7 +102,7 @@ def _full() -> ml_collections.ConfigDict:
   config.noise = ml_collections.ConfigDict({"standard": 0.0})  # JFT has its own
   for name, train, dev, test in (
       ("classify", "train", "train_dev", "validation"), ("detect", "train", "dev", "minival"),
-      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "minival")):
+      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "val")):
     config.tasks[name].update({"records": f"/data/{name}", "train": train, "dev": dev,
                                "test": test, "steps": 0, "rates": ()})
   return config
