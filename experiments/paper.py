@@ -8,6 +8,7 @@
 
   fig3_initialisation  pre-training from random weights and from clean pictures, over the steps
   table1_imagenet      classification             table2_coco        detection
+  table3_voc           detection of VOC, at full size alone
   fig6_segmentation    segmentation               table6_pose        keypoints
   table4_epochs        from three moments of one pre-training
   fig4_data_size       detection and mAP@100 against pictures, fine-tuned and frozen
@@ -54,7 +55,11 @@ def get_config(arg: str = "laptop") -> ml_collections.ConfigDict:
   if size not in SIZES or set(parts) - set(PARTS):
     raise ValueError(f"{arg!r}: expected [part,…]{'|'.join(SIZES)} with parts {', '.join(PARTS)}")
   config = _full() if size == "full" else _laptop()
-  config.parts = tuple(parts or PARTS)
+  drawn = [part for part in PARTS if part not in _FULL_ONLY or size == "full"]
+  if set(parts) - set(drawn):
+    raise ValueError(f"{arg!r}: generated pictures have no VOC, so {', '.join(_FULL_ONLY)} is at "
+                     "full size alone; table2_coco is the same in miniature")
+  config.parts = tuple(parts or drawn)
   if size == "miniature":
     _miniature(config)
   return config
@@ -112,9 +117,12 @@ def _full() -> ml_collections.ConfigDict:
   config.noise = ml_collections.ConfigDict({"standard": 0.0})  # JFT has its own
   for name, train, dev, test in (
       ("classify", "train", "train_dev", "validation"), ("detect", "train", "dev", "minival"),
-      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "minival")):
+      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "val")):
     config.tasks[name].update({"records": f"/data/{name}", "train": train, "dev": dev,
                                "test": test, "steps": 0, "rates": ()})
+  config.tasks.voc = ml_collections.ConfigDict({
+      **config.tasks.detect.to_dict(), "config": "experiments/table3_voc.py",
+      "records": "/data/voc", "train": "trainval", "test": "test", "number": "voc/mAP"})
   return config
 
 
@@ -135,7 +143,8 @@ def _initialisation(study: Study) -> None:
 
 def _classification(study: Study) -> None:
   for start in (_CLEAN, study.noisy(), _RANDOM):
-    study.transfer("classify", start)
+    if study.config.laptop or not start.clean:  # ImageNet's own weights are trained for ImageNet
+      study.transfer("classify", start)
     study.probe(start)
   study.transfer("classify", _RANDOM, times=3)
 
@@ -151,10 +160,17 @@ def _epochs(study: Study) -> None:
     study.transfer("detect", study.noisy(third=third))
 
 
+def _voc(study: Study) -> None:
+  for start in (_CLEAN, study.noisy(), study.noisy(clean=True)):
+    study.transfer("voc", start)
+
+
 def _data_size(study: Study) -> None:
   for pictures in study.config.pictures:
-    for frozen in (False, True):
-      study.transfer("detect", study.noisy(pictures=pictures), frozen)
+    for task in ("detect", "voc"):
+      for frozen in (False, True):
+        if task in study.config.tasks:
+          study.transfer(task, study.noisy(pictures=pictures), frozen)
 
 
 def _capacity(study: Study) -> None:
@@ -178,6 +194,7 @@ PARTS = {
     "fig3_initialisation": _initialisation,
     "table1_imagenet": _classification,
     "table2_coco": lambda study: _four_starts(study, "detect"),
+    "table3_voc": _voc,
     "table4_epochs": _epochs,
     "fig4_data_size": _data_size,
     "fig5_capacity": _capacity,
@@ -186,6 +203,7 @@ PARTS = {
     "table6_pose": lambda study: _four_starts(study, "pose"),
     "noise": _noise,
 }
+_FULL_ONLY = ("table3_voc",)
 
 
 def on_cluster(config: ml_collections.ConfigDict) -> bool:
@@ -195,7 +213,8 @@ def on_cluster(config: ml_collections.ConfigDict) -> bool:
 
 def topology(run: Run) -> Topology:
   """The paper's cluster for a run; that of segmentation is not stated."""
-  workers, servers = {"detect": (9, 11), "segment": (1, 1), "pose": (8, 1)}.get(
+  workers, servers = {"detect": (9, 11), "voc": (9, 11), "segment": (1, 1),
+                      "pose": (8, 1)}.get(
       run.tags["task"], (50, 17))
   return Topology(workers, servers, cpus=8, memory_gb=32, gpu=True)
 

@@ -11,6 +11,7 @@ from experiments import (
     fig6_segmentation,
     table1_imagenet,
     table2_coco,
+    table3_voc,
     table4_epochs,
     table5_classes,
     table6_pose,
@@ -27,6 +28,7 @@ _BOTH = {"start": "clean+noisy", "size": "largest", **_BASE}
 _RANDOM = {"start": "random", **_BASE}
 
 _AP = {"coco/AP50": "AP50", "coco/AP": "AP"}
+_VOC = {"voc/mAP": "mAP"}
 _MAP = {"fasteval/mAP@100": "mAP@100", "fasteval/leaves": "leaves"}
 _TOP = {"classification/top1": "top-1", "classification/top5": "top-5"}
 _MIOU = {"segmentation/mIOU": "mIOU"}
@@ -42,9 +44,10 @@ def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
   """The pages of a configuration of `paper.py`."""
   n = Names(config)
   return [
-      _initialisation(n), _classification(n), _detection(n), _moments(n), *_data_size(n),
-      *_capacity(n, config.depths), _classes(n), *_segmentation(n), _pose(n),
-      *_noise(n, config.noise)]
+      _initialisation(n), _classification(n, config.laptop), _detection(n),
+      *([_voc(n)] if "voc" in config.tasks else []), _moments(n),
+      *_data_size(n, "voc" in config.tasks), *_capacity(n, config.depths), _classes(n),
+      *_segmentation(n), _pose(n), *_noise(n, config.noise)]
 
 
 def _paper(expected: Sequence[tuple], headings: dict[str, str],
@@ -82,16 +85,19 @@ def _initialisation(n: Names) -> Page:
                   "the clean start before."))
 
 
-def _classification(n: Names) -> Page:
+def _classification(n: Names, clean_tuned: bool) -> Page:
+  """`clean_tuned`: whether the clean start is fine-tuned; at full size it is ImageNet's own."""
   of = {"task": "classify"}
   starts = {n.noisy: _NOISY, n.clean: _CLEAN, n.random: _RANDOM}
-  tuned = {name: {**of, **_TUNED, **start} for name, start in starts.items()}
+  tuned = {name: {**of, **_TUNED, **start} for name, start in starts.items()
+           if clean_tuned or name != n.clean}
+  pairs = ((n.noisy, n.random), (n.noisy, n.longer), (n.clean, n.random), (n.noisy, n.clean))
   probed = {f"{name}, linear probe": {**of, "frozen": "frozen", **start}
             for name, start in starts.items()}
   return Page(
       "table1_imagenet", "Table 1: classification", _TOP,
       {**tuned, n.longer: {**of, **_TUNED, **_RANDOM, "times": 3}, **probed},
-      pairs=((n.noisy, n.random), (n.noisy, n.longer), (n.clean, n.random), (n.noisy, n.clean),
+      pairs=(*(pair for pair in pairs if clean_tuned or n.clean not in pair),
              (f"{n.noisy}, linear probe", f"{n.clean}, linear probe")),
       paper=_paper(table1_imagenet.EXPECTED, _TOP, n.rows), definitions=_CROP,
       says="Fine-tuned from 300M is 1.7 points better than from random weights.",
@@ -106,6 +112,17 @@ def _detection(n: Names) -> Page:
       deviations=(*n.world(), *n.task("detect"), n.budgets(), _SERVER))
 
 
+def _voc(n: Names) -> Page:
+  starts = {name: {"task": "voc", **_TUNED, **start}
+            for name, start in ((n.clean, _CLEAN), (n.noisy, _NOISY), (n.both, _BOTH))}
+  return Page(
+      "table3_voc", "Table 3: detection of PASCAL VOC from different starts", _VOC, starts,
+      pairs=((n.noisy, n.clean), (n.both, n.clean), (n.both, n.noisy)),
+      paper=_paper(table3_voc.EXPECTED, _VOC, n.rows),
+      says="300M is better than ImageNet, and both together are no better.", says_mark="memory",
+      deviations=(*n.world(), *n.task("voc"), n.budgets()))
+
+
 def _moments(n: Names) -> Page:
   first, second, last = map(n.moment, (1, 2, 3))
   return Page(
@@ -117,22 +134,30 @@ def _moments(n: Names) -> Page:
       deviations=(*n.world(), *n.task("detect"), *n.length()))
 
 
-def _data_size(n: Names) -> list[Page]:
-  size = dict(x="pictures", protocol=n.protocol())
-  return [
-      Page("fig4_fasteval", "mAP@100 against pictures", _MAP, {"random start": _sizes("pretrain")},
-           says="Not a figure of the paper, which measures its pre-training by detection.",
-           deviations=n.world(), definitions=_LEAVES, **size),
-      Page("fig4_data_size", "Figure 4: detection against pictures, fine-tuned and frozen", _AP,
-           {"fine-tuned": _sizes("detect"), "frozen": _sizes("detect", True)},
-           pairs=(("fine-tuned", "frozen"),),
-           paper=(PaperNumber("fine-tuned, 30M pictures", "AP", 0.319, "table 5", "memory"),
-                  PaperNumber("fine-tuned, 300M pictures", "AP", 0.368, "table 4", "memory")),
-           says="Performance grows about linearly in the logarithm of the pictures.",
-           says_mark="seed",
-           deviations=(*n.world(), *n.task("detect"), *n.sizes(), "Remembered of the paper, not "
-                       "verified: no plateau at 300M, and fine-tuning is better than frozen "
-                       "features at every size."), **size)]
+def _data_size(n: Names, voc: bool) -> list[Page]:
+  curves = [Page(
+      "fig4_fasteval", "mAP@100 against pictures", _MAP, {"random start": _sizes("pretrain")},
+      x="pictures", protocol=n.protocol(), definitions=_LEAVES, deviations=n.world(),
+      says="Not a figure of the paper, which measures its pre-training by detection."),
+      _detection_curve(n, "fig4_data_size", "Figure 4: detection", "detect", _AP, (
+          PaperNumber("fine-tuned, 30M pictures", "AP", 0.319, "table 5", "memory"),
+          PaperNumber("fine-tuned, 300M pictures", "AP", 0.368, "table 4", "memory")))]
+  if voc:
+    curves.append(_detection_curve(n, "fig4_voc", "Figure 4, right: PASCAL VOC", "voc", _VOC, (
+        PaperNumber("fine-tuned, 300M pictures", "mAP", 0.814, "table 3", "memory"),)))
+  return curves
+
+
+def _detection_curve(n: Names, name: str, what: str, task: str, metrics: dict[str, str],
+                     paper: tuple[PaperNumber, ...]) -> Page:
+  return Page(
+      name, f"{what} against pictures, fine-tuned and frozen", metrics,
+      {"fine-tuned": _sizes(task), "frozen": _sizes(task, True)}, x="pictures",
+      pairs=(("fine-tuned", "frozen"),), protocol=n.protocol(), paper=paper, says_mark="seed",
+      says="Performance grows about linearly in the logarithm of the pictures.",
+      deviations=(*n.world(), *n.task(task), *n.sizes(), "Remembered of the paper, not verified: "
+                  "no plateau at 300M, and fine-tuning is better than frozen features at every "
+                  "size."))
 
 
 def _capacity(n: Names, depths: Sequence[str]) -> list[Page]:

@@ -12,7 +12,8 @@ also write an archive; --archive=DIR goes on from one: its numbers are taken ove
 is made, weights that are needed once more included.
 
 With --plan=experiments/paper.py:full nothing runs here: machine-hours are printed, and jobs for a
-cluster are written to DIR/jobs, one folder for each run.
+cluster are written to DIR/jobs, one folder for each run. What a job has trained is gathered by
+--collect=DIR/jobs/RUN, see docs/cluster.md.
 """
 
 from __future__ import annotations
@@ -45,7 +46,14 @@ flags.DEFINE_boolean("dry_run", False, "Print the plan and end.", flag_values=FL
 flags.DEFINE_boolean("status", False, "Print how far the study is and end.", flag_values=FLAGS)
 flags.DEFINE_string("image", "jft-reps:latest", "Container image of cluster jobs.",
                     flag_values=FLAGS)
-flags.DEFINE_string("claim", "jft-reps", "PersistentVolumeClaim of cluster jobs.",
+flags.DEFINE_string("claim", "jft-reps", "PersistentVolumeClaim that cluster jobs write to.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("mount", "/study", "Where cluster jobs see it.", flag_values=FLAGS)
+flags.DEFINE_string("data_claim", "jft-data", "PersistentVolumeClaim of cluster jobs' records.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("data_mount", "/data", "Where cluster jobs see them, read-only.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("collect", None, "Folder of a cluster job whose run is to be gathered.",
                     flag_values=FLAGS)
 flags.DEFINE_string("run", None, "Make the run whose folder this is; for the study itself.",
                     flag_values=FLAGS)
@@ -91,6 +99,8 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__)
   if FLAGS.run:
     _run(pathlib.Path(FLAGS.run))
+  if FLAGS.collect:
+    _collect(FLAGS.collect, FLAGS.mount)
   from jft_reps.studies import progress, runner, schedule, study_archive
 
   if FLAGS.status:
@@ -106,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
-    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir))
+    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), overrides)
   elsewhere = study_archive.take(FLAGS.archive, FLAGS.workdir) if FLAGS.archive else ()
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
@@ -138,13 +148,23 @@ def _run(directory: pathlib.Path) -> NoReturn:
   os._exit(0)  # all is on the disk, and freeing datasets takes TensorFlow up to a minute
 
 
-def _write_jobs(plan, module, workdir: pathlib.Path) -> int:
-  """Writes jobs for a cluster; prints what they take."""
+def _collect(job: str, mount: str) -> NoReturn:
+  """Gathers what a cluster has trained, and ends the process."""
+  from jft_reps.apps import study_collect
+
+  directory = study_collect.prepare(job, mount)
+  print(f"collect: {job} into {directory}", flush=True)
+  _run(directory)
+
+
+def _write_jobs(plan, module, workdir: pathlib.Path, overrides: dict[str, str]) -> int:
+  """Writes jobs for a cluster; prints what they need and take."""
   from jft_reps.apps import study_jobs
   from jft_reps.studies import cluster_jobs
 
-  site = cluster_jobs.Site(FLAGS.image, FLAGS.claim)
-  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site)
+  site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
+                           FLAGS.data_mount)
+  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, FLAGS.plan, overrides)
   print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
   return 0
 

@@ -19,27 +19,18 @@ import math
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from jft_reps import whole_files
-from jft_reps.apps import compose, configuration, study_records
+from jft_reps.apps import configuration, study_records
+from jft_reps.apps.study_judges import Judge, Judged, leave
 from jft_reps.errors import ConfigError, DataError, NumericError
 from jft_reps.studies import run_files
 from jft_reps.studies.plan import Run, assignments
 
 Numbers = dict[str, float | None]
-CLASSES, DEFINITIONS = "classes.json", "definitions.json"
 _INTERRUPTIONS = 20  # each leaves a checkpoint of its own, which must not displace another
-
-
-class Judged(NamedTuple):
-  """Numbers of one evaluation set, those of each class, what they mean, and the set's name."""
-
-  numbers: dict[str, float]
-  classes: dict[str, dict[str, float]]
-  definition: str
-  name: str = "test"
 
 
 def make(run: Run, directory: pathlib.Path) -> Numbers:
@@ -88,14 +79,13 @@ def records(run: Run, directory: pathlib.Path) -> Numbers:
 
 def pretrain(run: Run, directory: pathlib.Path) -> Numbers:
   """Trains, and evaluates the checkpoints to keep: `… at step N` beside the last one's numbers."""
-  from jft_reps.apps import train
   from jft_reps.training import checkpoints
 
   config, _ = configured(run, directory)
   options, kept = config.train, config.train.keep
   planned = sorted({*range(0, options.steps, options.checkpoint_every), options.steps})[-kept:]
   options.keep += _INTERRUPTIONS
-  train.train(config)
+  _train_on(config)
   steps = [step for step in checkpoints.committed(directory)
            if step in {*planned, *options.keep_steps}]
   numbers: Numbers = {}
@@ -182,10 +172,18 @@ def _at_rate(run: Run, directory: pathlib.Path, rate: float | None):
 
 
 def _train(run: Run, directory: pathlib.Path, rate: float | None) -> float | None:
-  from jft_reps.apps import train
-
-  train.train(_at_rate(run, directory, rate)[0])
+  _train_on(_at_rate(run, directory, rate)[0])
   return rate
+
+
+def _train_on(config) -> None:
+  """Trains what a cluster, or an attempt before, has not trained to its end."""
+  from jft_reps.apps import train
+  from jft_reps.training import run_directory
+
+  done = run_directory.RunDirectory(config.workdir).done()
+  if done is None or done < config.train.steps:
+    train.train(config)
 
 
 def _tuned(run: Run, directory: pathlib.Path, rate: float,
@@ -221,56 +219,6 @@ def probe(run: Run, directory: pathlib.Path) -> Numbers:
 
 
 KINDS = {"records": records, "pretrain": pretrain, "transfer": transfer, "probe": probe}
-
-
-class Judge:
-  """Evaluates checkpoints of one configuration; model and prediction are made once for all.
-
-  Args:
-    config: whose workdir holds a run.
-  """
-
-  def __init__(self, config):
-    import tf_keras
-
-    from jft_reps.training import initialise
-
-    tf_keras.backend.clear_session()
-    self._task = compose.task(config, initialise.open_source(config.workdir))
-    self._model = self._task.build()
-    self._average = config.train.get("ema_decay", 0.0) > 0
-    self._predict: Callable | None = None
-
-  def __call__(self, path: str | os.PathLike, split: int = 0) -> Judged:
-    """Of a checkpoint, a path without ending, on one of the configuration's evaluation sets."""
-    from jft_reps.training import judging, monitor
-
-    monitor.load_model(path, self._task, self._model, self._average)
-    evaluator = self._task.evaluators()[split]
-    self._predict = self._predict or judging.predictor(evaluator, self._model)
-    numbers = judging.judge(evaluator, self._model, predict=self._predict, task=self._task)
-    return _judged(evaluator, numbers, getattr(self._task, "labels", ()))
-
-
-def _judged(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> Judged:
-  last = getattr(evaluator, "last", None)
-  if last is None:
-    return Judged(dict(numbers), {}, getattr(evaluator, "definition", ""), evaluator.name)
-  if isinstance(last.per_class, Mapping):
-    columns = {column for row in last.per_class.values() for column in row}
-    classes = {column: {label: row[column] for label, row in last.per_class.items()
-                        if row.get(column) is not None} for column in sorted(columns)}
-  else:
-    classes = {"AP": {label: float(value) for label, value in zip(labels, last.per_class)
-                      if value == value}}
-  return Judged(dict(numbers), classes, last.definition, evaluator.name)
-
-
-def leave(directory: pathlib.Path, judged: Judged) -> None:
-  """Leaves numbers per class and what they mean in the directory of a run, for the report."""
-  definitions = {judged.name: judged.definition} if judged.definition else {}
-  whole_files.write_all(directory, {CLASSES: json.dumps(judged.classes),
-                                    DEFINITIONS: json.dumps(definitions)})
 
 
 def trained_in(directory: pathlib.Path, rate: float | None) -> pathlib.Path:

@@ -42,7 +42,7 @@ def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike,
     workdir: the run's directory on the volume.
     topology: of its tasks.
     folder: gets a folder for the run.
-    site: image and volume.
+    site: image and volumes.
     port: at which tasks listen.
     hosts: for tf_config.json alone, see `tf_configs`; a manifest's pods have names of their own.
 

@@ -3,7 +3,7 @@
 A headless Service, a NetworkPolicy and an indexed Job for each role: chief, workers, parameter
 servers, evaluator. The pods of an indexed Job keep their host names, so addresses are known
 beforehand and a pod that is replaced is found again. All outputs are on one volume that every pod
-mounts; a run finds there what it needs.
+mounts; a run finds there what it needs. Records are on another one, which pods only read.
 
 No shell is involved: commands are lists, and every text in a manifest is a quoted scalar.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,31 +34,42 @@ class Site:
     image: of the containers; has Python, the library and `experiments/`.
     claim: name of a PersistentVolumeClaim that all pods write to (ReadWriteMany).
     mount: where it is mounted.
+    data_claim: name of the one that has the records.
+    data_mount: where that one is mounted, read-only.
     directory: of the image, that has `experiments/`.
   """
 
   image: str
   claim: str
   mount: str = "/study"
+  data_claim: str = "jft-data"
+  data_mount: str = "/data"
   directory: str = "/jft_reps"
 
   def __post_init__(self):
-    for name in ("image", "claim"):
+    for name in ("image", "claim", "data_claim"):
       if not getattr(self, name) or " " in getattr(self, name):
         raise job_error(name, printable(getattr(self, name)), "a name")
-    for name in ("mount", "directory"):
+    for name in ("mount", "data_mount", "directory"):
       if not getattr(self, name).startswith("/"):
         raise job_error(name, printable(getattr(self, name)), "an absolute path")
+    if os.path.normpath(self.mount) == os.path.normpath(self.data_mount):
+      raise job_error("data_mount", printable(self.data_mount), "another path than mount")
+
+  def has(self, path: str) -> bool:
+    """Whether pods see a path on one of the volumes."""
+    whole = pathlib.PurePosixPath(os.path.normpath(path))
+    return any(whole.is_relative_to(mount) for mount in (self.mount, self.data_mount))
 
 
 def manifest(name: str, topology: Topology, site: Site, commands: Mapping[str, Sequence[str]],
-               port: int = 2222) -> str:
+             port: int = 2222) -> str:
   """A manifest of one run, YAML of several documents.
 
   Args:
     name: of the run, a DNS label of which those of its pods are made.
     topology: of its tasks.
-    site: image and volume.
+    site: image and volumes.
     commands: arguments of the process by role; without one for the evaluator there is none.
     port: at which tasks listen.
 
@@ -119,11 +132,13 @@ def _pod(name: str, role: str, topology: Topology, site: Site, command: Sequence
       "command": [part.replace("$", "$$") for part in command],  # or $(NAME) would be replaced
       "env": environment, "resources": {"requests": requests, "limits": limits},
       "securityContext": {"allowPrivilegeEscalation": False},
-      "volumeMounts": [{"name": "study", "mountPath": site.mount}]}
+      "volumeMounts": [{"name": "study", "mountPath": site.mount},
+                       {"name": "data", "mountPath": site.data_mount, "readOnly": True}]}
   return {
       "restartPolicy": "Never", "subdomain": name, "automountServiceAccountToken": False,
       "terminationGracePeriodSeconds": _GRACE, "containers": [container],
-      "volumes": [{"name": "study", "persistentVolumeClaim": {"claimName": site.claim}}]}
+      "volumes": [{"name": name, "persistentVolumeClaim": {"claimName": claim}}
+                  for name, claim in (("study", site.claim), ("data", site.data_claim))]}
 
 
 def _yaml(value: Any, indent: int = 0) -> list[str]:

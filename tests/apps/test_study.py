@@ -54,7 +54,7 @@ def test_the_miniature_has_five_seeds_that_share_only_rates_and_parts_share_all(
   assert sorted(seeds) == [0, 1, 2, 3, 4]
   assert len(set.union(*seeds.values())) == sum(map(len, seeds.values()))
   whole = set(ids.ids().values())
-  for part in paper.PARTS:
+  for part in paper.get_config("miniature").parts:
     assert set(planned(f"experiments/paper.py:{part},miniature").ids().values()) <= whole
 
 
@@ -134,7 +134,9 @@ def test_the_full_plan_has_the_papers_steps():
 
 
 @pytest.mark.parametrize("reference, message", [
-    ("experiments/paper.py:fig9,laptop", "fig9"), ("experiments/paper.py:tiny", "tiny"),
+    ("experiments/paper.py:fig9,laptop", "fig9"),
+    ("experiments/paper.py:table3_voc,laptop", "full size alone"),
+    ("experiments/paper.py:tiny", "tiny"),
     ("experiments/none.py:laptop", "no such file"),
     ("experiments/table2_coco.py:300M", r"no function plan\(config\)")])
 def test_what_is_no_plan_is_named(reference, message):
@@ -261,11 +263,16 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   from jft_reps.apps import command_line
   assert command_line.run(study.main, [
       "study", "--plan=experiments/paper.py:table2_coco,full", f"--workdir={tmp_path}",
-      "--image=registry/jft:1", "--claim=disk"]) == 0
+      "--image=registry/jft:1", "--claim=disk", "--data_claim=pictures",
+      "--config.tasks.detect.test=val"]) == 0
   out = capsys.readouterr().out
-  assert "pretrain → transfer: 3" in out
+  assert "transfer → transfer: 1" in out and "pretrain → transfer: 2" in out
+  assert "classify_random_s0" in out and "pretrain_clean_s0" not in out  # one and the same
   rows = [line.split() for line in out.splitlines()]
-  assert ["pretrain_noisy300000000_s0", "50", "17", "36,000,000", "7.20", "60.0", "72,000"] in rows
+  assert ["pretrain_noisy300000000_s0", "pretrain", "50", "17", "36,000,000", "7.20", "60.0",
+          "72,000", "←", "records"] in rows
+  assert ["detect_random_s0", "transfer", "9", "11", "3,000,000", "4.53", "17.5", "3,777"] in rows
+  assert ["records", "records", "one", "process"] in rows
   folders = {f.name.partition("-s0-")[0]: f for f in (tmp_path / "jobs").iterdir()}
   detect, pretrain = folders["detect-noisy300000000"], folders["pretrain-noisy300000000"]
   tasks = json.loads((detect / "tf_config.json").read_text())
@@ -274,11 +281,18 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   start, run = (run_files.read_run(f) for f in (pretrain, detect))
   assert start.overrides["train.keep_steps"] == [12_000_000, 24_000_000, 36_000_000]
   where = run.overrides["init.checkpoint"]
-  assert f"--run={where}\n" in (pretrain / "collect.txt").read_text()
+  stored = json.loads((tmp_path / "jobs" / "plan.json").read_text())
+  assert stored["plan"] == "experiments/paper.py:table2_coco,full"
+  assert stored["overrides"] == {"tasks.detect.test": "val"}
+  assert {f"/study/runs/{r['id']}" for r in stored["runs"] if r["name"] == start.name} == {where}
   command = (detect / "command.txt").read_text()
   assert f"--config.init.checkpoint={where} " in command and "study." not in command
   assert "--workdir=/study/runs/" in command and "/run " in command
-  assert "claimName: \"disk\"" in (detect / "manifest.yaml").read_text()
+  assert "'--config.task.eval_splits=[\"val\"]'" in command
+  for path in (tmp_path / "jobs").glob("*/manifest.yaml"):
+    text = path.read_text()
+    assert text.count("\nkind: \"Job\"\n") == text.count("mountPath: \"/data\"") == 4
+    assert text.count("claimName: \"disk\"") == text.count("claimName: \"pictures\"") == 4
   assert run_files.read_run(folders["records"]).kind == "records"
   assert not (folders["records"] / "manifest.yaml").exists()
 

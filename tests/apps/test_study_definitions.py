@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import types
 
-from jft_reps.apps import probe, study_runs
+from jft_reps.apps import probe, study_judges, study_runs
 from jft_reps.studies.plan import Run
 from jft_reps.tasks.scored_sets import TopKSet
 
 
 def test_a_definition_stands_under_the_name_of_its_set(tmp_path):
   evaluator = TopKSet("single_test", lambda: None)
-  study_runs.leave(tmp_path, study_runs._judged(evaluator, {"classification/top1": 0.5}, ()))
+  study_judges.leave(tmp_path, study_judges.judged_by(evaluator, {"classification/top1": 0.5}, ()))
   found = json.loads((tmp_path / "definitions.json").read_text())
   assert list(found) == ["single_test"] and "top-1 and top-5: fraction" in found["single_test"]
   last = types.SimpleNamespace(definition="mAP", per_class={})
-  judged = study_runs._judged(types.SimpleNamespace(name="fasteval", last=last), {}, ())
-  study_runs.leave(tmp_path, judged)
+  judged = study_judges.judged_by(types.SimpleNamespace(name="fasteval", last=last), {}, ())
+  study_judges.leave(tmp_path, judged)
   assert json.loads((tmp_path / "definitions.json").read_text()) == {"fasteval": "mAP"}
 
 

@@ -20,7 +20,7 @@ from jft_reps.training import addresses
 yaml = pytest.importorskip("yaml")
 
 PAPER = Topology(50, 17, gpu=True)
-SITE = Site("registry/jft:1", "study")
+SITE = Site("registry/jft:1", "study", data_claim="records")
 NASTY = "x'y\"; $(TASK_INDEX) $$(A) `id` # {a: [b]} \\ - & *"
 texts = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=40)
 
@@ -82,6 +82,22 @@ def test_one_service_gives_the_names_and_only_the_runs_own_pods_may_call():
     assert template["spec"]["restartPolicy"] == "Never"
     assert job["spec"]["completionMode"] == "Indexed"
     assert job["spec"]["completions"] == job["spec"]["parallelism"]
+
+
+def test_every_task_writes_to_the_study_and_only_reads_the_records():
+  for job in manifest()[2:]:
+    spec = job["spec"]["template"]["spec"]
+    claims = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"]}
+    assert [(m["mountPath"], claims[m["name"]], m.get("readOnly", False))
+            for container in spec["containers"] for m in container["volumeMounts"]] == [
+                ("/study", "study", False), ("/data", "records", True)]
+
+
+@pytest.mark.parametrize("path,seen", [
+    ("/study/runs/1", True), ("/data/jft", True), ("/data", True), ("/database", False),
+    ("/data/../home", False), ("records", False)])
+def test_pods_see_what_is_below_a_mount(path, seen):
+  assert SITE.has(path) == seen
 
 
 def test_gpus_are_for_those_who_compute():
@@ -146,6 +162,8 @@ def test_hosts_of_ones_own_are_taken_in_order():
     (lambda: cluster_jobs.tf_configs("run", Topology(1, 1), ["a", "b", "c d"]), "hosts: c d"),
     (lambda: Topology(0, 1), "workers: 0"), (lambda: Topology(1, True), "servers: True"),
     (lambda: Site("", "study"), "image"), (lambda: Site("a", "b", "c"), "mount: c"),
+    (lambda: Site("a", "b", data_claim=""), "data_claim"),
+    (lambda: Site("a", "b", "/data/"), "data_mount: /data; expected another"),
 ])
 def test_what_cannot_be_is_refused(call, message):
   with pytest.raises(ConfigError, match=message):
