@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import csv
+import dataclasses
 import io
 import os
 import pathlib
@@ -15,6 +17,7 @@ from jft_reps.studies.pages import Page
 from jft_reps.studies.report_runs import Study
 from jft_reps.studies.report_sections import Section
 
+DEVIATIONS = "deviations"  # block of a README
 _HOW = ("Numbers are means over seeds with 95 % intervals by Student's t; one seed gives no "
         "interval. Fractions are shown in percent. An order is only stated where the interval of "
         "the paired difference leaves zero out.",
@@ -115,7 +118,16 @@ def update_readme(readme: str | os.PathLike, pages: Sequence[Page],
 
 
 def readme_blocks(pages: Sequence[Page], results: str | os.PathLike) -> dict[str, str]:
-  """The block of each page by name, from `<name>.csv` of a folder."""
-  files = {page.name: pathlib.Path(results) / f"{page.name}.csv" for page in pages}
-  return {page.name: report_markdown.readme_block(page, files[page.name])
-          if files[page.name].is_file() else "No results yet." for page in pages}
+  """The block of each page by name, from `<name>.csv` of a folder.
+
+  `deviations` is one more: what half of the pages or more have in common, which is said there once.
+  """
+  counts = collections.Counter(said for page in pages for said in page.deviations)
+  shared = [said for said, count in counts.items() if count > 1 and 2 * count >= len(pages)]
+  blocks = {DEVIATIONS: report_markdown.escape(" ".join(shared))}
+  for page in pages:
+    file = pathlib.Path(results) / f"{page.name}.csv"
+    own = dataclasses.replace(page, deviations=[d for d in page.deviations if d not in shared])
+    blocks[page.name] = (report_markdown.readme_block(own, file) if file.is_file()
+                         else "No results yet.")
+  return blocks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import html.parser
 import io
 import os
@@ -117,6 +118,19 @@ def test_readme_and_results_are_equal(tmp_path):
   # The block says what the report says.
   report = (tmp_path / "out" / "report.md").read_text()
   assert all(line in report for line in block.splitlines() if line[:1] in "|-")
+
+
+def test_what_pages_have_in_common_is_said_once(tmp_path):
+  (tmp_path / "results").mkdir()
+  for page in PAGES:
+    (tmp_path / "results" / f"{page.name}.csv").write_text(report_rows.csv_text(page, []))
+  told = (["Toys <1>.", "Own."], ["Toys <1>."], ["Other."], [])
+  pages = [dataclasses.replace(page, deviations=said) for page, said in zip(PAGES, told)]
+  blocks = report_files.readme_blocks(pages, tmp_path / "results")
+  assert blocks[report_files.DEVIATIONS] == "Toys &lt;1&gt;."
+  assert [name for name, block in blocks.items() if "Toys" in block] == ["deviations"]
+  assert blocks["table"].endswith("Other than in the paper: Own.")
+  assert blocks["curve"].endswith("Other than in the paper: Other.")
 
 
 @pytest.mark.parametrize("text, found", [
