@@ -44,7 +44,7 @@ from jft_reps.studies.cluster_tasks import Topology
 from jft_reps.studies.pages import Page
 from jft_reps.studies.plan import Plan, Run
 
-__all__ = ["get_config", "on_cluster", "pages", "plan", "topology"]
+__all__ = ["get_config", "on_cluster", "pages", "plan", "topology", "whole"]
 
 SIZES = ("laptop", "miniature", "full")
 
@@ -217,6 +217,13 @@ def topology(run: Run) -> Topology:
                       "pose": (8, 1)}.get(
       run.tags["task"], (50, 17))
   return Topology(workers, servers, cpus=8, memory_gb=32, gpu=True)
+
+
+def whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The same configuration with all parts of its size."""
+  config = config.copy_and_resolve_references()
+  config.parts = tuple(p for p in PARTS if p not in _FULL_ONLY or not config.laptop)
+  return config
 
 
 def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

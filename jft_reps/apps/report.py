@@ -10,7 +10,7 @@ to what the CSVs of --results say; without --study that is all that is done. --a
 runs, their numbers and run cards without their weights, in two files; --study takes archives too.
 
 The plan is a Python file that is run. Where --plan is missing it is the one that the study names,
-if that is below the current directory and not inside of the study. Its configuration has the
+if that is in experiments/ of the clone that the library lies in. Its configuration has the
 overrides of the study, and then --config.KEY=VALUE.
 """
 
@@ -23,9 +23,11 @@ from collections.abc import Mapping, Sequence
 
 from absl import flags
 
+import jft_reps
 from jft_reps.apps import command_line, configuration
 from jft_reps.errors import ConfigError, StorageError, printable
 
+OURS = pathlib.Path(jft_reps.__file__).resolve().parents[1] / "experiments"
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("study", [], "Work directories and archives of studies, shown together.",
                   flag_values=FLAGS)
@@ -89,19 +91,17 @@ def archive(study, pages: Sequence, directory: str) -> list[str]:
 def named_plan(reference: str, studies: Sequence[str]) -> str:
   """What a study says it was made from, `<file>.py[:part,…]`, if the file may be run.
 
-  A directory may come from anywhere, so what it names is only taken from below the current
-  directory, where its reader works, and never from the directory itself.
+  Studies and archives may come from anywhere, so what they name is only taken from `experiments/`
+  of the clone that the library lies in.
 
   Raises:
     ConfigError: it may not.
   """
   name = reference.partition(":")[0]
   name = name if name.isprintable() else ""
-  path = pathlib.Path(os.path.realpath(name))
-  inside = any(path.is_relative_to(pathlib.Path(study).resolve()) for study in studies)
-  if not name or inside or not path.is_relative_to(pathlib.Path.cwd().resolve()):
+  if not name or not pathlib.Path(os.path.realpath(name)).is_relative_to(OURS):
     raise ConfigError("plan", studies[0], f"its plan is {printable(name)!r}" if name else
-                      "it names no plan", "a file below the current directory",
+                      "it names no plan", f"a file of {OURS}",
                       "Give --plan, the file with its pages; it is run.")
   return reference
 

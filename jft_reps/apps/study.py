@@ -82,6 +82,15 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
   return plan.described(study_runs.describer()), module, config
 
 
+def whole_plan(plan, module, config):
+  """What a plan is a part of: that of `whole(config)`, where its module has such a function."""
+  from jft_reps.apps import study_runs
+
+  if not hasattr(module, "whole"):
+    return plan
+  return module.plan(module.whole(config)).described(study_runs.describer())
+
+
 def selected(plan, names: Sequence[str], tags: Sequence[str]):
   """The part of a plan that the flags name, all of it if they name none."""
   if not names and not tags:
@@ -101,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
     _run(pathlib.Path(FLAGS.run))
   if FLAGS.collect:
     _collect(FLAGS.collect, FLAGS.mount)
-  from jft_reps.studies import progress, runner, schedule, study_archive
+  from jft_reps.studies import progress, runner, schedule
 
   if FLAGS.status:
     _require("workdir")
@@ -109,21 +118,33 @@ def main(argv: Sequence[str]) -> int:
     return 0
   _require("plan")
   plan, module, config = read_plan(FLAGS.plan, overrides)
-  plan = selected(plan, FLAGS.select, FLAGS.tags)
+  whole, plan = whole_plan(plan, module, config), selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
     print(schedule.text(plan, jobs))
     return 0
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
-    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), overrides)
-  elsewhere = study_archive.take(FLAGS.archive, FLAGS.workdir) if FLAGS.archive else ()
+    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), overrides, whole)
+  elsewhere = _taken(plan) if FLAGS.archive else ()
   state = runner.run(
       plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
       retry_failed=FLAGS.retry_failed, stream=sys.stderr, overrides=overrides,
-      elsewhere=elsewhere)
+      whole=whole, elsewhere=elsewhere)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
+
+
+def _taken(plan) -> list:
+  """Runs of the archive, of which those of the plan are counted aloud."""
+  from jft_reps.studies import report_runs, study_archive
+
+  results = study_archive.take(FLAGS.archive, FLAGS.workdir)
+  done = {result.id for result in results if result.status == report_runs.DONE}
+  known = done & set(plan.ids().values())
+  print(f"{FLAGS.archive}: {len(known)} of {len(set(plan.ids().values()))} runs are done there"
+        + ("" if known else ": is it of this plan and configuration?"), file=sys.stderr)
+  return results
 
 
 def _require(name: str) -> None:
@@ -157,14 +178,18 @@ def _collect(job: str, mount: str) -> NoReturn:
   _run(directory)
 
 
-def _write_jobs(plan, module, workdir: pathlib.Path, overrides: dict[str, str]) -> int:
+def _write_jobs(plan, module, workdir: pathlib.Path, overrides: dict[str, str], whole) -> int:
   """Writes jobs for a cluster; prints what they need and take."""
+  if FLAGS.archive:
+    raise ConfigError("flags", "--archive", "given for jobs of a cluster", "a study made here",
+                      "Leave it out.")
   from jft_reps.apps import study_jobs
   from jft_reps.studies import cluster_jobs
 
   site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
                            FLAGS.data_mount)
-  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, FLAGS.plan, overrides)
+  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, FLAGS.plan, overrides,
+                           whole)
   print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
   return 0
 

@@ -13,7 +13,7 @@ from typing import Any
 from jft_reps import whole_files
 from jft_reps.apps import study_jobs, study_runs
 from jft_reps.errors import DataError, StorageError, printable
-from jft_reps.studies import keeper, report_runs, run_files
+from jft_reps.studies import keeper, progress, report_runs, run_files
 from jft_reps.studies.plan import Run
 
 
@@ -46,7 +46,7 @@ def prepare(job: str | os.PathLike, mount: str | os.PathLike) -> pathlib.Path:
   else:
     for name in run.needed():
       _check_gathered(name, place(name), stored)
-  whole_files.write_all(mount, {study_jobs.PLAN: stored.read_bytes()})
+  progress.store(mount / study_jobs.PLAN, run_files.read_json(stored))
   whole_files.write_all(place(run.name), {"run.json": (job / "run.json").read_bytes()})
   return place(run.name)
 

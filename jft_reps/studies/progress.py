@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -142,8 +141,8 @@ def status(workdir: str | os.PathLike) -> Progress:
   return progress(plan, records, jobs, running)
 
 
-def stored(plan: Plan, jobs: int, source: str = "",
-           overrides: Mapping[str, str] | None = None) -> dict:
+def stored(plan: Plan, jobs: int, source: str = "", overrides: Mapping[str, str] | None = None,
+           whole: Plan | None = None) -> dict:
   """What `status` and a report have to know of a plan, for JSON; its runs go by their ids.
 
   Args:
@@ -151,32 +150,41 @@ def stored(plan: Plan, jobs: int, source: str = "",
     jobs: at once.
     source: reference of the plan, for the report to find its pages.
     overrides: of its configuration.
+    whole: what the plan is a part of; default: it is whole.
   """
   ids = plan.ids()
   runs = [{"id": ids[run.name], "name": run.name, "kind": run.kind, "cost": run.cost,
            "needs": run.needed(), "config": run.config, "tags": dict(run.tags)}
           for run in plan.ordered()]
   return {"plan": source, "overrides": dict(overrides or {}), "jobs": jobs,
-          "time": round(time.time(), 3), "runs": runs}
+          "time": round(time.time(), 3), "whole": (whole or plan).ids(), "runs": runs}
 
 
 def store(path: pathlib.Path, content: dict) -> None:
   """Writes what `stored` gives; runs of plans from before stay as `earlier`.
 
-  Those that the plan does not name: a part of a plan that is run once more takes nothing out of
-  the report.
+  Only those that are part of the same whole: neither a part that is run once more takes anything
+  out of the report, nor does another configuration put anything into it. `left_out` counts the
+  others.
 
   Raises:
     StorageError: it cannot be written.
   """
-  with contextlib.suppress(DataError, KeyError, TypeError, AttributeError):
-    before = read_json(path)
-    runs = [*before.get("earlier", []), *({**r, "plan": before["plan"]} for r in before["runs"])]
-    names = {run["name"] for run in content["runs"]}
-    earlier = {run["name"]: run for run in runs if run["name"] not in names}
-    content = content | {"earlier": list(earlier.values())}
+  earlier, left_out = {}, 0
   try:
-    write_json(path, content)
+    before = read_json(path) if path.exists() else {"runs": []}
+    names = {run["name"] for run in content["runs"]}
+    for run in [*before.get("earlier", []), *before["runs"]]:
+      if content["whole"].get(run["name"]) != run["id"]:
+        left_out += 1
+      elif run["name"] not in names:
+        earlier[run["name"]] = run
+    left_out += int(before.get("left_out", 0))
+  except (DataError, KeyError, TypeError, AttributeError, ValueError) as error:
+    raise DataError("plan-file", path, printable(error), "the plan of a study",
+                    "Move the file away; what the ledger says of its runs is kept.") from error
+  try:
+    write_json(path, content | {"earlier": list(earlier.values()), "left_out": left_out})
   except OSError as error:
     raise StorageError("plan-file", path, printable(error), "a writable directory") from error
 

@@ -47,7 +47,9 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
   if not sections:
     raise DataError("pages", "study", f"none of its {len(study.results)} runs has the tags of a "
                     "page", "a study of this plan", "Give the --plan that it was made from.")
-  head = [f"The whole study: {report_runs.counts(study.results)}.", *_changed(study), *_HOW]
+  distinct = len({result.id for result in study.results})
+  of = f" Its plan has {study.planned} in all." if study.planned > distinct else ""
+  head = [f"The study: {report_runs.counts(study.results)}.{of}", *_changed(study), *_HOW]
   notes = report_sections.few(study.notes)
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")

@@ -71,12 +71,14 @@ class Study:
     results: in the order of their plans; a run that stands in several directories once.
     notes: what was left out, for the reader of the report.
     overrides: of the plan's configuration, by key, likewise of the first directory.
+    planned: runs of the whole that the plans are parts of; 0: not known.
   """
 
   plan: str
   results: list[Result]
   notes: list[str]
   overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  planned: int = 0
 
 
 def of_directory(workdir: str | os.PathLike) -> Study:
@@ -88,11 +90,11 @@ def of_directory(workdir: str | os.PathLike) -> Study:
   """
   workdir, notes = pathlib.Path(workdir), []
   content = _plan(workdir)
-  if content["earlier"]:
-    notes.append("Runs of plans that were run in the directory before are shown as well: "
-                 f"{', '.join(map(printable, content['earlier']))}.")
+  if content["left_out"]:
+    notes.append(f"{printable(workdir.name)}: {content['left_out']} runs of other configurations "
+                 "that were run in the directory are not shown.")
   return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes,
-               content["overrides"])
+               content["overrides"], content["planned"])
 
 
 def merged(studies: Iterable[Study]) -> Study:
@@ -100,11 +102,9 @@ def merged(studies: Iterable[Study]) -> Study:
 
   What that one lacks of files and run card is taken from the others.
   """
-  plans, overrides, notes = [], [], []
+  studies, notes = list(studies), []
   results: dict[tuple[str, str], Result] = {}
   for study in studies:
-    plans.append(study.plan)
-    overrides.append(study.overrides)
     notes += study.notes
     for result in study.results:
       key = result.id, result.run.name
@@ -115,10 +115,15 @@ def merged(studies: Iterable[Study]) -> Study:
         results[key] = dataclasses.replace(
             first, directory=first.directory or result.directory, card=first.card or result.card,
             files={**result.files, **first.files})
-  if len(set(plans)) > 1:
-    notes.append(f"The directories were made from different plans: {', '.join(map(repr, plans))}.")
-  return Study(plans[0] if plans else "", list(results.values()), notes,
-               overrides[0] if overrides else {})
+  for what, told in (("plans", [study.plan for study in studies]),
+                     ("overrides", [dict(study.overrides) for study in studies])):
+    distinct = [each for i, each in enumerate(told) if each not in told[:i]]
+    if len(distinct) > 1:
+      notes.append(f"The directories were made with different {what}: "
+                   f"{', '.join(map(repr, distinct))}.")
+  first = studies[0] if studies else Study("", [], [])
+  return dataclasses.replace(first, results=list(results.values()), notes=notes,
+                             planned=max((study.planned for study in studies), default=0))
 
 
 def counts(results: Iterable[Result]) -> str:
@@ -136,25 +141,25 @@ def _plain(path: pathlib.Path) -> bool:
 
 
 def _plan(workdir: pathlib.Path) -> dict[str, Any]:
-  """The checked content of plan.json; each of `runs` is (id, Run), `earlier` other plans."""
+  """The checked content of plan.json; each of `runs` is (id, Run)."""
   path = workdir / "plan.json"
   if not path.is_file():
     raise DataError("plan-file", printable(path), "there is none", "the directory of a study",
                     "Give the --workdir of a study.")
   content = run_files.read_json(path)
   try:
-    earlier = list(content.get("earlier") or [])
-    plans = {str(run["plan"]) for run in earlier} - {str(content.get("plan"))}
     runs = [(checked_id(r["id"]), Run(str(r["name"]), str(r.get("config", "")), kind=str(r["kind"]),
                                       needs=tuple(map(str, r["needs"])),
                                       tags=dict(r.get("tags") or {})))
-            for r in [*content["runs"], *earlier]]
+            for r in [*content["runs"], *(content.get("earlier") or [])]]
     overrides = {str(k): str(v) for k, v in dict(content.get("overrides") or {}).items()}
+    left_out, planned = int(content.get("left_out") or 0), len(set(
+        dict(content.get("whole") or {}).values()))
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
                     "Start the study again.") from error
   return {"plan": str(content.get("plan") or ""), "overrides": overrides, "runs": runs,
-          "earlier": sorted(plans)}
+          "left_out": left_out, "planned": planned}
 
 
 def checked_id(text: Any) -> str:

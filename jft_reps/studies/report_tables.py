@@ -16,7 +16,7 @@ from jft_reps.studies.report_rows import Rows
 CONFIDENCE = 0.95
 MARKS = {"seed": "the paper's", "found": "the paper's, as found",
          "memory": "remembered, not verified"}
-_STEPS = 4  # rows of a training curve in a table
+_STEPS = 6  # rows of a training curve in a table
 
 
 @dataclasses.dataclass(frozen=True)

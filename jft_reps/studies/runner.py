@@ -35,7 +35,7 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
         stream: IO[str] | None = None, grace: float = 5.0, source: str = "",
-        overrides: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None, whole: Plan | None = None,
         elsewhere: Iterable[Result] = ()) -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
@@ -50,7 +50,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
-    source, overrides: reference and overrides of the plan, kept for the report.
+    source, overrides, whole: of the plan, kept for the report, see `progress.stored`.
     elsewhere: runs that are done in another study, whose numbers are taken over.
 
   Returns:
@@ -70,7 +70,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     if retry_failed:
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
-    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, overrides))
+    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, overrides, whole))
     if stream:
       print(schedule.disk_note(plan, study.state().left, workdir), file=stream, flush=True)
     with study.ending():
@@ -170,7 +170,8 @@ class _Study:
     try:
       place.mkdir(parents=True, exist_ok=True)
       if id in self.again:
-        (place / keeper.NUMBERS).unlink(missing_ok=True)
+        for name in (keeper.NUMBERS, keeper.OUTCOME):
+          (place / name).unlink(missing_ok=True)
         self.again.discard(id)
       self._restore_numbers(run)
       whole = resolved(run, self._directory)

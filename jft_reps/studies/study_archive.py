@@ -9,6 +9,7 @@ done there are not made again, unless one that is left needs their weights.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -51,7 +52,7 @@ def _of(study: Study, archive: Study) -> Study:
   """That part of an archive which a study has as well."""
   known = {(result.id, result.run.name) for result in study.results}
   results = [r for r in archive.results if (r.id, r.run.name) in known]
-  return Study(study.plan, results, [], study.overrides)
+  return dataclasses.replace(study, results=results, notes=[])
 
 
 def take(directory: str | os.PathLike, workdir: str | os.PathLike) -> list[Result]:
@@ -61,6 +62,9 @@ def take(directory: str | os.PathLike, workdir: str | os.PathLike) -> list[Resul
     DataError: it is damaged, or no archive.
     StorageError: the copy cannot be written.
   """
+  if not is_archive(directory):
+    raise DataError("archive", printable(directory), f"no {RUNS}", "the archive of a study",
+                    "Give a folder that `report --archive` wrote.")
   study = read(directory)
   whole_files.write_all(pathlib.Path(workdir) / TAKEN, {
       name: _text(path) for name in (RUNS, CARDS)
@@ -80,8 +84,7 @@ def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (
 
   Args:
     directory: is made where it is absent.
-    study: whose numbers are kept to six significant digits, as reports show them. Runs that are
-      not done are kept as left.
+    study: whose numbers are kept to six significant digits, as reports show them.
     files: names of JSON files to keep of every run's directory.
     detailed: ids of runs whose `classes.json` is kept as well.
 
@@ -89,10 +92,12 @@ def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (
     DataError: a file of a run is damaged.
     StorageError: it cannot be written.
   """
-  lines = [{"plan": study.plan, "overrides": dict(study.overrides)}]
+  lines = [{"plan": study.plan, "overrides": dict(study.overrides), "planned": study.planned,
+            "notes": list(study.notes)}]
   lines += [_line(result, {*files, *(["classes.json"] if result.id in detailed else [])})
             for result in study.results]
-  cards = [(result.run.name, card(result)) for result in study.results]
+  cards = [(result.run.name, card(result)) for result in study.results
+           if result.status == report_runs.DONE]
   return whole_files.write_all(directory, {
       RUNS: "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines),
       CARDS: "".join([f"# Run cards of {study.plan}\n",
@@ -103,8 +108,10 @@ def _line(result: Result, files: Collection[str]) -> dict[str, Any]:
   run = result.run
   line = {"id": result.id, "name": run.name, "kind": run.kind, "config": run.config,
           "needs": list(run.needs), "tags": dict(run.tags)}
+  if result.status in (report_runs.FAILED, report_runs.BLOCKED):
+    return line | {"status": result.status, "reason": result.reason}
   if result.status != report_runs.DONE:
-    return line
+    return line  # what was running is left
   kept = {name: content for name in sorted(files) if (content := result.file(name))}
   seconds = None if result.seconds is None else round(result.seconds)
   return line | {"seconds": seconds, "numbers": _short(result.numbers), "files": _short(kept)}
@@ -144,13 +151,14 @@ def read(directory: str | os.PathLike) -> Study:
   """
   path = pathlib.Path(directory) / RUNS
   lines, cards = _text(path).splitlines(), _cards(pathlib.Path(directory) / CARDS)
-  plan, overrides, results = "", {}, []
+  about, results = Study("", [], []), []
   for number, line in enumerate(lines, 1):
     try:
       content = json.loads(line)
       if number == 1:
-        plan = str(content["plan"])
-        overrides = {str(k): str(v) for k, v in content.get("overrides", {}).items()}
+        about = Study(str(content["plan"]), [], list(map(str, content.get("notes", ()))), {
+            str(k): str(v) for k, v in content.get("overrides", {}).items()},
+                      int(content.get("planned", 0)))
       else:
         results.append(_result(content, cards))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
@@ -161,7 +169,7 @@ def read(directory: str | os.PathLike) -> Study:
   if not lines or len(set(names)) < len(names):
     raise DataError("archive", printable(path), "a run twice" if lines else "an empty file",
                     "an archived study", "Take the file as it was written.")
-  return Study(plan, results, [], overrides)
+  return dataclasses.replace(about, results=results)
 
 
 def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
@@ -169,7 +177,10 @@ def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
             needs=tuple(map(str, line["needs"])), tags=dict(line["tags"]))
   id, numbers = report_runs.checked_id(line["id"]), line.get("numbers")
   if numbers is None:
-    return Result(id, run, report_runs.LEFT)
+    status = str(line.get("status", report_runs.LEFT))
+    if status not in (report_runs.LEFT, report_runs.FAILED, report_runs.BLOCKED):
+      raise ValueError(f"status of {run.name} is {status!r}")
+    return Result(id, run, status, str(line.get("reason", "")))
   finite = {str(name): None if value is None else float(value) for name, value in numbers.items()}
   if not all(value is None or math.isfinite(value) for value in finite.values()):
     raise ValueError(f"numbers of {run.name} that are not finite")

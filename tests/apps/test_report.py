@@ -21,6 +21,7 @@ PAGES = [Page("t", "T", {"x": "X"}, {"a": {"start": "a"}, "b": {"start": "b"}}, 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(report, "OURS", tmp_path.resolve() / "plans")
   (tmp_path / "plans").mkdir()
   (tmp_path / "plans" / "plan.py").write_text(PLAN)
   return write_study(tmp_path / "study", [
@@ -83,9 +84,11 @@ def test_pages_follow_the_configuration_of_the_study(study, tmp_path, capsys):
 def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):
   (study / "evil.py").write_text("open('ran', 'w')")
   (tmp_path / "link").symlink_to(study)
+  (tmp_path / "beside").mkdir()
+  (tmp_path / "beside" / "evil.py").write_text("open('ran', 'w')")
   plan = study / "plan.json"
   content = plan.read_text()
-  for name in ("study/evil.py", "link/evil.py", f"{study}/evil.py", "../x.py", "", "a\\u0000b",
+  for name in ("study/evil.py", "link/evil.py", "beside/evil.py", "plans/../beside/evil.py", f"{study}/evil.py", "../x.py", "", "a\\u0000b",
                "/etc/passwd", "x" * 5000):
     plan.write_text(content.replace("plans/plan.py:t,laptop", name))
     assert _run("--study=study") == 1, name

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from jft_reps import errors
-from jft_reps.apps import command_line, report, study, study_jobs
-from jft_reps.studies import plan, run_files
+from jft_reps.apps import command_line, report, study, study_collect, study_jobs
+from jft_reps.studies import plan, report_runs, run_files
 from jft_reps.studies.cluster_jobs import Site, Topology
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -74,6 +74,22 @@ def test_collecting_trains_nothing(tmp_path, capsys):
   assert collected(jobs / "probed", volume) == errors.StorageError.exit_code
   assert f"{directory}: no numbers.json of trained" in capsys.readouterr().err
   assert not (volume / "plan.json").exists()
+
+
+def test_a_part_that_is_gathered_takes_nothing_from_the_volume(tmp_path):
+  volume = tmp_path / "volume"
+  whole = tiny(volume)
+  site = Site("image", "claim", str(volume))
+  for name in ("records", "trained"):
+    study_jobs.write(whole.select([name]), lambda run: Topology(2, 1), tmp_path / name, site,
+                     "experiments/paper.py:full", whole=whole)
+  done = volume / "runs" / whole.ids()["trained"] / "DONE"
+  done.parent.mkdir(parents=True)
+  done.write_text(json.dumps({"step": 2}))
+  study_collect.prepare(tmp_path / "trained" / "trained", volume)
+  study_collect.prepare(tmp_path / "records" / "records", volume)
+  found = report_runs.of_directory(volume)
+  assert {r.run.name for r in found.results} == {"records", "trained"} and found.planned == 3
 
 
 def test_what_is_no_job_and_no_volume_is_named(tmp_path, capsys):

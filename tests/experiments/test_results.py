@@ -7,6 +7,7 @@ import re
 import pytest
 
 from jft_reps.apps import report
+from jft_reps.apps.study import read_plan
 from jft_reps.studies import report_files, report_rows, report_runs, report_sections, study_archive
 
 RESULTS = "experiments/results"
@@ -23,13 +24,26 @@ def pages(root, study, monkeypatch):
   return report.load_pages(study.plan, study.overrides)
 
 
-def test_the_csvs_are_those_of_the_archive(root, study, pages):
+def test_the_csvs_are_those_of_the_archive(root, study, pages, tmp_path):
   assert study.plan == "experiments/paper.py:miniature"
   sections, _ = report_sections.sections(pages, study)
   by_name = {page.name: page for page in pages}
-  for section in filter(lambda s: s.rows, sections):
-    assert (root / RESULTS / f"{section.name}.csv").read_text() == report_rows.csv_text(
-        by_name[section.name], section.rows), section.name
+  shown = {s.name: report_rows.csv_text(by_name[s.name], s.rows) for s in sections if s.rows}
+  committed = {name: (root / RESULTS / f"{name}.csv") for name in by_name}
+  assert {name for name, path in committed.items() if path.is_file()} == set(shown)
+  for name, text in shown.items():
+    assert committed[name].read_text() == text, name
+  report_files.write_run_list(study, tmp_path / "runs.csv")
+  assert (tmp_path / "runs.csv").read_text() == (root / RESULTS / "paper_runs.csv").read_text()
+
+
+def test_its_runs_are_those_of_todays_plan(root, study, monkeypatch):
+  """Whoever edits a configuration has to make the miniature again."""
+  monkeypatch.chdir(root)
+  ids = read_plan(study.plan, study.overrides)[0].ids()
+  assert {r.run.name: r.id for r in study.results} == {
+      r.run.name: ids.get(r.run.name) for r in study.results}
+  assert study.planned == len(set(ids.values()))
 
 
 def test_the_readme_is_as_the_results_say(root, pages, tmp_path):

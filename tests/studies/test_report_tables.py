@@ -53,6 +53,7 @@ def test_fractions_are_in_percent_and_other_numbers_are_not():
 
 
 def test_curves_are_tabled_at_a_few_steps_with_the_last():
-  assert report_tables.milestones([250.0 * i for i in range(13)]) == [750, 1500, 2250, 3000]
+  assert report_tables.milestones([250.0 * i for i in range(13)]) == [
+      500, 1000, 1500, 2000, 2500, 3000]
   assert report_tables.milestones([7.0]) == [7.0] and report_tables.milestones([]) == []
   assert report_rows.Rows(PAGE, []).sizes() == []

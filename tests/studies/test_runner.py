@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, DataError
 from jft_reps.studies import (
     ledger,
     progress,
@@ -165,20 +165,48 @@ def test_what_a_kill_left_half_made_is_not_taken_for_what_is_done_elsewhere(tmp_
 
 
 def test_a_part_that_is_run_again_takes_nothing_out_of_the_report(tmp_path):
-  runner.run(_diamond(), tmp_path, _command, source="p.py:all")
+  runner.run(_diamond(), tmp_path, _command)
   part = _diamond().select(["left"])
-  state = runner.run(part, tmp_path, _command, source="p.py:part", overrides={"steps": "3"})
+  state = runner.run(part, tmp_path, _command, whole=_diamond())
   assert state.counts() == "2 of 2 done" == progress.status(tmp_path).counts()
   for _ in range(2):
     study = report_runs.of_directory(tmp_path)
     assert sorted((r.run.name, r.status) for r in study.results) == sorted(
         (run.name, "done") for run in _diamond())
-    assert "p.py:all" in study.notes[0] and study.overrides == {"steps": "3"}
-    runner.run(part, tmp_path, _command, source="p.py:part", overrides={"steps": "3"})
-  changed = Plan([Run("right", "commit(x=9)")])
-  runner.run(changed, tmp_path, _command)
-  results = report_runs.of_directory(tmp_path).results
-  assert [r.numbers for r in results if r.run.name == "right"] == [{"x": 9.0}]
+    assert study.planned == 5 and not study.notes
+    runner.run(part, tmp_path, _command, whole=_diamond())
+
+
+def test_runs_of_another_configuration_are_not_shown(tmp_path):
+  """One plan, whose top was edited after a first sitting; then a part of it is run."""
+  runner.run(_diamond(), tmp_path, _command, overrides={"x": "1"})
+  edited = _diamond("commit(x=5)")
+  for _ in range(2):
+    runner.run(edited.select(["left", "alone"]), tmp_path, _command, whole=edited)
+    study = report_runs.of_directory(tmp_path)
+    assert {r.run.name: r.numbers.get("x") for r in study.results} == {
+        "top": 5.0, "left": 6.0, "alone": None}
+    assert study.planned == 5 and not study.overrides
+    assert "4 runs of other configurations" in study.notes[0]
+
+
+def test_a_damaged_plan_file_is_named_and_stays(tmp_path):
+  runner.run(_diamond(), tmp_path, _command)
+  (tmp_path / "plan.json").write_text('{"runs": [{"name": 1}]}')
+  with pytest.raises(DataError, match="plan.json"):
+    runner.run(_diamond(), tmp_path, _command)
+  assert (tmp_path / "plan.json").read_text() == '{"runs": [{"name": 1}]}'
+
+
+@pytest.mark.parametrize("file", ["numbers.json", "run.json"])
+def test_a_directory_of_which_a_part_is_gone_is_made_again(tmp_path, file):
+  runner.run(_diamond(), tmp_path, _command)
+  (runner.directory(tmp_path, _diamond().ids()["left"]) / file).unlink()
+  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "x.json")})])
+  assert len(runner.run(grown, tmp_path, _command).done) == 6
+  assert runner.numbers(grown, tmp_path)["after"] == {"x": 3}
+  made = {name: _events(tmp_path, id).count("started") for name, id in grown.ids().items()}
+  assert made == {"top": 1, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
 
 
 def test_every_bad_end_is_told_apart(tmp_path):

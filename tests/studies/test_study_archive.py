@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -45,9 +46,19 @@ def test_a_report_of_an_archive_is_that_of_its_study(tmp_path):
   assert archived.plan == study.plan == "plan.py:laptop"
 
 
-def test_what_failed_is_left_to_do(tmp_path):
-  _, archived = kept(tmp_path)
-  assert [r.status for r in archived.results] == ["done"] * 6 + ["left"] * 2
+def test_what_failed_and_what_was_left_out_is_told(tmp_path):
+  study, archived = kept(tmp_path)
+  assert [r.status for r in archived.results] == ["done"] * 6 + ["failed", "left"]
+  assert "out of memory" in archived.results[6].reason
+  told = dataclasses.replace(study, notes=["2 runs of others"], planned=9, overrides={"a": "b"})
+  study_archive.write(tmp_path / "told", told)
+  again = study_archive.read(tmp_path / "told")
+  assert (again.notes, again.planned, again.overrides) == (["2 runs of others"], 9, {"a": "b"})
+
+
+def test_what_is_no_archive_is_not_taken(tmp_path):
+  with pytest.raises(DataError, match="no study.jsonl"):
+    study_archive.take(made(tmp_path / "study"), tmp_path / "work")
 
 
 def test_an_archive_of_an_archive_is_the_same(tmp_path):
