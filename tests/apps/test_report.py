@@ -88,8 +88,8 @@ def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):
   (tmp_path / "beside" / "evil.py").write_text("open('ran', 'w')")
   plan = study / "plan.json"
   content = plan.read_text()
-  for name in ("study/evil.py", "link/evil.py", "beside/evil.py", "plans/../beside/evil.py", f"{study}/evil.py", "../x.py", "", "a\\u0000b",
-               "/etc/passwd", "x" * 5000):
+  for name in ("study/evil.py", "link/evil.py", "beside/evil.py", "plans/../beside/evil.py",
+               f"{study}/evil.py", "../x.py", "", "a\\u0000b", "/etc/passwd", "x" * 5000):
     plan.write_text(content.replace("plans/plan.py:t,laptop", name))
     assert _run("--study=study") == 1, name
     assert "--plan" in capsys.readouterr().err or len(name) > 4000
