@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 
 import pytest
 
 from experiments import paper
-from jft_reps import errors
 from jft_reps.apps import study
 from jft_reps.studies import plan
 
 _ROOT = pathlib.Path(__file__).parents[2]
+
+
+def own(folder, **splits):
+  """Manifests of records, each of one shard that is not there; the folder."""
+  folder.mkdir(exist_ok=True)
+  for split, count in splits.items():
+    shard = {"file": f"{split}-00000-of-00001.tfrecord", "records": count, "bytes": 99 * count,
+             "sha256": "0" * 64}
+    (folder / f"manifest-{split}.json").write_text(json.dumps({
+        "version": 1, "split": split, "records": count, "shards": [shard]}))
+  return str(folder)
 
 
 def planned(reference, **overrides):
@@ -105,59 +116,56 @@ def test_starts_of_one_task_see_the_same_pictures_and_rates():
   assert len(set(steps.values())) == 1
 
 
-def test_own_records_take_the_place_of_the_generated_ones():
-  own = planned("experiments/paper.py:fig4_data_size,laptop", **{
-      "data": "/my/records", "hierarchy": "/my/tree.csv", "pictures": "100,1000",
-      "tasks.detect.records": "/my/boxes", "tasks.detect.train": "a", "tasks.detect.dev": "b",
+def test_own_records_take_the_place_of_the_generated_ones(tmp_path):
+  pictures = own(tmp_path / "own", train=1000, fasteval=10)
+  boxes, tree = own(tmp_path / "boxes", a=1, b=1, c=1), tmp_path / "tree.csv"
+  tree.write_text("a,b")
+  whole = planned("experiments/paper.py:fig4_data_size,laptop", **{
+      "data": pictures, "hierarchy": str(tree), "pictures": "100,1000",
+      "tasks.detect.records": boxes, "tasks.detect.train": "a", "tasks.detect.dev": "b",
       "tasks.detect.test": "c", "seeds": "2"})
-  records = {run.name: run.overrides for run in own if run.kind == "records"}
-  assert {o["task.records"] for o in records.values()} == {"/my/records"}
+  records = {run.name: run.overrides for run in whole if run.kind == "records"}
+  assert {o["task.records"] for o in records.values()} == {pictures}
   assert {name: (o["study.subset"], o["study.pictures"]) for name, o in records.items()} == {
       "subset_100": ("train_100", 100), "subset_1000": ("train_1000", 1000)}
-  for run in own:
+  for run in whole:
     if run.kind == "pretrain":
-      assert run.overrides["task.records"] == "/my/records"
-      assert run.overrides["task.hierarchy"] == "/my/tree.csv"
+      assert run.overrides["task.records"] == pictures
+      assert run.overrides["task.hierarchy"] == str(tree)
       assert run.overrides["task.train_split"] == f"train_{run.tags['pictures']}"
       assert run.overrides["task.noise.wrong"] == 0.0
     if run.kind == "transfer":
-      assert (run.overrides["task.records"], run.overrides["task.train_split"]) == (
-          "/my/boxes", "a")
+      assert (run.overrides["task.records"], run.overrides["task.train_split"]) == (boxes, "a")
+
+
+@pytest.mark.parametrize("data, standard, found", [
+    (False, None, {"none": 0.0, "standard": 0.2, "more": 0.5}),
+    (True, None, {"standard": 0.0, "more": 0.5}),
+    (True, "0.3", {"standard": 0.3, "more": 0.5})])
+def test_labels_of_own_pictures_are_made_wrong_only_where_that_is_asked_for(
+    tmp_path, data, standard, found):
+  values = {"data": own(tmp_path, train=10_000, fasteval=10)} if data else {}
+  values |= {"noise.standard": standard} if standard else {}
+  whole = planned("experiments/paper.py:noise,laptop", **values)
+  assert {run.tags["noise"]: run.overrides["task.noise.wrong"] for run in whole
+          if run.kind == "pretrain"} == found
 
 
 @pytest.mark.parametrize("sizes", ["100,300,1000", "320,1000,3200", "3000,10000"])
-def test_every_split_that_is_trained_on_is_made_and_every_arm_is_found(sizes):
-  whole = planned("experiments/paper.py:laptop", pictures=sizes, data="/my/records", seeds="2",
-                  **{"clean.records": "/my/clean", "clean.train": "a", "clean.dev": "b"})
+def test_every_split_that_is_trained_on_is_made_and_every_arm_is_found(sizes, tmp_path):
+  pictures, clean = own(tmp_path / "a", train=10_000, fasteval=9), own(tmp_path / "b", a=9, b=9)
+  whole = planned("experiments/paper.py:laptop", pictures=sizes, data=pictures, seeds="2",
+                  **{"clean.records": clean, "clean.train": "a", "clean.dev": "b"})
   made = {r.overrides["study.subset"] for r in whole if r.kind == "records"
           and "study.subset" in r.overrides}
   trained = {r.overrides["task.train_split"] for r in whole
-             if r.kind == "pretrain" and r.overrides["task.records"] == "/my/records"}
+             if r.kind == "pretrain" and r.overrides["task.records"] == pictures}
   assert trained == made
   assert {r.overrides["task.train_split"] for r in whole
-          if r.overrides.get("task.records") == "/my/clean"} == {"a"}
+          if r.overrides.get("task.records") == clean} == {"a"}
   for size in ("largest", "fewer"):
     found = {r.tags["pictures"] for r in whole if r.matches({"task": "detect", "size": size})}
     assert found == {sorted(map(int, sizes.split(",")))[-1 if size == "largest" else -2]}
-
-
-@pytest.mark.parametrize("key, value, message", [
-    ("pictures", "0,100", "pictures"), ("pictures", "100", "two or more"),
-    ("pictures", "abc", "abc"), ("pictures", "100,100", "different"), ("seeds", "0", "at least 1"),
-    ("protocol", "foo", "steps or epochs"), ("noise.standard", "3", "0 to 1"),
-    ("evaluation", "", "name of a split"), ("tasks.detect.rates", "0.1,-1", "positive")])
-def test_a_value_that_no_study_can_have_is_told_before_it_starts(key, value, message):
-  with pytest.raises(errors.ConfigError, match=message):
-    planned("experiments/paper.py:laptop", **{key: value})
-
-
-def test_splits_that_own_records_lack_are_told_before_it_starts(tmp_path):
-  for split in ("train", "val"):
-    (tmp_path / f"manifest-{split}.json").write_text("{}")
-  with pytest.raises(errors.ConfigError, match="'fasteval'; it has train, val"):
-    planned("experiments/paper.py:laptop", data=str(tmp_path))
-  with pytest.raises(errors.ConfigError, match="tasks.detect.records.*'boxes_train'"):
-    planned("experiments/paper.py:laptop", **{"tasks.detect.records": str(tmp_path)})
 
 
 def test_the_full_plan_has_the_papers_steps():
