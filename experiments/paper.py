@@ -16,8 +16,7 @@
   noise                wrong labels: none, as many as in the paper, more
 
   laptop     one seed, one rate, every arrow once: under 30 minutes on two cores
-  miniature  five seeds; each start has the best of three rates, by a development split of the
-             first seed: hours on two cores
+  miniature  five seeds; the best of three rates by a development split of the first seed: hours
   full       the paper's cluster, schedules and data; prints what it takes and writes its jobs
 
 What stands for what: 10,000 generated pictures with noisy labels for JFT-300M (20 % wrong on top of
@@ -27,7 +26,7 @@ pre-training showed.
 
 Own pictures: --config.data=RECORDS --config.hierarchy=FILE --config.hierarchy_format=edges
 --config.evaluation=SPLIT --config.pictures=1000,3000,10000, drawn from --config.train_split. Their
-labels stay as they are: noise.standard becomes 0. What stands for ImageNet, likewise:
+labels stay as they are, unless --config.noise.standard=0.1. What stands for ImageNet, likewise:
 --config.clean.records=RECORDS and its train and dev; an own task:
 --config.tasks.detect.records=RECORDS and its train, dev and test.
 """
@@ -37,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import ml_collections
+from ml_collections import config_dict
 
 from experiments import paper_checks, paper_pages
 from experiments.paper_runs import Start, Study
@@ -87,7 +87,8 @@ def _laptop() -> ml_collections.ConfigDict:
       "protocol": "steps",  # or epochs: 4 of each subset
       "steps": 1200,
       "epochs": 4,
-      "noise": {"none": 0.0, "standard": 0.2, "more": 0.5},
+      # standard: 0.2 of generated pictures' labels, none of own ones'
+      "noise": {"none": 0.0, "standard": config_dict.placeholder(float), "more": 0.5},
       "depths": {"base": 14, "deep": 26},
       "tasks": {
           "classify": task("table1_imagenet", "single", "classification/top1", 300, 0.2),
@@ -227,28 +228,26 @@ def whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 
 def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """The configuration with what follows from its own values.
-
-  Raises:
-    ValueError: a value that no study can have.
-  """
+  """The configuration with what follows from its values, which are checked (ValueError)."""
   config = config.copy_and_resolve_references()
+  if config.noise.standard is None:
+    config.noise.standard = 0.0 if config.data else 0.2
+  if config.data and "none" in config.noise:  # labels of own pictures are wrong as they are
+    del config.noise["none"]
   paper_checks.check(config)
   config.fewer_labels_pictures = config.fewer_labels_pictures or sorted(config.pictures)[-2]
-  if config.data and config.laptop:  # labels of own pictures are wrong as they are
-    config.noise = ml_collections.ConfigDict(
-        {name: share for name, share in config.noise.items() if name != "none"} | {"standard": 0.0})
   return config
 
 
 def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
-  """What a report shows of a configuration."""
+  """What a report shows of a configuration, whatever folders are on this machine."""
   return paper_pages.pages(settled(config))
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:
   """The runs of a configuration, all parts of one seed after the other."""
   config, grown = settled(config), Plan()
+  paper_checks.check_files(config)
   for seed in range(config.seeds):
     study = Study(config, grown, seed)
     for part in config.parts:

@@ -6,6 +6,7 @@ import dataclasses
 
 import ml_collections
 
+from experiments.paper_records import Records, contents
 from jft_reps.studies.plan import Output, Plan, Run
 
 
@@ -55,7 +56,7 @@ class Study:
   def __init__(self, config: ml_collections.ConfigDict, grown: Plan, seed: int):
     self.config, self.plan, self.seed = config, grown, seed
     self.largest = max(config.pictures)
-    self.own = bool(config.laptop and config.data)  # of a size that only their manifest knows
+    self.records = Records(config, grown, seed)
 
   def noisy(self, **changes) -> Start:
     """Pre-trained on all pictures with noisy labels."""
@@ -71,8 +72,7 @@ class Study:
     """Of pre-training; all of the paper's 36M are 4 epochs of 300M pictures."""
     if self.config.protocol == "steps":
       return self.config.steps
-    pictures = start.pictures or self.config.clean_pictures
-    return round(36e6 / 300e6 * pictures * self.config.epochs / 4)
+    return round(36e6 / 300e6 * start.pictures * self.config.epochs / 4)
 
   def _seconds(self, start: Start, steps: int, around: float = 20, step: float = 0.052) -> float:
     """Of training on two cores, about; deeper networks take longer."""
@@ -108,81 +108,41 @@ class Study:
     c, seed, steps = self.config, self.seed, self._steps(start)
     if c.noise.get(start.noise) is None:
       raise ValueError(f"noise {start.noise!r}: expected one of {', '.join(c.noise)}")
-    records = self._records()
-    folder = c.data or Output(records, "records")
+    chosen = (start.pictures, start.fewer_labels)
+    subset = self.records.subset(*chosen)
     overrides = {
-        "task.records": folder, "task.train_split": self._split(start),
+        "task.records": self.records.noisy(), "task.train_split": self.records.split(*chosen),
         "task.eval_splits": c.evaluation, "task.backbone.depth": c.depths[start.depth],
         "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
-        "task.hierarchy": c.hierarchy or ("" if c.data else
-                                          Output(records, "records/hierarchy.csv")),
-        "task.hierarchy_format": c.hierarchy_format,
-        "train.seed": seed, **self._checkpoints(steps),
+        "task.hierarchy": self.records.hierarchy(), "task.hierarchy_format": c.hierarchy_format,
+        "train.seed": seed, **self._checkpoints(steps), **contents(
+            c.data, c.train_split, c.evaluation),
         "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
         if start.clean else "", **self._schedule(steps)}
     if start.fewer_labels:
-      overrides["task.classes"] = c.fewer_labels or Output(records, "classes.txt")
+      overrides["task.classes"] = Output(subset[0], "classes.txt")
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
-        start, (records,), cost=self._seconds(start, steps))
-
-  def _split(self, start: Start) -> str:
-    if start.fewer_labels:
-      return f"{self.config.train_split}_fewer_{start.pictures}"
-    if start.pictures == self.largest and not self.own:
-      return self.config.train_split
-    return f"{self.config.train_split}_{start.pictures}"
-
-  def _records(self) -> str:
-    """The pictures with noisy labels, and their subsets."""
-    c = self.config
-    subsets = {self._split(Start(pictures=n)): n for n in (*c.pictures, c.fewer_labels_pictures)
-               if n != self.largest or self.own}
-    fewer = Start(pictures=c.fewer_labels_pictures, fewer_labels=True)
-    overrides = {"study.subsets": subsets, "task.train_split": c.train_split,
-                 "study.classes": {self._split(fewer): fewer.pictures}}
-    if c.fewer_labels:
-      overrides["study.class_list"] = c.fewer_labels
-    seed = self.seed
-    if c.data:
-      seed = 0  # the same for all
-      overrides |= {"task.records": c.data, "task.hierarchy": c.hierarchy, "toy_world": {},
-                    "task.hierarchy_format": c.hierarchy_format}
-    else:
-      overrides |= {"toy_world.seed": seed, "toy_world.wrong": 0.0, "toy_world.splits": {
-          "train": (self.largest, 8), c.evaluation: (1000, 1)}}
-    name = "records" if c.data else self._name("records")
-    return self.plan.add(Run(name, self._reference("experiments/fig3_pretraining.py", "random"),
-                             overrides, kind="records", tags={"seed": seed},
-                             cost=8 + self.largest / 1200 if c.laptop else None,
-                             gigabytes=0.0 if c.data else 1e-5 * self.largest)).name
+        start, subset, cost=self._seconds(start, steps))
 
   def _clean(self, start: Start) -> str:
     """Classification of clean pictures with one label each, as ImageNet's."""
     c, steps = self.config, self.config.steps
     folder, splits = c.clean.records, (c.clean.train, c.clean.dev)
     if c.laptop and not folder:
-      records = self._task_records("clean", "experiments/table1_imagenet.py", {
+      folder = self.records.of_task("clean", "experiments/table1_imagenet.py", {
           c.clean.train: (c.clean_pictures, 2), c.clean.dev: (500, 1)})
-      folder = Output(records, "records")
     elif not folder:
       folder, splits = c.tasks.classify.records, (c.tasks.classify.train, c.tasks.classify.test)
     overrides = {
         "task.records": folder, "task.train_split": splits[0], "task.eval_splits": splits[1],
         "task.backbone.depth": c.depths[start.depth], "toy_world": {}, "train.seed": self.seed,
-        **self._checkpoints(steps), **self._schedule(steps, 0.5)}
+        **self._checkpoints(steps), **self._schedule(steps, 0.5), **contents(folder, *splits)}
     if c.laptop:
       overrides["schedule.initial"] = 0.2
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/table1_imagenet.py", "random"), overrides, start,
         cost=self._seconds(start, steps))
-
-  def _task_records(self, name: str, config: str, splits: dict | None = None) -> str:
-    """Generated pictures of a task."""
-    overrides = {"toy_world.seed": self.seed} | ({"toy_world.splits": splits} if splits else {})
-    return self.plan.add(Run(self._name("records", name), self._reference(config, "random"),
-                             overrides, kind="records", tags={"seed": self.seed}, cost=8,
-                             gigabytes=0.02)).name
 
   def transfer(self, task: str, start: Start, frozen: bool = False, times: int = 1) -> str:
     """Adds training of a task; `times` as many steps, which the paper does not have."""
@@ -206,7 +166,8 @@ class Study:
     t = self.config.tasks[task]
     if self.seed and len(t.rates) > 1:
       return {"study.rate_of": Output(self._name(*parts, seed=0), "numbers.json")}
-    return {"study.rates": t.rates, "study.dev": t.dev, "study.number": t.number}
+    chosen = {"study.dev": t.dev, "study.number": t.number} if len(t.rates) > 1 else {}
+    return {"study.rates": t.rates, **chosen}
 
   def probe(self, start: Start) -> None:
     """Adds a linear probe of classification."""
@@ -219,10 +180,11 @@ class Study:
   def _of_task(self, task: str, start: Start) -> dict:
     """Overrides of every run of a task."""
     t = self.config.tasks[task]
-    records = t.records or Output(self._task_records(task, t.config), "records")
+    records = t.records or self.records.of_task(task, t.config)
     return {"task.records": records, "task.train_split": t.train, "toy_world": {},
             "task.backbone.depth": self.config.depths[start.depth], "train.seed": self.seed,
-            "init.checkpoint": self.pretrained(start)}
+            "init.checkpoint": self.pretrained(start),
+            **contents(records, t.train, t.test, *([t.dev] if len(t.rates) > 1 else []))}
 
   def _add(self, kind: str, name: str, config: str, overrides: dict, start: Start,
            needs: tuple[str, ...] = (), cost: float = 0.0, **tags) -> str:

@@ -2,7 +2,8 @@
 
 A run is a configuration with overrides. Keys that begin with `study.` are not the configuration's:
 
-  study.subsets, study.classes: see `study_records`
+  study.subset…   and how many pictures of which classes: see `study_records`
+  study.contents  checksums of own records by split, so that other ones make another run
   study.rates     learning rates, of which the development split chooses
   study.dev       the development split
   study.number    the number of it that chooses, by its TensorBoard name
@@ -30,6 +31,7 @@ from jft_reps.studies import run_files
 from jft_reps.studies.plan import Run, assignments
 
 Numbers = dict[str, float | None]
+_OF_RECORDS = ("records", "train_split", "hierarchy", "hierarchy_format")
 _INTERRUPTIONS = 20  # each leaves a checkpoint of its own, which must not displace another
 
 
@@ -45,12 +47,18 @@ def make(run: Run, directory: pathlib.Path) -> Numbers:
 
 
 def describer() -> Callable[[Run], Any]:
-  """What a run does, for its id: its configuration after the overrides, and its settings."""
+  """What a run does, for its id: its configuration after the overrides, and its settings.
+
+  Of a run that makes records only that part of the configuration counts which they depend on.
+  """
   read = functools.cache(lambda reference: configuration.read_config(reference)[0])
 
   def describe(run: Run) -> Any:
     config, settings = configured(run, "{workdir}", lambda name: copy.deepcopy(read(name)))
     values = {key: value for key, value in config.to_dict().items() if key != "workdir"}
+    if run.kind == "records":
+      values = {"task": {key: values["task"].get(key) for key in _OF_RECORDS},
+                "toy_world": {k: v for k, v in values["toy_world"].items() if k != "processes"}}
     return json.loads(json.dumps([values, settings], default=str))
 
   return describe

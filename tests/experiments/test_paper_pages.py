@@ -9,7 +9,7 @@ from jft_reps.apps import configuration, report, study
 from jft_reps.studies import report_sections
 
 _OWN = {"data": "/own", "protocol": "epochs", "epochs": "8", "pictures": "1000,50000",
-        "tasks.detect.records": "/boxes", "noise.standard": "0"}
+        "tasks.detect.records": "/boxes"}
 
 
 def _pages(reference, overrides=None):
@@ -56,6 +56,8 @@ def test_own_data_is_told_from_the_generated():
   pages, words = _pages("laptop", _OWN), _words(_pages("laptop", _OWN))
   assert "50,000 own pictures stand for JFT-300M, 2,500 generated clean ones" in words
   assert "10,000" not in words and "made wrong" not in words and "about 8 epochs" in words
+  wrong = _words(_pages("laptop", {**_OWN, "noise.standard": "0.3"}))
+  assert "50,000 own pictures with 30 % of their labels made wrong stand for JFT-300M" in wrong
   assert "four epochs" in words
   assert "The task's pictures are own ones." in pages["table2_coco"].deviations
   assert "The task's pictures are generated." in pages["table6_pose"].deviations
@@ -76,7 +78,8 @@ def test_numbers_of_the_paper_stand_in_rows_and_arms_have_runs(size):
 
 
 @pytest.mark.parametrize("reference, overrides", [
-    ("laptop", {}), ("laptop", {**_OWN, "epochs": "2"}), ("full", {}),
+    ("laptop", {}), ("laptop", {"protocol": "epochs", "epochs": "2", "pictures": "1000,50000"}),
+    ("full", {}),
     ("full", {"pictures": "1000,50000", "fewer_labels_pictures": "1000"})])
 def test_the_steps_it_says_are_those_of_the_plan(reference, overrides):
   plan, _, config = study.read_plan(f"experiments/paper.py:{reference}", overrides)
