@@ -227,26 +227,14 @@ def whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   return config
 
 
-def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """The configuration with what follows from its values, which are checked (ValueError)."""
-  config = config.copy_and_resolve_references()
-  if config.noise.standard is None:
-    config.noise.standard = 0.0 if config.data else 0.2
-  if config.data and "none" in config.noise:  # labels of own pictures are wrong as they are
-    del config.noise["none"]
-  paper_checks.check(config)
-  config.fewer_labels_pictures = config.fewer_labels_pictures or sorted(config.pictures)[-2]
-  return config
-
-
 def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
   """What a report shows of a configuration, whatever folders are on this machine."""
-  return paper_pages.pages(settled(config))
+  return paper_pages.pages(paper_checks.settled(config))
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:
   """The runs of a configuration, all parts of one seed after the other."""
-  config, grown = settled(config), Plan()
+  config, grown = paper_checks.settled(config), Plan()
   paper_checks.check_files(config)
   for seed in range(config.seeds):
     study = Study(config, grown, seed)

@@ -26,6 +26,22 @@ _NUMBERS = {
 }
 
 
+def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The configuration with what follows from its values.
+
+  Raises:
+    ValueError: as `check`.
+  """
+  config = config.copy_and_resolve_references()
+  if config.noise.standard is None:
+    config.noise.standard = 0.0 if config.data else 0.2
+  if config.data and "none" in config.noise:  # labels of own pictures are wrong as they are
+    del config.noise["none"]
+  check(config)
+  config.fewer_labels_pictures = config.fewer_labels_pictures or sorted(config.pictures)[-2]
+  return config
+
+
 def check(config: ml_collections.ConfigDict) -> None:
   """Holds the values of a plan's configuration against what a study can do.
 
