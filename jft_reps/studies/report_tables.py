@@ -123,9 +123,10 @@ def cell(found: Estimate | None, factor: float, digits: int, seeds: int) -> str:
   """`31.2 (30.1 to 32.3)`, and how many seeds gave no number."""
   if found is None:
     return "n/a"
-  text = f"{found.mean * factor:.{digits}f}"
+  shown = lambda value: f"{round(value * factor, digits) + 0.0:.{digits}f}".replace("-", "−")
+  text = shown(found.mean)
   if found.low is not None:
-    text += f" ({found.low * factor:.{digits}f} to {found.high * factor:.{digits}f})"
+    text += f" ({shown(found.low)} to {shown(found.high)})"
   else:
     text += " (one seed)"
   return text + (f", {seeds - found.seeds} n/a" if found.seeds < seeds else "")

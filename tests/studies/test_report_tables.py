@@ -57,3 +57,10 @@ def test_curves_are_tabled_at_a_few_steps_with_the_last():
       500, 1000, 1500, 2000, 2500, 3000]
   assert report_tables.milestones([7.0]) == [7.0] and report_tables.milestones([]) == []
   assert report_rows.Rows(PAGE, []).sizes() == []
+
+
+def test_a_cell_has_a_true_minus_and_no_minus_zero():
+  found = report_tables.Estimate(0.002, -0.0304, 0.0344, 3)
+  assert report_tables.cell(found, 100, 1, 4) == "0.2 (−3.0 to 3.4), 1 n/a"
+  assert report_tables.cell(report_tables.Estimate(-0.0001, None, None, 1), 100, 1, 1) == (
+      "0.0 (one seed)")
