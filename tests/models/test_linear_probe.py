@@ -60,6 +60,14 @@ def test_logistic_regression_is_scikit_learns():
                                    abs=0.005)
 
 
+def test_rounding_may_end_the_search_and_too_few_steps_are_no_convergence():
+  x, labels = problem(600)
+  exact = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=0.0, most=1000)
+  assert exact.converged and "converged to single precision" in exact.method
+  short = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=0.0, most=5)
+  assert not short.converged and "stopped" in short.method
+
+
 def test_sigmoids_for_multi_hot_targets_are_scikit_learns():
   from sklearn import linear_model, preprocessing
 
