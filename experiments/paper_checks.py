@@ -11,11 +11,10 @@ import pathlib
 
 import ml_collections
 
-from jft_reps.data import manifest
+from jft_reps.data import hierarchy_readers, manifest
 
 _PROTOCOLS = ("steps", "epochs")
 DEPTHS = (14, 26, 50, 101, 152)
-FORMATS = ("edges", "mlimages", "openimages", "is_a")
 # What a development split can choose a rate by, by the task's configuration.
 _NUMBERS = {
     "table1_imagenet": ("classification/", ("top1", "top5", "mAP")),
@@ -61,8 +60,9 @@ def check(config: ml_collections.ConfigDict) -> None:
       raise _error(key, config[key], "the name of a split")
   if config.evaluation == config.train_split:
     raise _error("evaluation", config.evaluation, "another split than --config.train_split")
-  if config.hierarchy_format not in FORMATS:
-    raise _error("hierarchy_format", config.hierarchy_format, " or ".join(FORMATS))
+  if config.hierarchy_format not in hierarchy_readers.FORMATS:
+    raise _error("hierarchy_format", config.hierarchy_format,
+                 " or ".join(hierarchy_readers.FORMATS))
   for name, share in config.noise.items():
     if not 0 <= share <= 1:
       raise _error(f"noise.{name}", share, "a share of labels, 0 to 1")

@@ -65,30 +65,40 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
   Raises:
     ConfigError: no such file, or it makes no plan.
   """
-  from jft_reps.apps import configuration, study_runs
-  from jft_reps.studies.plan import Plan
+  from jft_reps.apps import configuration
 
   config, module = configuration.read_config(reference)
   configuration.override(config, overrides or {})
   if not hasattr(module, "plan"):
     raise ConfigError("plan", reference, "no function plan(config)", "the file of a study",
                       "Take experiments/paper.py as a pattern.")
+  return _made(module, config, reference), module, config
+
+
+def whole_plan(plan, module, config, reference: str):
+  """What a plan is a part of: that of `whole(config)`, where its module has such a function.
+
+  Raises:
+    ConfigError: it makes no plan.
+  """
+  if not hasattr(module, "whole"):
+    return plan
+  whole = module.whole(config)
+  return plan if whole == config else _made(module, whole, reference)
+
+
+def _made(module, config, reference: str):
+  """The plan of a configuration, with ids of what it resolves to."""
+  from jft_reps.apps import study_runs
+  from jft_reps.studies.plan import Plan
+
   try:
     plan = module.plan(config)
   except (ValueError, KeyError, AttributeError) as error:
     raise ConfigError("plan", reference, f"{type(error).__name__}: {error}", "a plan") from error
   if not isinstance(plan, Plan):
     raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
-  return plan.described(study_runs.describer()), module, config
-
-
-def whole_plan(plan, module, config):
-  """What a plan is a part of: that of `whole(config)`, where its module has such a function."""
-  from jft_reps.apps import study_runs
-
-  if not hasattr(module, "whole"):
-    return plan
-  return module.plan(module.whole(config)).described(study_runs.describer())
+  return plan.described(study_runs.describer())
 
 
 def selected(plan, names: Sequence[str], tags: Sequence[str]):
@@ -118,7 +128,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
   _require("plan")
   plan, module, config = read_plan(FLAGS.plan, overrides)
-  whole, plan = whole_plan(plan, module, config), selected(plan, FLAGS.select, FLAGS.tags)
+  whole = whole_plan(plan, module, config, FLAGS.plan)
+  plan = selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
     print(schedule.text(plan, jobs))

@@ -53,16 +53,16 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
   whole_files.write_all(folder, {PLAN: json.dumps(stored)})
   for run in schedule.distinct(plan).values():
     target = folder / cluster_jobs.label(run.name)
-    whole = resolved(run, lambda name: str(place(name)))
-    _check(whole, site)
+    there = resolved(run, lambda name: str(place(name)))
+    _check(there, site)
     where = trained_in(run.kind, place(run.name))
     if where is not None:
-      jobs[run.name] = _job(whole, topology(run))
-      cluster_jobs.write(_followed(whole), str(where), topology(run), folder, site)
+      jobs[run.name] = _job(there, topology(run))
+      cluster_jobs.write(_followed(there), str(where), topology(run), folder, site)
     command = ["python", "-m", "jft_reps.apps.study", f"--collect={target}",
                f"--mount={site.mount}"]
     whole_files.write_all(target, {"collect.txt": shlex.join(command) + "\n"})
-    run_files.write_run(target, whole)
+    run_files.write_run(target, there)
   return [*schedule.graph(plan), "", *_table(plan, jobs), "", *machine_hours.text().splitlines()]
 
 

@@ -23,6 +23,8 @@ from jft_reps.data.hierarchy_json import read_nested
 from jft_reps.data.hierarchy_text import read_labels, read_names, read_text, rows, wrong_columns
 from jft_reps.errors import ConfigError, DataError, printable
 
+FORMATS = ("edges", "mlimages", "openimages", "is_a")
+
 
 class Listing(NamedTuple):
   """What a file says, before it is checked as a graph. `notes` are oddities that do no harm."""
@@ -38,7 +40,7 @@ def read(path: str | os.PathLike, format: str, **arguments: Any) -> Hierarchy:
 
   Args:
     path: the file; UTF-8, any line ends.
-    format: "edges", "mlimages", "openimages" or "is_a".
+    format: one of `FORMATS`.
     **arguments: of `edge_list`, `mlimages`, `openimages` or `is_a` below, by format.
 
   Raises:
@@ -52,7 +54,7 @@ def read(path: str | os.PathLike, format: str, **arguments: Any) -> Hierarchy:
 
 def parse(path: str | os.PathLike, format: str, **arguments: Any) -> Listing:
   """Like `read`, but stops before the graph is checked."""
-  formats = {"edges": edge_list, "mlimages": mlimages, "openimages": openimages, "is_a": is_a}
+  formats = dict(zip(FORMATS, (edge_list, mlimages, openimages, is_a), strict=True))
   if format not in formats:
     raise ConfigError("unknown-format", "format", printable(format), " or ".join(formats))
   known = list(inspect.signature(formats[format]).parameters)[1:]

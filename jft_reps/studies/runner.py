@@ -174,9 +174,9 @@ class _Study:
           (place / name).unlink(missing_ok=True)
         self.again.discard(id)
       self._restore_numbers(run)
-      whole = resolved(run, self._directory)
-      run_files.write_run(place, whole)
-      command = [os.fspath(argument) for argument in self._command(whole, place)]
+      there = resolved(run, self._directory)
+      run_files.write_run(place, there)
+      command = [os.fspath(argument) for argument in self._command(there, place)]
       process = self._kept(command, place, attempt)
     except Exception as error:  # the command is the caller's: one run must not stop the rest
       self.book.append(id, "failed", name=run.name, kind=run.kind, reason=printable(error))

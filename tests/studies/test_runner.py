@@ -62,6 +62,16 @@ def _events(workdir, id: str) -> list[str]:
   return [line["status"] for line in map(json.loads, lines) if line["id"] == id]
 
 
+def _starts(workdir, plan: Plan) -> dict[str, int]:
+  """How often each run was started, by name."""
+  return {name: _events(workdir, id).count("started") for name, id in plan.ids().items()}
+
+
+def _and_after() -> Plan:
+  """The diamond, and a run that needs a file of `left`."""
+  return Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "x.json")})])
+
+
 def _gone(pid: int) -> bool:
   try:
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
@@ -105,11 +115,11 @@ def test_what_is_gone_is_made_again_only_where_something_left_needs_it(tmp_path)
   for name in ("top", "left", "alone"):
     shutil.rmtree(runner.directory(tmp_path, ids[name]))
   assert len(runner.run(_diamond(), tmp_path, _command).done) == 5  # nothing is left to need them
-  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "x.json")})])
+  grown = _and_after()
   assert len(runner.run(grown, tmp_path, _command).done) == 6
   assert runner.numbers(grown, tmp_path)["after"] == {"x": 3}
-  made = {name: _events(tmp_path, id).count("started") for name, id in grown.ids().items()}
-  assert made == {"top": 2, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
+  assert _starts(tmp_path, grown) == {
+      "top": 2, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
 
 
 def test_numbers_that_a_run_needs_are_there_though_nothing_is_made_again(tmp_path):
@@ -122,8 +132,8 @@ def test_numbers_that_a_run_needs_are_there_though_nothing_is_made_again(tmp_pat
   assert all(_events(tmp_path, id) == ["started", "done"] for id in ids.values())
   last = Plan([*grown, Run("file", _add(), {"a": Output("bottom", "x.json")})])
   assert len(runner.run(last, tmp_path, _command).done) == 7  # now with all that it stands on
-  made = {name: _events(tmp_path, id).count("started") for name, id in last.ids().items()}
-  assert made == {"top": 2, "left": 2, "right": 2, "bottom": 2, "alone": 1, "sum": 1, "file": 1}
+  assert _starts(tmp_path, last) == {
+      "top": 2, "left": 2, "right": 2, "bottom": 2, "alone": 1, "sum": 1, "file": 1}
 
 
 def test_a_study_goes_on_from_what_is_done_elsewhere(tmp_path):
@@ -202,11 +212,11 @@ def test_a_damaged_plan_file_is_named_and_stays(tmp_path):
 def test_a_directory_of_which_a_part_is_gone_is_made_again(tmp_path, file):
   runner.run(_diamond(), tmp_path, _command)
   (runner.directory(tmp_path, _diamond().ids()["left"]) / file).unlink()
-  grown = Plan([*_diamond(), Run("after", _add(), {"a": Output("left", "x.json")})])
+  grown = _and_after()
   assert len(runner.run(grown, tmp_path, _command).done) == 6
   assert runner.numbers(grown, tmp_path)["after"] == {"x": 3}
-  made = {name: _events(tmp_path, id).count("started") for name, id in grown.ids().items()}
-  assert made == {"top": 1, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
+  assert _starts(tmp_path, grown) == {
+      "top": 1, "left": 2, "right": 1, "bottom": 1, "alone": 1, "after": 1}
 
 
 def test_every_bad_end_is_told_apart(tmp_path):
