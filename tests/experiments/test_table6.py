@@ -44,6 +44,13 @@ def test_evaluation_looks_at_a_box_and_a_quarter():
   np.testing.assert_allclose((region[2:] + region[:2]) / 2, [186.5, 148.5], rtol=1e-5)
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_the_paper_and_its_laptop_are_the_same_task(row):
+  small, full = (configuration.flat(table6_pose.get_config(row + o)) for o in (",laptop", ""))
+  assert {k for k in full if k.startswith(("task", "train", "init"))} == {
+      k for k in small if k.startswith(("task", "train", "init"))}
+
+
 def test_options_change_what_they_name():
   frozen = table6_pose.get_config("300M,frozen")
   assert frozen.task.frozen_through == "conv4"
