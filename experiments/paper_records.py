@@ -30,16 +30,20 @@ class Records:
     """Folder of the pictures with noisy labels."""
     return self._c.data or Output(self._generated(), "records")
 
-  def hierarchy(self) -> Output | str:
-    """File with the hierarchy of their labels."""
+  def hierarchy(self) -> dict:
+    """Settings of the hierarchy of their labels."""
     c = self._c
-    return c.hierarchy or ("" if c.data else Output(self._generated(), "records/hierarchy.csv"))
+    generated = "" if c.data else Output(self._generated(), "records/hierarchy.csv")
+    return {"task.hierarchy": c.hierarchy or generated,
+            "task.hierarchy_format": c.hierarchy_format,
+            **_content("study.hierarchy", c.hierarchy)}
 
   def split(self, pictures: int, fewer: bool) -> str:
     """Name of the split with some of them, and fewer labels where that is asked for."""
-    train = self._c.train_split
-    if fewer:
-      return f"{train}_fewer_{pictures}"
+    c, train = self._c, self._c.train_split
+    if fewer:  # of which classes: other studies may share the folder
+      own = [_sha256(path)[:8] for path in (c.fewer_labels, c.hierarchy)]
+      return "_".join([train, "fewer", *filter(None, own), str(pictures)])
     return train if self._whole(pictures) else f"{train}_{pictures}"
 
   def subset(self, pictures: int, fewer: bool) -> tuple[str, ...]:
@@ -49,11 +53,12 @@ class Records:
       return ()
     overrides = {
         "task.records": self.noisy(), "task.train_split": c.train_split, "toy_world": {},
-        "task.hierarchy": self.hierarchy(), "task.hierarchy_format": c.hierarchy_format,
         "study.subset": self.split(pictures, fewer), "study.pictures": pictures,
-        **contents(c.data, c.train_split)}
+        **self.hierarchy(), **contents(c.data, c.train_split)}
     if fewer:
-      overrides |= {"study.classes": True, **_listed(c.fewer_labels)}
+      overrides |= {"study.classes": True, **_content("study.class_list", c.fewer_labels)}
+      if c.fewer_labels:
+        overrides["study.class_list"] = c.fewer_labels
     parts = ("subset", str(pictures), *["fewer"] * fewer, *([] if c.data else [f"s{self._seed}"]))
     return (self._add("_".join(parts), _PRETRAINING, overrides, 10, 0.0),)
 
@@ -90,10 +95,15 @@ def contents(folder: Output | str, *splits: str) -> dict:
   return {"study.contents": found} if found else {}
 
 
-def _listed(path: str) -> dict:
-  """Settings of a list of classes: its file, and what it holds, if it is here."""
+def _content(key: str, path: str) -> dict:
+  """The setting by which a run is another one once an own file, if here, holds something else."""
+  found = _sha256(path)
+  return {f"{key}_sha256": found} if found else {}
+
+
+def _sha256(path: str) -> str:
+  """Of a file, if it is here."""
   if not path or not os.path.isfile(path):
-    return {"study.class_list": path} if path else {}
+    return ""
   with open(path, "rb") as file:
-    return {"study.class_list": path,
-            "study.class_list_sha256": hashlib.sha256(file.read()).hexdigest()}
+    return hashlib.sha256(file.read()).hexdigest()

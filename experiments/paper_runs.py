@@ -114,9 +114,8 @@ class Study:
         "task.records": self.records.noisy(), "task.train_split": self.records.split(*chosen),
         "task.eval_splits": c.evaluation, "task.backbone.depth": c.depths[start.depth],
         "task.noise.wrong": c.noise[start.noise], "task.noise.seed": seed, "toy_world": {},
-        "task.hierarchy": self.records.hierarchy(), "task.hierarchy_format": c.hierarchy_format,
-        "train.seed": seed, **self._checkpoints(steps), **contents(
-            c.data, c.train_split, c.evaluation),
+        "train.seed": seed, **self.records.hierarchy(), **self._checkpoints(steps),
+        **contents(c.data, c.train_split, c.evaluation),
         "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
         if start.clean else "", **self._schedule(steps)}
     if start.fewer_labels:

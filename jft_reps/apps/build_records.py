@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from jft_reps.apps import build_summary, command_line, record_sources
+from jft_reps.data import hierarchy_readers
 from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
@@ -72,7 +73,7 @@ flags.DEFINE_string("names", None, "Lines of id,name: of the hierarchy, or the c
                     flag_values=FLAGS)
 flags.DEFINE_string("placeholders", None, "Picture for lost ones, or list of SHA-256.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, ["edges", "mlimages", "openimages", "is_a"],
+flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_integer("processes", 2, "Processes that decode.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("runner", None, "Of Apache Beam, with its options: 'FlinkRunner --…'.",
@@ -86,8 +87,6 @@ def _hierarchy():
     return None
   if not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  from jft_reps.data import hierarchy_readers
-
   names = {"names": FLAGS.names} if FLAGS.names else {}
   return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
 

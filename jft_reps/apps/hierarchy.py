@@ -33,7 +33,7 @@ FLAGS = flags.FlagValues()
 _HIERARCHY = flags.DEFINE_string(
     "hierarchy", None, "File to read.", flag_values=FLAGS)
 _FORMAT = flags.DEFINE_enum(
-    "format", None, ["edges", "mlimages", "openimages", "is_a"], "Its form.", flag_values=FLAGS)
+    "format", None, hierarchy_readers.FORMATS, "Its form.", flag_values=FLAGS)
 flags.DEFINE_boolean(
     "header", None, "edges: whether the first line is a header (default: if it reads like one).",
     flag_values=FLAGS)

@@ -20,6 +20,7 @@ from absl import flags
 
 from jft_reps import whole_files
 from jft_reps.apps import command_line
+from jft_reps.data import hierarchy_readers
 from jft_reps.errors import ConfigError, DataError, printable
 
 FLAGS = flags.FlagValues()
@@ -31,7 +32,7 @@ flags.DEFINE_string("checkpoint", None, "Run directory, checkpoint or weight fil
 flags.DEFINE_string("output", None, "PNG to write.", flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, ["edges", "mlimages", "openimages", "is_a"],
+flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_integer("limit", 2000, "Pictures at most.", lower_bound=1, upper_bound=100_000,
                      flag_values=FLAGS)
@@ -78,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _classes(record_set) -> tuple[int, list[int], str]:
   """(number of classes, indices of the class and all below it, its name)."""
-  from jft_reps.data import hierarchy_readers, label_map, picture_choice
+  from jft_reps.data import label_map, picture_choice
 
   wanted = FLAGS["class"].value
   if FLAGS.hierarchy:

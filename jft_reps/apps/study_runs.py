@@ -4,6 +4,7 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
 
   study.subset…   and how many pictures of which classes: see `study_records`
   study.contents  checksums of own records by split, so that other ones make another run
+  study.…_sha256  of an own file, likewise
   study.rates     learning rates, of which the development split chooses
   study.dev       the development split
   study.number    the number of it that chooses, by its TensorBoard name

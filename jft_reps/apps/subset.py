@@ -25,6 +25,7 @@ from typing import Any
 from absl import flags
 
 from jft_reps.apps import command_line
+from jft_reps.data import hierarchy_readers
 from jft_reps.errors import ConfigError, printable
 
 FLAGS = flags.FlagValues()
@@ -37,7 +38,7 @@ flags.DEFINE_list("share", [], "Sizes as parts of all pictures of the set, as 0.
 flags.DEFINE_string("classes", None, "File of class ids, one a line: pictures that carry at least "
                     "one; with --hierarchy also one below it.", flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy of the records.", flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, ["edges", "mlimages", "openimages", "is_a"],
+flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_string("keep_ids", None, "File of picture ids, one a line: no others.",
                     flag_values=FLAGS)
@@ -52,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
   sizes = named_sizes(FLAGS.name, FLAGS.split, FLAGS.pictures, FLAGS.share)
   if FLAGS.hierarchy and not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  from jft_reps.data import hierarchy_readers, label_map, manifest, picture_choice, subsets
+  from jft_reps.data import label_map, manifest, picture_choice, subsets
   from jft_reps.training import progress
 
   record_set = manifest.read(FLAGS.records, FLAGS.split)

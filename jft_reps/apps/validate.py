@@ -27,6 +27,7 @@ from absl import flags
 
 from jft_reps import whole_files
 from jft_reps.apps import command_line
+from jft_reps.data import hierarchy_readers
 from jft_reps.errors import ConfigError, DataError
 
 FLAGS = flags.FlagValues()
@@ -40,7 +41,7 @@ flags.DEFINE_integer("processes", None, "That examine (default: with --full one 
                      "1).", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, ["edges", "mlimages", "openimages", "is_a"],
+flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_string("statistics", None, "Folder for statistics.", flag_values=FLAGS)
 flags.DEFINE_string("truth", None, "Verdicts on labels: a CSV, or a split.", flag_values=FLAGS)
@@ -81,8 +82,6 @@ def _hierarchy():
     return None
   if not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  from jft_reps.data import hierarchy_readers
-
   return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
 
 

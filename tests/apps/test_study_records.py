@@ -66,7 +66,8 @@ def test_another_list_of_as_many_classes_makes_another_subset(generated, tmp_pat
     whole = planned(fewer_labels=str(listed))
     made(whole, "subset_30_fewer_s0", generated)
     assert (generated / "subset_30_fewer_s0" / "classes.txt").read_text() == listed.read_text()
-    found = manifest.read(generated / "records_s0" / "records", "train_fewer_30")
+    found = manifest.read(generated / "records_s0" / "records",
+                          whole["subset_30_fewer_s0"].overrides["study.subset"])
     assert found.records == 30 and found.metadata["subset"]["classes"] == 120
     return whole.ids(), manifest.fingerprint(found)
 

@@ -138,6 +138,34 @@ def test_own_records_take_the_place_of_the_generated_ones(tmp_path):
       assert (run.overrides["task.records"], run.overrides["task.train_split"]) == (boxes, "a")
 
 
+def test_an_own_hierarchy_or_list_of_classes_that_is_edited_makes_other_runs(tmp_path):
+  pictures, tree, some = own(tmp_path, train=1000, fasteval=9), tmp_path / "t", tmp_path / "c"
+  files = {"hierarchy": str(tree), "fewer_labels": str(some)}
+  found = []
+  for edges, classes in (("a,b", "a"), ("a,c", "a"), ("a,c", "c")):
+    tree.write_text(edges)
+    some.write_text(classes)
+    found.append(ids("table5_classes,laptop", data=pictures, pictures="100,1000", **files))
+  first, other_tree, other_classes = found
+  differ = lambda a, b: {name for name in a if a[name] != b[name]}
+  trained = {"subset_100", "subset_100_fewer", "pretrain_noisy100_s0", "pretrain_noisy100_fewer_s0"}
+  assert trained <= differ(first, other_tree)
+  assert trained & differ(other_tree, other_classes) == {
+      "subset_100_fewer", "pretrain_noisy100_fewer_s0"}
+
+
+def test_studies_with_other_classes_make_subsets_of_other_names_in_one_folder(tmp_path):
+  pictures, some, names = own(tmp_path, train=1000, fasteval=9), tmp_path / "classes", set()
+  for classes in ("a", "b"):
+    some.write_text(classes)
+    whole = planned("experiments/paper.py:table5_classes,laptop", data=pictures,
+                    pictures="100,1000", fewer_labels=str(some))
+    trained = whole["pretrain_noisy100_fewer_s0"].overrides["task.train_split"]
+    assert trained == whole["subset_100_fewer"].overrides["study.subset"]
+    names.add(trained)
+  assert len(names) == 2
+
+
 @pytest.mark.parametrize("data, standard, found", [
     (False, None, {"none": 0.0, "standard": 0.2, "more": 0.5}),
     (True, None, {"standard": 0.0, "more": 0.5}),
