@@ -49,16 +49,18 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
   """
   ids, jobs, folder = plan.ids(), {}, folder.resolve()
   place = lambda name: pathlib.Path(site.mount, "runs", ids[name])
+  trained = lambda name: trained_in(plan[name].kind, place(name))
   stored = progress.stored(plan, 1, source, overrides, whole)
   whole_files.write_all(folder, {PLAN: json.dumps(stored)})
   for run in schedule.distinct(plan).values():
     target = folder / cluster_jobs.label(run.name)
     there = resolved(run, lambda name: str(place(name)))
     _check(there, site)
-    where = trained_in(run.kind, place(run.name))
+    where = trained(run.name)
     if where is not None:
       jobs[run.name] = _job(there, topology(run))
-      cluster_jobs.write(_followed(there), str(where), topology(run), folder, site)
+      after = [str(trained(name) or place(name)) for name in run.needed()]
+      cluster_jobs.write(_followed(there), str(where), topology(run), folder, site, after=after)
     command = ["python", "-m", "jft_reps.apps.study", f"--collect={target}",
                f"--mount={site.mount}"]
     whole_files.write_all(target, {"collect.txt": shlex.join(command) + "\n"})

@@ -30,6 +30,8 @@ flags.DEFINE_integer("mirrored", 0, "Replicas of MirroredStrategy on this machin
                      lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_boolean("allow_remote_cluster", False,
                      "Accept addresses beyond this machine in TF_CONFIG.", flag_values=FLAGS)
+flags.DEFINE_multi_string("after", [], "Directory of a run that has to be done before.",
+                          flag_values=FLAGS)
 flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and end.",
                      flag_values=FLAGS)
 
@@ -87,7 +89,9 @@ def main(argv: Sequence[str]) -> int:
     if cluster.job == "evaluator":
       from jft_reps.apps import evaluate
       return evaluate.follow(config)
+    _check_done(FLAGS.after)
     return train(config, cluster)
+  _check_done(FLAGS.after)
   command_line.log_tensorflow_to(os.path.join(config.workdir, "logs", "tensorflow.log"))
   with contextlib.ExitStack() as stack:
     cluster = None
@@ -103,6 +107,14 @@ def _one_topology(tf_config: str) -> None:
       ("--mirrored", FLAGS.mirrored)) if value]
   if len(given) > 1:
     raise ConfigError("flags", given[1], f"given together with {given[0]}", "one of them")
+
+
+def _check_done(directories: Sequence[str]) -> None:
+  """Raises ConfigError unless these runs have trained to their end, or have their numbers."""
+  for path in map(pathlib.Path, directories):
+    if not any((path / name).is_file() for name in ("DONE", "numbers.json")):
+      raise ConfigError("run-not-done", "--after", f"{path}: neither DONE nor numbers.json",
+                        "a run that is done", "This one needs it: start it again afterwards.")
 
 
 def local_cluster(stack: contextlib.ExitStack, text: str, workdir: str):

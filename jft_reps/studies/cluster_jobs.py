@@ -25,16 +25,20 @@ from jft_reps.studies.plan import Run, flags
 __all__ = ["Site", "Topology", "commands", "kubernetes", "label", "tf_configs", "write"]
 
 
-def commands(run: Run, workdir: str) -> dict[str, list[str]]:
-  """The program of each role for a resolved run in a directory of the volume."""
+def commands(run: Run, workdir: str, after: Sequence[str] = ()) -> dict[str, list[str]]:
+  """The program of each role for a resolved run in a directory of the volume.
+
+  With `after`, directories of the volume, training refuses to start before these are done.
+  """
   shared = [f"--config={run.config}", f"--workdir={workdir}", *flags(run)]
   train = ["python", "-m", "jft_reps.apps.train", *shared, "--allow_remote_cluster"]
+  train += [f"--after={directory}" for directory in after]
   evaluate = ["python", "-m", "jft_reps.apps.evaluate", *shared, "--follow"]
   return {"chief": train, "worker": train, "ps": train, "evaluator": evaluate}
 
 
 def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike, site: Site,
-          port: int = 2222, hosts: Sequence[str] = ()) -> pathlib.Path:
+          port: int = 2222, hosts: Sequence[str] = (), after: Sequence[str] = ()) -> pathlib.Path:
   """Writes manifest.yaml, tf_config.json and command.txt of a resolved run, and returns where.
 
   Args:
@@ -45,12 +49,13 @@ def write(run: Run, workdir: str, topology: Topology, folder: str | os.PathLike,
     site: image and volumes.
     port: at which tasks listen.
     hosts: for tf_config.json alone, see `tf_configs`; a manifest's pods have names of their own.
+    after: directories of the runs that it needs, on the volume.
 
   Raises:
     ConfigError: as `kubernetes.manifest` and `tf_configs`.
     StorageError: the files cannot be written.
   """
-  name, programs = label(run.name), commands(run, workdir)
+  name, programs = label(run.name), commands(run, workdir, after)
   manifest = kubernetes.manifest(name, topology, site, programs, port)
   tasks = [{"role": role, "index": index, "TF_CONFIG": config}
            for role, index, config in tf_configs(name, topology, hosts, port)]

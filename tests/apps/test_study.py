@@ -163,6 +163,7 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   command = (detect / "command.txt").read_text()
   assert f"--config.init.checkpoint={where} " in command and "study." not in command
   assert "--workdir=/study/runs/" in command and "/run " in command
+  assert f"--after={where}" in command and "--after" not in (pretrain / "command.txt").read_text()
   assert "'--config.task.eval_splits=[\"val\"]'" in command
   for path in (tmp_path / "jobs").glob("*/manifest.yaml"):
     text = path.read_text()

@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
 
 from jft_reps import errors
-from jft_reps.apps import command_line, report, study, study_collect, study_jobs
+from jft_reps.apps import command_line, report, study, study_collect, study_jobs, train
 from jft_reps.studies import plan, report_runs, run_files
 from jft_reps.studies.cluster_jobs import Site, Topology
 
@@ -114,6 +115,19 @@ def test_a_command_beside_a_job_makes_the_volume_a_study(tmp_path, capsys):
   assert run_files.read_run(volume / "runs" / id).name == "records"
   assert command_line.run(report.main, ["report", f"--study={volume}"]) == 0
   assert "1 of 3 runs done, 2 left" in capsys.readouterr().out
+
+
+def test_a_job_that_starts_before_those_it_needs_is_an_error_that_names_them(tmp_path, capsys):
+  jobs, volume = written(tmp_path)
+  words = shlex.split((jobs / "trained" / "command.txt").read_text().splitlines()[2])[2:]
+  assert command_line.run(train.main, words) == errors.ConfigError.exit_code
+  needed = volume / "runs" / json.loads((jobs / "plan.json").read_text())["runs"][0]["id"]
+  assert f"error[run-not-done]: --after: {needed}: neither DONE nor numbers.json" in (
+      capsys.readouterr().err)
+  assert not list(volume.iterdir())
+  needed.mkdir(parents=True)
+  (needed / "numbers.json").write_text("{}")
+  assert command_line.run(train.main, words) == 0
 
 
 @pytest.mark.slow
