@@ -34,7 +34,10 @@ def data_size(line: fits.LogLinear, metric: str, scale: float = 100.0, more: flo
   if line.bend is not None and line.bend.separated:
     less = "falls" if line.bend.value * gain.value < 0 else "grows"
     return f"{told}; the gain {less} with size, so the line predicts nothing beyond the sizes."
-  return f"{told}; {_prediction(line, 'line', metric, scale, more)}."
+  predicted = line.predicted(more * curve.pictures[-1])
+  bends = (" with every bend that these sizes allow" if line.bend is not None
+           else ", if the line goes on, which two sizes do not tell")
+  return f"{told}; {_prediction(curve, predicted, 'line', metric, scale, more, bends)}."
 
 
 def preference(found: power_law.PowerLaw, metric: str, scale: float = 100.0,
@@ -59,8 +62,9 @@ def preference(found: power_law.PowerLaw, metric: str, scale: float = 100.0,
     shown = _clipped(asymptote, curve, scale)
     told = (f"The data prefer a curve that saturates, at {_plain(shown, scale)} {metric}, "
             f"{_range(shown, curve, scale)}, {_basis(curve)}: an extrapolation")
-  if _bounded(found.at(more * curve.pictures[-1])):
-    told += f"; {_prediction(found, 'curve', metric, scale, more)}"
+  predicted = found.at(more * curve.pictures[-1])
+  if _bounded(predicted):
+    told += f"; {_prediction(curve, predicted, 'curve', metric, scale, more)}"
   return f"{told}."
 
 
@@ -90,11 +94,10 @@ def comparison(first: Iterable[Row], second: Iterable[Row], names: tuple[str, st
           f"{_range(gain, curve, scale)}, {_basis(curve)}.")
 
 
-def _prediction(found: fits.LogLinear | power_law.PowerLaw, name: str, metric: str, scale: float,
-                more: float) -> str:
+def _prediction(curve: fits.Curve, predicted: fits.Interval, name: str, metric: str, scale: float,
+                more: float, condition: str = "") -> str:
   """What a line or curve gives at `more` times the largest size."""
-  curve = found.curve
-  sizes, predicted = curve.pictures, found.at(more * curve.pictures[-1])
+  sizes = curve.pictures
   measured = f"{sizes[0]:,.0f} to {sizes[-1]:,.0f} measured"
   beyond = f", an extrapolation beyond the {measured}" if more > 1 else ""
   place = (f"{more:g}× {'more' if more > 1 else 'the largest size'} "
@@ -103,7 +106,7 @@ def _prediction(found: fits.LogLinear | power_law.PowerLaw, name: str, metric: s
     return f"at {place} the {name} leaves the range of {metric}, so it predicts nothing there"
   shown = _clipped(predicted, curve, scale)
   return (f"{place} is predicted to give {_plain(shown, scale)} {metric}, "
-          f"{_range(shown, curve, scale)}")
+          f"{_range(shown, curve, scale)}{condition}")
 
 
 def _limits(curve: fits.Curve, scale: float) -> tuple[float, float]:

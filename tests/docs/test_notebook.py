@@ -41,7 +41,7 @@ else:
 ids = {split: [p.picture_id for p in part] for split, part in scope["parts"].items()}
 kept = ("rows", "sizes", "sentence", "gain", "metric", "several")
 with open(result, "w") as file:
-  json.dump({"ids": ids, "network": str(
+  json.dump({"ids": ids, "records": str(scope["records"]), "network": str(
       scope.get("network", "")), **{key: scope[key] for key in kept if key in scope}}, file)
 """
 
@@ -125,11 +125,16 @@ def test_a_list_with_several_labels_of_own_pictures_becomes_subsets(root, tmp_pa
     Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / f"mine/{i}.png")
     lines.append(f"{i}.png,cat:0.9" + (",dog" if i % 3 == 0 else ""))
   (tmp_path / "labels.csv").write_text("\n".join(lines))
-  found, said = run(root, tmp_path, until="plan", FOLDER=str(tmp_path / "mine"),
-                    LABELS=str(tmp_path / "labels.csv"), WORK=str(tmp_path / "work"))
+  mine = {"FOLDER": str(tmp_path / "mine"), "LABELS": str(tmp_path / "labels.csv"),
+          "WORK": str(tmp_path / "work")}
+  found, said = run(root, tmp_path, until="plan", **mine)
   assert found["several"] and found["metric"] == "mAP"
   assert "120 pictures of 2 classes" in said and "12 runs" in said
   together = found["ids"]["train"] + found["ids"]["held_out"]
   assert sorted(together) == sorted(f"{i}.png" for i in range(120))
   assert found["sizes"][-1] == len(found["ids"]["train"])
   assert found["network"] == f"{root}/experiments/table1_imagenet.py:random,laptop"
+  Image.new("RGB", (50, 40)).save(tmp_path / "mine/7.png")  # the same name and labels
+  again, _ = run(root, tmp_path, until="plan", **mine)
+  assert again["records"] != found["records"]
+  assert run(root, tmp_path, until="plan", **mine)[0]["records"] == again["records"]

@@ -31,12 +31,18 @@ def test_a_gain_its_interval_seeds_and_a_marked_prediction():
   assert text.startswith("+1.3 AP per 10× pictures, 95 % interval 0.9 to 1.7, three seeds; 10× "
                          "more (300,000 pictures, an extrapolation beyond the 1,000 to 30,000 "
                          "measured) is predicted to give 33.2 AP, 95 % interval ")
+  assert text.endswith(" with every bend that these sizes allow.")
 
 
 def test_raw_units_and_a_size_inside():
   text = said(rows(0.013, THREE), scale=1, more=0.5)
   assert text.startswith("+0.013 AP per 10× pictures, 95 % interval 0.009 to 0.017, three seeds; ")
   assert "0.5× the largest size (15,000 pictures)" in text and "extrapolation" not in text
+
+
+def test_two_sizes_do_not_tell_whether_the_line_goes_on():
+  assert said(rows(0.013, THREE, SIZES[:2])).endswith(
+      ", if the line goes on, which two sizes do not tell.")
 
 
 def test_no_gain_is_claimed_where_the_interval_holds_zero():
@@ -91,7 +97,7 @@ def test_no_prediction_is_outside_what_the_metric_can_be():
   falling = [(n, s, 0.6 - v) for n, s, v in rows(0.15, THREE)]
   assert "the line leaves the range of AP" in said(falling)
   near = said(rows(0.275, (-0.01, 0.0, 0.01)))
-  assert "predicted to give 98.1 AP" in near and near.endswith(" to 100.0.")
+  assert "predicted to give 98.1 AP" in near and " to 100.0 with" in near
   assert "to give −4.1 AP" in said([(n, s, v - 0.7) for n, s, v in rows(0.145, THREE)])
   assert "predicted to give 104.3" in said([(n, s, 100 * v) for n, s, v in steep], scale=1)
 
