@@ -126,6 +126,16 @@ def _number(text: str) -> int | float | str:
   return text
 
 
+def whole(config: ml_collections.ConfigDict, module: types.ModuleType) -> ml_collections.ConfigDict:
+  """The configuration of what a plan is a part of: `whole(config)`, where its module has it."""
+  return module.whole(config) if hasattr(module, "whole") else config
+
+
+def values(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """What JSON holds of its leaves by dotted key, lists in place of tuples."""
+  return json.loads(json.dumps(flat(config), default=str))
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   """Leaves of a configuration by dotted key."""
   leaves: dict[str, Any] = {}

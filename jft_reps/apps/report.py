@@ -16,6 +16,7 @@ overrides of the study, and then --config.KEY=VALUE.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -55,9 +56,11 @@ def main(argv: Sequence[str]) -> int:
 
   study = study_archive.opened(FLAGS.study) if FLAGS.study else None
   reference = FLAGS.plan or named_plan(study.plan, FLAGS.study)
-  pages = load_pages(reference, {**(study.overrides if study else {}), **overrides})
+  overrides = {**(study.overrides if study else {}), **overrides}
+  pages = load_pages(reference, overrides)
   report_sections.check(pages)
   if study:
+    study = _noting_changes(study, reference, overrides)
     output = FLAGS.output or _inside(FLAGS.study[0])
     title = f"Study: {printable(study.plan or FLAGS.plan)}"
     sections = report_files.write(study, pages, output, title)
@@ -77,6 +80,33 @@ def main(argv: Sequence[str]) -> int:
     changed = report_files.update_readme(FLAGS.readme, pages, FLAGS.results)
     print(f"{FLAGS.readme}: {'brought to the results' if changed else 'as the results say'}")
   return 0
+
+
+def _noting_changes(study, reference: str, overrides: Mapping[str, str]):
+  """The study with a note if its pages are of another configuration than it was run with.
+
+  Raises:
+    ConfigError: they are, and what they say is to be published.
+  """
+  module = configuration.load_module(reference.partition(":")[0])
+  if not study.config or not hasattr(module, "pages"):
+    return study
+  config, _ = configuration.read_config(reference)
+  configuration.override(config, overrides)
+  now = configuration.values(configuration.whole(config, module))
+  changed = [f"{key}={study.config.get(key)} in place of {now.get(key)}"
+             for key in {**study.config, **now} if study.config.get(key) != now.get(key)]
+  if not changed:
+    return study
+  more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+  told = f"was run with {printable(', '.join(changed[:5]), 600)}{more}"
+  if FLAGS.results:
+    raise ConfigError("plan", printable(reference), f"the study {told}",
+                      "the configuration that it was run with", "Its pages would say what is not "
+                      "so: leave out --results, or give the --plan and --config of the study.")
+  print(f"report: the pages are of {printable(reference)}, but the study {told}", file=sys.stderr)
+  return dataclasses.replace(study, notes=[
+      *study.notes, f"The pages are of another configuration: the study {told}."])
 
 
 def archive(study, pages: Sequence, directory: str) -> list[str]:

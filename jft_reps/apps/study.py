@@ -76,16 +76,15 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
 
 
 def whole_plan(plan, module, config, reference: str):
-  """What a plan is a part of: that of `whole(config)`, where its module has such a function.
+  """What a plan is a part of.
 
   Raises:
     ConfigError: it makes no plan.
   """
-  if not hasattr(module, "whole"):
-    return plan
-  whole = module.whole(config)
-  return plan if whole == config else _made(module, whole, reference)
+  from jft_reps.apps import configuration
 
+  whole = configuration.whole(config, module)
+  return plan if whole == config else _made(module, whole, reference)
 
 def _made(module, config, reference: str):
   """The plan of a configuration, with ids of what it resolves to."""
@@ -112,6 +111,7 @@ def selected(plan, names: Sequence[str], tags: Sequence[str]):
 
 
 def main(argv: Sequence[str]) -> int:
+  from jft_reps.apps import configuration
   from jft_reps.apps.train import split_overrides
 
   argv, overrides = split_overrides(argv)
@@ -129,6 +129,8 @@ def main(argv: Sequence[str]) -> int:
   _require("plan")
   plan, module, config = read_plan(FLAGS.plan, overrides)
   whole = whole_plan(plan, module, config, FLAGS.plan)
+  source = progress.Source(FLAGS.plan, overrides, configuration.values(
+      configuration.whole(config, module)))
   plan = selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
@@ -136,12 +138,11 @@ def main(argv: Sequence[str]) -> int:
     return 0
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
-    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), overrides, whole)
+    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), source, whole)
   elsewhere = _taken(plan) if FLAGS.archive else ()
   state = runner.run(
-      plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=FLAGS.plan,
-      retry_failed=FLAGS.retry_failed, stream=sys.stderr, overrides=overrides,
-      whole=whole, elsewhere=elsewhere)
+      plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=source,
+      retry_failed=FLAGS.retry_failed, stream=sys.stderr, whole=whole, elsewhere=elsewhere)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
 
@@ -189,7 +190,7 @@ def _collect(job: str, mount: str) -> NoReturn:
   _run(directory)
 
 
-def _write_jobs(plan, module, workdir: pathlib.Path, overrides: dict[str, str], whole) -> int:
+def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
   """Writes jobs for a cluster; prints what they need and take."""
   if FLAGS.archive:
     raise ConfigError("flags", "--archive", "given for jobs of a cluster", "a study made here",
@@ -199,8 +200,7 @@ def _write_jobs(plan, module, workdir: pathlib.Path, overrides: dict[str, str], 
 
   site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
                            FLAGS.data_mount)
-  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, FLAGS.plan, overrides,
-                           whole)
+  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, source, whole)
   print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
   return 0
 

@@ -27,8 +27,8 @@ class _Job:
 
 
 def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: pathlib.Path,
-          site: cluster_jobs.Site, source: str = "",
-          overrides: Mapping[str, str] | None = None, whole: Plan | None = None) -> list[str]:
+          site: cluster_jobs.Site, source: progress.Source | None = None,
+          whole: Plan | None = None) -> list[str]:
   """Writes plan.json and a folder for each run; lines that say what all of them need and take.
 
   Training is a job of many tasks. Everything else is one process on any machine, `collect.txt`:
@@ -40,7 +40,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
     topology: tasks of a run that trains.
     folder: takes the folders.
     site: image and volumes.
-    source, overrides, whole: of the plan, for the report, see `progress.stored`.
+    source, whole: of the plan, for the report, see `progress.stored`.
 
   Raises:
     ConfigError: a configuration is wrong, or of a network that was made smaller; it has rates to
@@ -50,7 +50,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
   ids, jobs, folder = plan.ids(), {}, folder.resolve()
   place = lambda name: pathlib.Path(site.mount, "runs", ids[name])
   trained = lambda name: trained_in(plan[name].kind, place(name))
-  stored = progress.stored(plan, 1, source, overrides, whole)
+  stored = progress.stored(plan, 1, source, whole)
   whole_files.write_all(folder, {PLAN: json.dumps(stored)})
   for run in schedule.distinct(plan).values():
     target = folder / cluster_jobs.label(run.name)

@@ -8,13 +8,28 @@ import os
 import pathlib
 import time
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Any
 
 from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies import ledger, schedule
 from jft_reps.studies.keeper import write_json
 from jft_reps.studies.plan import Plan, Run
 from jft_reps.studies.run_files import read_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Where a plan comes from, for the report to find its pages.
+
+  Attributes:
+    plan: reference, `<file>.py[:part,…]`.
+    overrides: of its configuration, by key.
+    config: all values of the configuration by key, those of the whole that the plan is a part of.
+  """
+
+  plan: str = ""
+  overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,22 +156,20 @@ def status(workdir: str | os.PathLike) -> Progress:
   return progress(plan, records, jobs, running)
 
 
-def stored(plan: Plan, jobs: int, source: str = "", overrides: Mapping[str, str] | None = None,
-           whole: Plan | None = None) -> dict:
+def stored(plan: Plan, jobs: int, source: Source | None = None, whole: Plan | None = None) -> dict:
   """What `status` and a report have to know of a plan, for JSON; its runs go by their ids.
 
   Args:
     plan: that is run.
     jobs: at once.
-    source: reference of the plan, for the report to find its pages.
-    overrides: of its configuration.
+    source: of the plan.
     whole: what the plan is a part of; default: it is whole.
   """
   ids = plan.ids()
   runs = [{"id": ids[run.name], "name": run.name, "kind": run.kind, "cost": run.cost,
            "needs": run.needed(), "config": run.config, "tags": dict(run.tags)}
           for run in plan.ordered()]
-  return {"plan": source, "overrides": dict(overrides or {}), "jobs": jobs,
+  return {**dataclasses.asdict(source or Source()), "jobs": jobs,
           "time": round(time.time(), 3), "whole": (whole or plan).ids(), "runs": runs}
 
 

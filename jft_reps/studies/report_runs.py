@@ -72,6 +72,7 @@ class Study:
     notes: what was left out, for the reader of the report.
     overrides: of the plan's configuration, by key, likewise of the first directory.
     planned: runs of the whole that the plans are parts of; 0: not known.
+    config: values of its configuration by key, likewise; empty: not known.
   """
 
   plan: str
@@ -79,6 +80,7 @@ class Study:
   notes: list[str]
   overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
   planned: int = 0
+  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def of_directory(workdir: str | os.PathLike) -> Study:
@@ -94,7 +96,7 @@ def of_directory(workdir: str | os.PathLike) -> Study:
     notes.append(f"{printable(workdir.name)}: {content['left_out']} runs of other configurations "
                  "that were run in the directory are not shown.")
   return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes,
-               content["overrides"], content["planned"])
+               content["overrides"], content["planned"], content["config"])
 
 
 def merged(studies: Iterable[Study]) -> Study:
@@ -153,13 +155,14 @@ def _plan(workdir: pathlib.Path) -> dict[str, Any]:
                                       tags=dict(r.get("tags") or {})))
             for r in [*content["runs"], *(content.get("earlier") or [])]]
     overrides = {str(k): str(v) for k, v in dict(content.get("overrides") or {}).items()}
+    config = dict(content.get("config") or {})
     left_out, planned = int(content.get("left_out") or 0), len(set(
         dict(content.get("whole") or {}).values()))
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
                     "Start the study again.") from error
   return {"plan": str(content.get("plan") or ""), "overrides": overrides, "runs": runs,
-          "left_out": left_out, "planned": planned}
+          "left_out": left_out, "planned": planned, "config": config}
 
 
 def checked_id(text: Any) -> str:

@@ -20,7 +20,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from jft_reps.errors import ConfigError, DataError, printable
@@ -34,8 +34,8 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
-        stream: IO[str] | None = None, grace: float = 5.0, source: str = "",
-        overrides: Mapping[str, str] | None = None, whole: Plan | None = None,
+        stream: IO[str] | None = None, grace: float = 5.0,
+        source: progress.Source | None = None, whole: Plan | None = None,
         elsewhere: Iterable[Result] = ()) -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
@@ -50,7 +50,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
-    source, overrides, whole: of the plan, kept for the report, see `progress.stored`.
+    source, whole: of the plan, kept for the report, see `progress.stored`.
     elsewhere: runs that are done in another study, whose numbers are taken over.
 
   Returns:
@@ -70,7 +70,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     if retry_failed:
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
-    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, overrides, whole))
+    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, whole))
     if stream:
       print(schedule.disk_note(plan, study.state().left, workdir), file=stream, flush=True)
     with study.ending():

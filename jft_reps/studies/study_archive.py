@@ -93,7 +93,7 @@ def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (
     StorageError: it cannot be written.
   """
   lines = [{"plan": study.plan, "overrides": dict(study.overrides), "planned": study.planned,
-            "notes": list(study.notes)}]
+            "config": dict(study.config), "notes": list(study.notes)}]
   lines += [_line(result, {*files, *(["classes.json"] if result.id in detailed else [])})
             for result in study.results]
   cards = [(result.run.name, card(result)) for result in study.results
@@ -158,7 +158,7 @@ def read(directory: str | os.PathLike) -> Study:
       if number == 1:
         about = Study(str(content["plan"]), [], list(map(str, content.get("notes", ()))), {
             str(k): str(v) for k, v in content.get("overrides", {}).items()},
-                      int(content.get("planned", 0)))
+                      int(content.get("planned", 0)), dict(content.get("config") or {}))
       else:
         results.append(_result(content, cards))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError,

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from jft_reps import errors
 from jft_reps.apps import command_line, report
 from tests.studies.test_report_runs import write_study
 
@@ -79,6 +80,25 @@ def test_pages_follow_the_configuration_of_the_study(study, tmp_path, capsys):
     assert _run("--study=study", *flags) == 1
     error = capsys.readouterr().err
     assert found in error and error.count("\n") == 1
+
+
+def test_pages_of_another_configuration_than_the_one_that_was_run_say_so(study, tmp_path, capsys):
+  (tmp_path / "plans" / "plan.py").write_text(CONFIGURED)
+  plan, report_file = study / "plan.json", study / "report" / "report.html"
+  content = json.loads(plan.read_text()) | {
+      "plan": "plans/plan.py:small", "config": {"size": "small", "sizes": [1, 2]}}
+  plan.write_text(json.dumps(content))
+  published = ("--results=res", f"--archive={tmp_path}/kept")
+  assert _run("--study=study", *published) == 0
+  assert "configuration" not in report_file.read_text()
+  told = "was run with sizes=[1, 2] in place of [7]"
+  assert _run("--study=study", "--config.sizes=7") == 0
+  assert told in report_file.read_text() and told in capsys.readouterr().err
+  (tmp_path / "plans" / "plan.py").write_text(CONFIGURED.replace("(1, 2)", "(7,)"))
+  for name in ("study", "kept"):
+    assert _run(f"--study={name}") == 0 and told in capsys.readouterr().err
+    assert _run(f"--study={name}", "--results=res") == errors.ConfigError.exit_code
+    assert told in capsys.readouterr().err
 
 
 def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):

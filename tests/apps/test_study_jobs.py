@@ -10,11 +10,12 @@ import pytest
 
 from jft_reps import errors
 from jft_reps.apps import command_line, report, study, study_collect, study_jobs, train
-from jft_reps.studies import plan, report_runs, run_files
+from jft_reps.studies import plan, progress, report_runs, run_files
 from jft_reps.studies.cluster_jobs import Site, Topology
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _CONFIG = "experiments/table1_imagenet.py:random"
+_SOURCE = progress.Source("experiments/paper.py:full")
 
 
 def tiny(volume, **changes):
@@ -44,7 +45,7 @@ def written(tmp_path, **changes):
   volume.mkdir()
   site = Site("image", "claim", str(volume))
   study_jobs.write(tiny(volume, **changes), lambda run: Topology(2, 1), tmp_path / "jobs", site,
-                   "experiments/paper.py:full")
+                   _SOURCE)
   return tmp_path / "jobs", volume
 
 
@@ -83,7 +84,7 @@ def test_a_part_that_is_gathered_takes_nothing_from_the_volume(tmp_path):
   site = Site("image", "claim", str(volume))
   for name in ("records", "trained"):
     study_jobs.write(whole.select([name]), lambda run: Topology(2, 1), tmp_path / name, site,
-                     "experiments/paper.py:full", whole=whole)
+                     _SOURCE, whole=whole)
   done = volume / "runs" / whole.ids()["trained"] / "DONE"
   done.parent.mkdir(parents=True)
   done.write_text(json.dumps({"step": 2}))

@@ -109,7 +109,7 @@ def test_a_part_that_is_run_again_takes_nothing_out_of_the_report(tmp_path):
 
 def test_runs_of_another_configuration_are_not_shown(tmp_path):
   """One plan, whose top was edited after a first sitting; then a part of it is run."""
-  runner.run(_diamond(), tmp_path, _command, overrides={"x": "1"})
+  runner.run(_diamond(), tmp_path, _command, source=progress.Source(overrides={"x": "1"}))
   edited = _diamond("commit(x=5)")
   for _ in range(2):
     runner.run(edited.select(["left", "alone"]), tmp_path, _command, whole=edited)
