@@ -34,7 +34,8 @@ class Names:
         "" if paper and config.clean_pictures == _CLEAN else f"{config.clean_pictures:,} clean")
     noisy = "" if paper and self._largest == _NOISY else f"{self._largest:,} {self._kind}"
     self.clean, self.noisy = _bracketed("ImageNet", clean), _bracketed("300M", noisy)
-    self.both = _bracketed("ImageNet+300M", clean and noisy and f"clean, then {self._kind}")
+    self.both = _bracketed("ImageNet+300M", f"clean, then {self._kind}" if clean and noisy else
+                           (clean or noisy) and f"{clean or 'ImageNet'}, then {noisy or '300M'}")
     self.random, self.longer = "random", "random, 3× steps"
 
   @property
@@ -60,7 +61,10 @@ class Names:
     return f"{layers} layers" if self._c.laptop else f"ResNet-{layers}"
 
   def noise(self, name: str) -> str:
-    return f"{_percent(self._c.noise[name])} wrong" if self._c.noise[name] else "none wrong"
+    share = self._c.noise[name]
+    if self._c.data:  # whose labels are wrong as it is
+      return f"{_percent(share)} more made wrong" if share else "labels as they are"
+    return f"{_percent(share)} wrong" if share else "none wrong"
 
   def world(self, noise: bool = True) -> list[str]:
     """What stands for what; without `noise` it does not say how many labels are wrong."""
@@ -68,14 +72,20 @@ class Names:
     pictures = f"{self._largest:,} {'own' if c.data else 'generated'} pictures"
     if not c.laptop:
       same = self._largest == _NOISY
-      return [] if same else [f"{pictures} stand for JFT-300M."]
+      return [*([] if same else [f"{pictures} stand for JFT-300M."]), *self._shared()]
     labels = (f" with {_percent(wrong)} of their labels made wrong" if c.data and wrong else
               "" if c.data else " with labels of which some are missing, some coarse and "
               f"{_percent(wrong) if noise else 'some'} wrong")
     clean = "own ones" if c.clean.records else (
         f"{c.clean_pictures:,} generated clean ones with one label")
     return [f"In miniature: {pictures}{labels} stand for JFT-300M, {clean} for ImageNet, "
-            f"{c.depths.base} layers an eighth as wide for ResNet-101."]
+            f"{c.depths.base} layers an eighth as wide for ResNet-101.", *self._shared()]
+
+  def _shared(self) -> list[str]:
+    """What seeds have in common that a generated world has for each."""
+    return ["All seeds share the own pictures, their subsets and what they are evaluated on, so an "
+            "interval says nothing of another choice of these."] if (
+                self._c.data and self._c.seeds > 1) else []
 
   def deeper(self) -> list[str]:
     """What stands for the other networks."""
@@ -93,7 +103,8 @@ class Names:
         if rates > 1 else f"All starts are trained at rate {task.rates[0]:g}; no other was tried."]
     if self._c.laptop:
       unseen = "" if self._c.data else ", of shapes and textures that no pre-training showed"
-      found.append("The task's pictures are own ones." if task.records else
+      same = ", the same for all seeds" if self._c.seeds > 1 else ""
+      found.append(f"The task's pictures are own ones{same}." if task.records else
                    f"The task's pictures are generated{unseen}.")
     return found
 
@@ -120,6 +131,10 @@ class Names:
     """Where the protocol of a page of sizes is another than the paper's."""
     told = "Remembered of the paper, not verified: it trains four epochs of each size."
     return [] if self._c.protocol == "epochs" and self._c.epochs == 4 else [told]
+
+  def labels(self) -> tuple[str, str]:
+    """The arms of table 5: fewer labels and all."""
+    return f"1K ({os.path.basename(self._c.fewer_labels) or 'every third leaf'})", "18K (all)"
 
   def fewer(self) -> str:
     """What table 5 compares."""

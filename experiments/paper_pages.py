@@ -189,7 +189,7 @@ def _capacity(n: Names, depths: Sequence[str]) -> list[Page]:
 
 
 def _classes(n: Names) -> Page:
-  fewer, whole = "1K (every third leaf)", "18K (all)"
+  fewer, whole = n.labels()
   of = {"task": "detect", "start": "noisy", "size": "fewer", **_BASE, **_TUNED}
   return Page(
       "table5_classes", "Table 5: detection from fewer labels, as many pictures", _AP,

@@ -55,12 +55,34 @@ def test_full_size_has_the_papers_names_and_no_word_of_the_miniature():
 def test_own_data_is_told_from_the_generated():
   pages, words = _pages("laptop", _OWN), _words(_pages("laptop", _OWN))
   assert "50,000 own pictures stand for JFT-300M, 2,500 generated clean ones" in words
-  assert "10,000" not in words and "made wrong" not in words and "about 8 epochs" in words
+  assert "10,000" not in words and "labels made wrong" not in words and "about 8 epochs" in words
   wrong = _words(_pages("laptop", {**_OWN, "noise.standard": "0.3"}))
   assert "50,000 own pictures with 30 % of their labels made wrong stand for JFT-300M" in wrong
   assert "four epochs" in words
   assert "The task's pictures are own ones." in pages["table2_coco"].deviations
   assert "The task's pictures are generated." in pages["table6_pose"].deviations
+
+
+def test_labels_of_own_pictures_are_not_called_right_and_their_choice_is_in_no_interval():
+  pages = _pages("laptop", {**_OWN, "seeds": "5"})
+  assert list(pages["noise"].arms) == ["labels as they are", "50 % more made wrong"]
+  assert list(_pages("laptop", {**_OWN, "noise.standard": "0.1"})["noise"].arms) == [
+      "10 % more made wrong", "50 % more made wrong"]
+  told = "All seeds share the own pictures"
+  assert told in " ".join(pages["fig4_fasteval"].deviations)
+  assert "own ones, the same for all seeds" in " ".join(pages["table2_coco"].deviations)
+  assert told not in _words(_pages("laptop", _OWN)) and told not in _words(_pages("miniature"))
+  assert told not in _words(_pages("full"))
+
+
+def test_arms_say_what_stands_for_a_part_of_the_papers():
+  both = lambda **values: list(_pages("full", {
+      "fewer_labels_pictures": "1000000", **values})["table2_coco"].arms)[2]
+  assert both(pictures="1000000,9000000") == "ImageNet+300M (ImageNet, then 9,000,000 own)"
+  assert both(clean_pictures="5000") == "ImageNet+300M (5,000 clean, then 300M)"
+  given = _pages("full", {"fewer_labels": "/data/imagenet941.txt"})["table5_classes"]
+  assert list(given.arms) == ["1K (imagenet941.txt)", "18K (all)"]
+  assert {number.row for number in given.paper} == set(given.arms)
 
 
 @pytest.mark.parametrize("size", paper.SIZES)
