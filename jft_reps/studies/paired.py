@@ -9,6 +9,8 @@ import numpy as np
 
 from jft_reps.errors import DataError
 
+SEEDS = 5  # that an order of two arms takes
+
 
 @dataclasses.dataclass(frozen=True)
 class Difference:

@@ -42,8 +42,9 @@ def readme_block(page: Page, csv_path: str | os.PathLike) -> str:
   """
   rows = report_rows.read_csv(page, csv_path)
   page = page.restricted({row.arm for row in rows})
-  table = report_tables.table(page, rows)
-  parts = [f"**{escape(page.title)}** (`{pathlib.Path(csv_path).name}`)", _table(table)]
+  tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
+  parts = [f"**{escape(page.title)}** (`{pathlib.Path(csv_path).name}`)",
+           *(_table(table) for table in tables if table)]
   sentences = report_text.of_page(page, rows)
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))

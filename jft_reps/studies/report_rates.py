@@ -9,25 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from jft_reps.studies.pages import Page
-from jft_reps.studies.report_rows import Rows
-
 _TRIED = re.compile(r"dev .+ at rate (\d[\d.]*(?:e[+-]?\d+)?)")
 
 
-def at_edges(page: Page, rows: Rows) -> list[str]:
-  """One sentence that names the arms whose rate is the lowest or highest of those that trained."""
-  found: dict[str, None] = {}
-  for row in rows:
-    edge = _edge(row.result.numbers) if row.result else ""
-    if edge:
-      at = f" at {row.x:,.0f} pictures" if page.x == "pictures" and row.x else ""
-      found[f"{row.arm}{at}: {edge}"] = None
-  return [f"The chosen rate is at the edge of those tried, so that a better one may lie outside, "
-          f"for {'; '.join(found)}."] if found else []
-
-
-def _edge(numbers: Mapping[str, float | None]) -> str:
+def edge(numbers: Mapping[str, float | None]) -> str:
   """The chosen rate and those tried; "" if it is between two others that trained."""
   tried, chosen = _tried(numbers), numbers.get("rate")
   fine = sorted(rate for rate, trained in tried.items() if trained)

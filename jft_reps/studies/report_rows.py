@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from jft_reps.errors import DataError, printable
-from jft_reps.studies import report_runs
+from jft_reps.studies import report_rates, report_runs
 from jft_reps.studies.pages import Page
 from jft_reps.studies.report_runs import Result
 
@@ -30,6 +30,7 @@ class Row:
     x: pictures or step; None in a table of arms.
     values: by heading, of six significant digits; None: there is none.
     rate: learning rate that was chosen.
+    edge: where it is the lowest or highest of those tried, which these are.
     result: the run; None if the row comes from a CSV.
   """
 
@@ -38,6 +39,7 @@ class Row:
   x: float | None
   values: Mapping[str, float | None]
   rate: float | None = None
+  edge: str = ""
   result: Result | None = dataclasses.field(default=None, compare=False)
 
 
@@ -100,16 +102,17 @@ def rows(page: Page, results: Iterable[Result]) -> tuple[Rows, list[str]]:
 
 
 def csv_text(page: Page, rows: Sequence[Row]) -> str:
-  """The rows as CSV: arm, seed, what is on the x axis, headings, and the rate if there is one."""
+  """The rows as CSV: arm, seed, what is on the x axis, headings, rate and edge if there are."""
   headings, rated = list(page.metrics.values()), any(row.rate is not None for row in rows)
+  edged = any(row.edge for row in rows)
   out = io.StringIO()
   writer = csv.writer(out, lineterminator="\n")
   writer.writerow(["arm", "seed", *([page.x] if page.x else []), *headings,
-                   *(["rate"] if rated else [])])
+                   *(["rate"] if rated else []), *(["edge"] if edged else [])])
   for row in rows:
     writer.writerow([row.arm, row.seed, *([_text(row.x, 15)] if page.x else []),
                      *(_text(row.values.get(h)) for h in headings),
-                     *([_text(row.rate)] if rated else [])])
+                     *([_text(row.rate)] if rated else []), *([row.edge] if edged else [])])
   return out.getvalue()
 
 
@@ -137,7 +140,7 @@ def read_csv(page: Page, path: str | os.PathLike) -> Rows:
         raise ValueError(f"{len(line)} cells, arm {cells.get('arm')!r}")
       found.append(Row(cells["arm"], cells["seed"], _number(cells[page.x]) if page.x else None,
                        {h: _number(cells[h]) for h in page.metrics.values()},
-                       _number(cells.get("rate", ""))))
+                       _number(cells.get("rate", "")), cells.get("edge", "")))
     except ValueError as error:
       raise DataError("results-file", f"{printable(path)}:{number}", printable(error),
                       f"a row of {page.name}", "Write it again with --results.") from error
@@ -154,14 +157,15 @@ def _of_run(page: Page, arm: str, result: Result) -> Iterable[Row]:
         steps.setdefault(int(match[2]), {})[page.metrics[match[1]]] = _rounded(value)
     thinned = sorted(steps, reverse=True)[::-(-len(steps) // _STEPS) or 1]
     for step in thinned:
-      yield Row(arm, seed, float(step), steps[step], None, result)
+      yield Row(arm, seed, float(step), steps[step], result=result)
     return
   values = {heading: _rounded(result.numbers[name]) for name, heading in page.metrics.items()
             if name in result.numbers}
   x = result.run.tags.get(page.x) if page.x else None
   fine = not page.x or (isinstance(x, (int, float)) and 0 < x < 1e15)
   if values and fine:
-    yield Row(arm, seed, x if x is None else float(x), values, _rounded(rate), result)
+    yield Row(arm, seed, x if x is None else float(x), values, _rounded(rate),
+              report_rates.edge(result.numbers), result)
 
 
 def _place(page: Page, row: Row) -> tuple:

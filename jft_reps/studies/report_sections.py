@@ -10,7 +10,6 @@ from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.studies import (
   report_gained,
   report_plots,
-  report_rates,
   report_rows,
   report_runs,
   report_tables,
@@ -76,7 +75,7 @@ def section(page: Page, results: Sequence[Result]) -> Section:
   rows, notes = report_rows.rows(page, results)
   rows = _once(page, rows)
   gained, who = report_gained.of_page(page, rows)
-  sentences = [*report_text.of_page(page, rows), *who, *report_rates.at_edges(page, rows)]
+  sentences = [*report_text.of_page(page, rows), *who]
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))
   tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]

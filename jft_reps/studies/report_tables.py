@@ -73,7 +73,8 @@ def table(page: Page, rows: Rows) -> Table:
   """Our numbers, one row per arm and x; in a table of arms the paper's stand beside them."""
   headings = list(page.metrics.values())
   scales = {h: scale(page, rows, h) for h in headings}
-  beside = [h for h in headings if not page.x and any(n.metric == h for n in page.paper)]
+  beside = [h for h in headings if not page.x and any(
+      n.metric == h and n.row in page.arms for n in page.paper)]
   header = ["arm", *([page.x] if page.x else []), "seeds"]
   header += [c for h in headings for c in
              (unit(h, scales[h]), *([f"{h} elsewhere"] if h in beside else []))]

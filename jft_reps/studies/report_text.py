@@ -11,6 +11,7 @@ from jft_reps.studies.pages import Page
 from jft_reps.studies.report_rows import Rows
 
 _SIZES, _SEEDS = 100, 200  # of a fit, at most
+_FEW = f"; an order takes {paired.SEEDS} seeds"
 
 
 def of_page(page: Page, rows: Rows) -> list[str]:
@@ -27,7 +28,8 @@ def of_page(page: Page, rows: Rows) -> list[str]:
     found = [s for pair in page.pairs for s in _over_steps(pair, rows, heading, factor)]
   else:
     found = [difference(pair, rows.paired(pair, heading), heading, factor) for pair in page.pairs]
-  return found + [_interacting(page, pairs, rows, heading, factor) for pairs in page.interactions]
+  found += [_interacting(page, pairs, rows, heading, factor) for pairs in page.interactions]
+  return found + _at_edges(page, rows)
 
 
 def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[float]],
@@ -50,7 +52,9 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
             "and so no order.")
   found = paired.difference(*values, report_tables.CONFIDENCE)
   if not found.separated:
-    return (f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}.")
+    return f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}."
+  if seeds < paired.SEEDS:
+    return f"{first} less {second}{where}: {_told(found, heading, factor)}{_FEW}."
   if found.mean < 0:
     first, second, values = second, first, values[::-1]
     found = paired.difference(*values, report_tables.CONFIDENCE)
@@ -83,6 +87,8 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
   found = paired.difference(*gains, report_tables.CONFIDENCE)
   if not found.separated:
     return f"What {_over(pairs, 'and')}{where} is not separated: {_told(found, heading, factor)}."
+  if len(a1) < paired.SEEDS:
+    return f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}{_FEW}."
   if found.mean < 0:
     pairs, gains = pairs[::-1], gains[::-1]
     found = paired.difference(*gains, report_tables.CONFIDENCE)
@@ -101,6 +107,17 @@ def _over(pairs: tuple[tuple[str, str], tuple[str, str]], word: str) -> str:
   if crossed and first[0] and second[0]:
     return f"{first[0]} gains{more} over {second[0]} with {first[2]} {word} with {third[2]}"
   return f"{a1} gains{more} over {b1} {word} {a2} over {b2}"
+
+
+def _at_edges(page: Page, rows: Rows) -> list[str]:
+  """One sentence that names the arms whose rate is the lowest or highest of those that trained."""
+  found: dict[str, None] = {}
+  for row in rows:
+    if row.edge:
+      at = f" at {row.x:,.0f} pictures" if page.x == "pictures" and row.x else ""
+      found[f"{row.arm}{at}: {row.edge}"] = None
+  return [f"The chosen rate is at the edge of those tried, so that a better one may lie outside, "
+          f"for {'; '.join(found)}."] if found else []
 
 
 def fit(rows: Rows, arm: str, heading: str) -> fits.LogLinear | None:

@@ -39,10 +39,10 @@ def test_a_study_becomes_a_report_with_the_plan_that_it_names(study, tmp_path, c
   assert _run("--study=study", "--results=res", "--readme=README.md") == 0
   assert "6 of 6 runs done" in capsys.readouterr().out
   text = (study / "report" / "report.html").read_text()
-  assert "a is above b by +30.3 X" in text and "Study: plans/plan.py:t,laptop" in text
+  assert "a less b: +30.3 X" in text and "Study: plans/plan.py:t,laptop" in text
   assert (tmp_path / "res" / "t.csv").read_text().splitlines()[:2] == ["arm,seed,X", "a,0,0.5"]
   before = (tmp_path / "README.md").read_text()
-  assert "a is above b by +30.3 X" in before
+  assert "a less b: +30.3 X" in before
   (tmp_path / "README.md").write_text("<!-- results:t -->\nold\n<!-- end -->")
   assert _run("--plan=plans/plan.py", "--results=res", "--readme=README.md") == 0
   assert (tmp_path / "README.md").read_text() == before

@@ -77,6 +77,19 @@ def test_a_paired_difference_is_that_of_the_t_test():
   assert stats.ttest_ind(a, b).pvalue > 0.05  # the seeds hide it without pairs
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5])
+def test_an_order_takes_five_seeds_however_clear_it_looks(seeds):
+  values = {(arm, s, None): v + 0.001 * ((s * s + ord(arm)) % 3)
+            for arm, v in (("a", 0.5), ("b", 0.3)) for s in range(seeds)}
+  (told,) = report_text.of_page(_page(), _rows(_page(), values))
+  four = report_text.interaction(CROSSED, _four(seeds=seeds), "AP", 100.0)
+  if seeds < 5:
+    assert told.startswith("a less b: +20.") and f"{seeds} seeds; an order takes 5 seeds." in told
+    assert "gains more" not in four
+  else:
+    assert told.startswith("a is above b by +20.") and "300M gains more" in four
+
+
 def test_what_is_not_separated_is_not_ordered():
   same = {(arm, s, None): 0.3 + 0.01 * ((s * 7 + ord(arm)) % 5) for arm in "ab" for s in range(5)}
   (sentence,) = report_text.of_page(_page(), _rows(_page(), same))
@@ -93,7 +106,7 @@ def test_training_curves_are_compared_where_both_have_been():
   page = _page("step")
   values = {(arm, s, x): 0.1 + 0.001 * s + (0.1 if arm == "a" and x < 60 else 0.0) +
             1e-4 * ((s + x // 10 + ord(arm)) % 3)
-            for arm in "ab" for s in range(4) for x in (20, 40, 60, 80, *((90,) * (arm == "a")))}
+            for arm in "ab" for s in range(5) for x in (20, 40, 60, 80, *((90,) * (arm == "a")))}
   told = report_text.of_page(page, _rows(page, values))
   assert [s.split(" by ")[0].split(": ")[0] for s in told] == [
       "a is above b at step 20", "a is above b at step 40", "a and b are not separated at step 60",
