@@ -51,6 +51,8 @@ def check(config: ml_collections.ConfigDict) -> None:
   for key in ("seeds", "epochs", "clean_pictures"):
     if not _whole(config[key]):
       raise _error(key, config[key], "at least 1")
+  if config.more_rates and not _whole(config.more_rates):
+    raise _error("more_rates", config.more_rates, "0 or more")
   if config.protocol not in _PROTOCOLS:
     raise _error("protocol", config.protocol, " or ".join(_PROTOCOLS))
   if (config.laptop or config.protocol == "steps") and not _whole(config.steps):

@@ -99,7 +99,8 @@ class Names:
     task = self._c.tasks[name]
     rates = len(task.rates)
     found = [] if not rates else [
-        f"Each start has the best of {rates} rates, by a development split of the first seed."
+        f"Each start has the best of {rates} rates{self._more()}, by a development split of the "
+        "first seed."
         if rates > 1 else f"All starts are trained at rate {task.rates[0]:g}; no other was tried."]
     if self._c.laptop:
       unseen = "" if self._c.data else ", of shapes and textures that no pre-training showed"
@@ -107,6 +108,11 @@ class Names:
       found.append(f"The task's pictures are own ones{same}." if task.records else
                    f"The task's pictures are generated{unseen}.")
     return found
+
+  def _more(self) -> str:
+    """How many rates are tried beyond those of a task."""
+    more = self._c.more_rates
+    return f", and of up to {more} beyond while the lowest or the highest is best" if more else ""
 
   def budgets(self) -> str:
     """Who was pre-trained for how long: both together have the steps of both."""

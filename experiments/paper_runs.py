@@ -165,7 +165,8 @@ class Study:
     t = self.config.tasks[task]
     if self.seed and len(t.rates) > 1:
       return {"study.rate_of": Output(self._name(*parts, seed=0), "numbers.json")}
-    chosen = {"study.dev": t.dev, "study.number": t.number} if len(t.rates) > 1 else {}
+    chosen = {"study.dev": t.dev, "study.number": t.number,
+              "study.more_rates": self.config.more_rates} if len(t.rates) > 1 else {}
     return {"study.rates": t.rates, **chosen}
 
   def probe(self, start: Start) -> None:

@@ -6,6 +6,7 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
   study.contents  checksums of own records by split, so that other ones make another run
   study.…_sha256  of an own file, likewise
   study.rates     learning rates, of which the development split chooses
+  study.more_rates  how many are tried beyond them at most, while the lowest or highest is the best
   study.dev       the development split
   study.number    the number of it that chooses, by its TensorBoard name
   study.rate_of   in place of these three: numbers of a run whose rate is taken
@@ -17,15 +18,14 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import math
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jft_reps import whole_files
-from jft_reps.apps import configuration, study_records
+from jft_reps.apps import configuration, study_rates, study_records
 from jft_reps.apps.study_judges import Judge, Judged, leave
 from jft_reps.errors import ConfigError, DataError, NumericError
 from jft_reps.studies import run_files
@@ -110,7 +110,8 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   """Trains with each rate, takes the one that is best on the development split, and tests it.
 
   A single rate needs no development split. One at which the loss or the weights diverge cannot be
-  chosen. What was trained is kept of the chosen one alone.
+  chosen. Where the best is the lowest or highest, more are tried beyond it, see `study_rates`. What
+  was trained is kept of the chosen one alone.
 
   Raises:
     ConfigError: the number that chooses is none of the development split.
@@ -118,11 +119,15 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   """
   rates = _rates(run)
   judge = TransferJudge(run, directory)
-  rate, numbers = (_chosen(run, directory, rates, judge) if len(rates) > 1
-                   else (_train(run, directory, rates[0]), {}))
+  if len(rates) > 1:
+    found = _tried(run, directory, rates, judge)
+    rate, numbers = _chosen(run, found)
+  else:
+    found, numbers, (rate,) = {}, {}, rates
+    _train(run, directory, rate)
   judged = judge(rate, "test")
   leave(directory, judged)
-  for other in set(rates) - {rate}:
+  for other in set(found) - {rate}:
     shutil.rmtree(trained_in(directory, other), ignore_errors=True)
   return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
 
@@ -153,21 +158,30 @@ class TransferJudge:
     return self._judge(newest, splits.index(split))
 
 
-def _chosen(run: Run, directory: pathlib.Path, rates: Sequence[float],
-            judge: Callable[[float, str], Judged]) -> tuple[float, Numbers]:
-  """The best rate, its numbers on the development split, and of every rate what chose."""
+def _tried(run: Run, directory: pathlib.Path, rates: Sequence[float],
+           judge: Callable[[float, str], Judged]) -> dict[float, Numbers]:
+  """Numbers on the development split by rate: of those given, and beyond while an edge is best."""
+  key = run.overrides.get("study.number")
   found = {rate: _tuned(run, directory, rate, judge) for rate in rates}
+  for _ in range(run.overrides.get("study.more_rates", 0)):
+    rate = study_rates.beyond({rate: numbers.get(key) for rate, numbers in found.items()})
+    if rate is not None:
+      found[rate] = _tuned(run, directory, rate, judge)
+  return found
+
+
+def _chosen(run: Run, found: Mapping[float, Numbers]) -> tuple[float, Numbers]:
+  """The best rate, its numbers on the development split, and of every rate what chose."""
   finite = {rate: numbers for rate, numbers in found.items() if numbers}
   if not finite:
-    raise DataError("run-failed", run.name, f"diverged at rates {rates}", "one that trains",
+    raise DataError("run-failed", run.name, f"diverged at rates {list(found)}", "one that trains",
                     "Lower the rates.")
   key, known = run.overrides.get("study.number"), next(iter(finite.values()))
   if key not in known:
     raise ConfigError("study-number", run.name, f"rates are to be chosen by {key!r}",
                       f"a number of the development split: {', '.join(known)}")
-  scores = {rate: score for rate, numbers in finite.items()
-            if (score := numbers[key]) is not None and math.isfinite(score)}
-  best = max(scores, key=scores.get) if scores else next(iter(finite))
+  best = study_rates.best({rate: numbers[key] for rate, numbers in finite.items()})
+  best = next(iter(finite)) if best is None else best
   return best, {**{f"dev {name}": value for name, value in finite[best].items()},
                 **{f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}}
 
@@ -180,9 +194,8 @@ def _at_rate(run: Run, directory: pathlib.Path, rate: float | None):
   return config, settings
 
 
-def _train(run: Run, directory: pathlib.Path, rate: float | None) -> float | None:
+def _train(run: Run, directory: pathlib.Path, rate: float | None) -> None:
   _train_on(_at_rate(run, directory, rate)[0])
-  return rate
 
 
 def _train_on(config) -> None:

@@ -68,6 +68,7 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
 
   def trained(config):
     tried.append(config.schedule.initial)
+    pathlib.Path(config.workdir).mkdir()
     if config.schedule.initial == 0.4:
       raise errors.NumericError("not-finite", "here", "nan", "a number")
 
@@ -90,6 +91,7 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
   assert numbers["coco/AP50"] == pytest.approx(0.4) and numbers["rate"] == 0.2
   assert numbers["dev coco/AP50"] == 0.5 and numbers["dev coco/AP50 at rate 0.4"] is None
   assert json.loads((tmp_path / "classes.json").read_text()) == {"AP": {"cat": 1.0}}
+  assert sorted(p.name for p in tmp_path.glob("run_*")) == ["run_0.2"]
   tried.clear()
   study_runs.make(run, tmp_path)  # a kill before the test: no rate is trained again
   assert tried == []
@@ -100,6 +102,27 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
   monkeypatch.setattr(study_runs, "_tuned", lambda *_: {})
   with pytest.raises(errors.DataError, match="diverged"):
     study_runs.make(run, tmp_path)
+
+
+@pytest.mark.parametrize("more, tried, chosen", [
+    (0, (0.1, 0.2), 0.1), (1, (0.1, 0.2, 0.05), 0.05), (2, (0.1, 0.2, 0.05, 0.025), 0.05)])
+def test_where_the_best_rate_is_at_the_edge_more_are_tried(
+    tmp_path, monkeypatch, more, tried, chosen):
+  values, seen = {0.025: 0.1, 0.05: 0.5, 0.1: 0.4, 0.2: 0.3}, []
+
+  def judge(rate, split):
+    return study_runs.Judged({"coco/AP50": values[rate]}, {}, "")
+
+  from jft_reps.apps import train
+  monkeypatch.setattr(train, "train", lambda config: seen.append(config.schedule.initial))
+  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: judge)
+  run = plan.resolved(planned("experiments/paper.py:table2_coco,miniature")["detect_random_s0"],
+                      lambda name: tmp_path)
+  overrides = {**run.overrides, "study.rates": [0.1, 0.2], "study.more_rates": more}
+  numbers = study_runs.make(plan.Run(run.name, run.config, overrides, kind=run.kind), tmp_path)
+  assert tuple(seen) == tried and numbers["rate"] == chosen
+  assert {name for name in numbers if " at rate " in name} == {
+      f"dev coco/AP50 at rate {rate:g}" for rate in tried}
 
 
 def test_other_seeds_take_the_rate_of_the_first(tmp_path, monkeypatch):
