@@ -94,7 +94,10 @@ def _made(module, config, reference: str):
   try:
     plan = module.plan(config)
   except (ValueError, KeyError, AttributeError) as error:
-    raise ConfigError("plan", reference, f"{type(error).__name__}: {error}", "a plan") from error
+    told = f"{type(error).__name__}: {error}"
+    if "; expected " in told:
+      raise ConfigError("plan", reference, *told.split("; expected ", 1)) from error
+    raise ConfigError("plan", reference, told, "a plan") from error
   if not isinstance(plan, Plan):
     raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
   return plan.described(study_runs.describer())
@@ -134,6 +137,7 @@ def main(argv: Sequence[str]) -> int:
   plan = selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
+    _refuse_archive("with --dry_run, which does not look at it")
     print(schedule.text(plan, jobs))
     return 0
   _require("workdir")
@@ -157,6 +161,11 @@ def _taken(plan) -> list:
   print(f"{FLAGS.archive}: {len(known)} of {len(set(plan.ids().values()))} runs are done there"
         + ("" if known else ": is it of this plan and configuration?"), file=sys.stderr)
   return results
+
+
+def _refuse_archive(why: str) -> None:
+  if FLAGS.archive:
+    raise ConfigError("flags", "--archive", f"given {why}", "a study made here", "Leave it out.")
 
 
 def _require(name: str) -> None:
@@ -192,9 +201,7 @@ def _collect(job: str, mount: str) -> NoReturn:
 
 def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
   """Writes jobs for a cluster; prints what they need and take."""
-  if FLAGS.archive:
-    raise ConfigError("flags", "--archive", "given for jobs of a cluster", "a study made here",
-                      "Leave it out.")
+  _refuse_archive("for jobs of a cluster")
   from jft_reps.apps import study_jobs
   from jft_reps.studies import cluster_jobs
 

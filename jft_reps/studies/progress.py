@@ -143,6 +143,9 @@ def status(workdir: str | os.PathLike) -> Progress:
     DataError: there is none.
   """
   path = pathlib.Path(workdir) / "plan.json"
+  if not path.is_file():
+    raise DataError("plan-file", path, "there is none", "the directory of a study",
+                    "Give the --workdir of a study.")
   content = read_json(path)
   try:
     plan, jobs, since = _plan(content), int(content["jobs"]), float(content["time"])
@@ -177,22 +180,23 @@ def store(path: pathlib.Path, content: dict) -> None:
   """Writes what `stored` gives; runs of plans from before stay as `earlier`.
 
   Only those that are part of the same whole: neither a part that is run once more takes anything
-  out of the report, nor does another configuration put anything into it. `left_out` counts the
-  others.
+  out of the report, nor does another configuration put anything into it. `left_out` has the
+  ids of the others.
 
   Raises:
     StorageError: it cannot be written.
   """
-  earlier, left_out = {}, 0
+  earlier: dict[str, dict] = {}
   try:
     before = read_json(path) if path.exists() else {"runs": []}
     names = {run["name"] for run in content["runs"]}
+    left_out = set(before.get("left_out", ()))
     for run in [*before.get("earlier", []), *before["runs"]]:
       if content["whole"].get(run["name"]) != run["id"]:
-        left_out += 1
+        left_out.add(run["id"])
       elif run["name"] not in names:
         earlier[run["name"]] = run
-    left_out += int(before.get("left_out", 0))
+    left_out = sorted(left_out - set(content["whole"].values()))
   except (DataError, KeyError, TypeError, AttributeError, ValueError) as error:
     raise DataError("plan-file", path, printable(error), "the plan of a study",
                     "Move the file away; what the ledger says of its runs is kept.") from error

@@ -8,16 +8,25 @@ import dataclasses
 import io
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 from jft_reps import whole_files
 from jft_reps.errors import DataError, StorageError, printable
-from jft_reps.studies import report_html, report_markdown, report_rows, report_runs, report_sections
+from jft_reps.studies import (
+    report_html,
+    report_markdown,
+    report_rows,
+    report_runs,
+    report_sections,
+    study_archive,
+)
 from jft_reps.studies.pages import Page
 from jft_reps.studies.report_runs import Study
 from jft_reps.studies.report_sections import Section
 
 DEVIATIONS = "deviations"  # block of a README
+_COMMIT = re.compile(r"^\| commit \| ([0-9a-f]{7,40}(?:-dirty)?) \|", re.MULTILINE)
 _HOW = ("Numbers are means over seeds with 95 % intervals by Student's t; one seed gives no "
         "interval. Fractions are shown in percent. An order is only stated where the interval of "
         "the paired difference leaves zero out.",
@@ -49,7 +58,8 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
                     "page", "a study of this plan", "Give the --plan that it was made from.")
   distinct = len({result.id for result in study.results})
   of = f" Its plan has {study.planned} in all." if study.planned > distinct else ""
-  head = [f"The study: {report_runs.counts(study.results)}.{of}", *_changed(study), *_HOW]
+  head = [f"The study: {report_runs.counts(study.results)}.{of}", *_changed(study),
+          *_made_by(study), *_HOW]
   notes = report_sections.few(study.notes)
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")
@@ -64,6 +74,16 @@ def _changed(study: Study) -> list[str]:
   """What a study has otherwise than its plan."""
   told = "; ".join(f"{printable(k, 80)} = {printable(v, 200)}" for k, v in study.overrides.items())
   return [f"Changed in the configuration of its plan: {told}."] if told else []
+
+
+def _made_by(study: Study) -> list[str]:
+  """Which commits of the library made the runs, by their run cards."""
+  found = [_COMMIT.search(study_archive.card(result)) for result in study.results
+           if result.status == report_runs.DONE]
+  commits = collections.Counter(match[1] for match in found if match)
+  told = ", ".join(f"{commit} ({count})" for commit, count in commits.most_common(20))
+  others = f"; {len(found) - commits.total()} do not say" if commits.total() < len(found) else ""
+  return [f"Runs by commit of the library: {told}{others}."] if commits else []
 
 
 def write_results(sections: Sequence[Section], pages: Sequence[Page],

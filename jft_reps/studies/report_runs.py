@@ -92,9 +92,10 @@ def of_directory(workdir: str | os.PathLike) -> Study:
   """
   workdir, notes = pathlib.Path(workdir), []
   content = _plan(workdir)
-  if content["left_out"]:
-    notes.append(f"{printable(workdir.name)}: {content['left_out']} runs of other configurations "
-                 "that were run in the directory are not shown.")
+  left_out = content["left_out"] & set(_records(workdir))
+  if left_out:
+    notes.append(f"{printable(workdir.name)}: {len(left_out)} runs of other configurations that "
+                 "were run in the directory are not shown.")
   return Study(content["plan"], list(_results(workdir, content["runs"], notes)), notes,
                content["overrides"], content["planned"], content["config"])
 
@@ -156,8 +157,8 @@ def _plan(workdir: pathlib.Path) -> dict[str, Any]:
             for r in [*content["runs"], *(content.get("earlier") or [])]]
     overrides = {str(k): str(v) for k, v in dict(content.get("overrides") or {}).items()}
     config = dict(content.get("config") or {})
-    left_out, planned = int(content.get("left_out") or 0), len(set(
-        dict(content.get("whole") or {}).values()))
+    left_out = set(map(str, content.get("left_out") or ()))
+    planned = len(set(dict(content.get("whole") or {}).values()))
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise DataError("plan-file", printable(path), printable(error), "the plan of a study",
                     "Start the study again.") from error

@@ -141,18 +141,20 @@ def _once(page: Page, rows: Rows) -> Rows:
 
 def _definitions(page: Page, rows: Rows, notes: list[str]) -> list[str]:
   """What the metrics are: as the runs say, else as the page does."""
-  found: dict[str, dict[str, None]] = {}  # texts by what they are without their counts
-  for text in _left(page, rows, notes):
-    found.setdefault(re.sub(r"[\d.,]+", "", text), {})[text] = None
-  said = [next(iter(texts)) + (f" (and {len(texts) - 1} more that differ in their numbers alone)"
-                               if len(texts) > 1 else "") for texts in found.values()]
+  found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}  # sets and texts, by what these
+  for name, text in _left(page, rows, notes):                     # are without their counts
+    names, texts = found.setdefault(re.sub(r"[\d.,]+", "", text), ({}, {}))
+    names[name] = texts[text] = None
+  said = [f"{', '.join(names)}: {next(iter(texts))}" + (
+      f" (and {len(texts) - 1} more that differ in their numbers alone)" if len(texts) > 1 else "")
+          for names, texts in found.values()]
   lacking = {text: None for heading, text in page.definitions.items()
              if heading in page.metrics.values() and not any(heading in s for s in said)}
   return few([*said, *lacking], 20)
 
 
-def _left(page: Page, rows: Rows, notes: list[str]) -> list[str]:
-  """What the runs say of their evaluation sets, those of the page's metrics if it names them."""
+def _left(page: Page, rows: Rows, notes: list[str]) -> list[tuple[str, str]]:
+  """What the runs say of each evaluation set, those of the page's metrics if it names them."""
   found = []
   sets = {metric.split(": ")[0] if ": " in metric else metric.split("/")[0]
           for metric in page.metrics}
@@ -163,7 +165,7 @@ def _left(page: Page, rows: Rows, notes: list[str]) -> list[str]:
       notes.append(f"Definitions of {printable(result.run.name)} are left out: {error.found}.")
       continue
     named = {k: v for k, v in content.items() if k in sets} or content
-    found += [f"{printable(k)}: {printable(v, 2000)}" for k, v in named.items()]
+    found += [(printable(k), printable(v, 2000)) for k, v in named.items()]
   return found
 
 

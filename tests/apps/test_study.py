@@ -52,7 +52,11 @@ def test_flags_are_held_against_the_plan(capsys, tmp_path):
   assert run(laptop, "--dry_run", "--select=pose_random_s0") == 0
   assert "2 runs: 1 records, 1 transfer" in capsys.readouterr().out
   assert run("--status", f"--workdir={tmp_path}") != 0
-  assert "plan.json" in capsys.readouterr().err
+  assert "plan.json: there is none; expected the directory of a study" in capsys.readouterr().err
+  assert run(laptop, "--dry_run", f"--archive={tmp_path}") == errors.ConfigError.exit_code
+  assert "--archive: given with --dry_run" in capsys.readouterr().err
+  assert run(laptop, "--config.steps=0", "--dry_run") == errors.ConfigError.exit_code
+  assert capsys.readouterr().err.count("expected") == 1
 
 
 def test_an_unknown_kind_of_run_is_named(tmp_path):

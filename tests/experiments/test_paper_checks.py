@@ -35,7 +35,8 @@ def refused(message, size="laptop", **values):
     ("tasks.detect.steps", "0", "at least 1 step"),
     ("tasks.detect.number", "coco/AP5", "coco/AP or coco/AP50"),
     ("tasks.pose.number", "coco/AP", "keypoints/AP or"),
-    ("more_rates", "-1", "0 or more"), ("tasks.detect.rates", "0.1,-1", "positive"), ("tasks.detect.rates", "a", "positive")])
+    ("more_rates", "-1", "0 or more"), ("tasks.detect.rates", "0.1,-1", "positive"),
+    ("tasks.detect.rates", "a", "positive")])
 def test_a_value_that_no_study_can_have_is_told_before_it_starts(key, value, message):
   refused(message, **{key: value})
 

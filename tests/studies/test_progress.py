@@ -58,7 +58,7 @@ def test_time_left_without_costs_is_by_the_mean_of_the_kind_or_unknown():
 
 
 def test_status_is_read_from_the_directory(tmp_path):
-  with pytest.raises(DataError, match=r"\[run-file\].*plan\.json"):
+  with pytest.raises(DataError, match=r"\[plan-file\].*plan\.json: there is none"):
     progress.status(tmp_path)
   keeper.write_json(tmp_path / "plan.json", progress.stored(_PLAN, 2))
   book = ledger.Ledger(tmp_path)

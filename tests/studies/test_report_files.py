@@ -189,3 +189,14 @@ def test_the_list_of_runs_says_what_each_took(tmp_path):
         ["id", "name", "kind", "configuration", "status", "seconds"],
         ["a1", "first", "pretrain", "x.py:laptop", "done", "12"],
         ["b2", "second, or not", "run", "y.py", "failed", ""]]
+
+
+def test_the_commits_that_made_the_runs_are_counted(tmp_path):
+  study = _study(tmp_path)
+  for result, commit in zip(study.results, ("0123456789ab", "0123456789ab", "abcdef012345-dirty")):
+    (result.directory / "run_card.md").write_text(f"# Run card\n\n| commit | {commit} |\n| x | y |\n")
+  report_files.write(study, PAGES, tmp_path / "out")
+  text = (tmp_path / "out" / "report.md").read_text()
+  done = sum(result.status == report_runs.DONE for result in study.results)
+  assert ("Runs by commit of the library: 0123456789ab (2), abcdef012345-dirty (1); "
+          f"{done - 3} do not say.") in text

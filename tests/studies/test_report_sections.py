@@ -60,7 +60,9 @@ def test_metrics_are_defined_by_the_runs_or_else_by_the_page():
       "test: COCO AP of 3 classes (and 1 more that differ in their numbers alone)",
       "AP50: of the page."]
   assert of({"boxes": "AP and AP50"}, {"test": "AP and AP50"}) == [
-      "boxes: AP and AP50", "test: AP and AP50"]
+      "boxes, test: AP and AP50"]
+  assert of({"boxes": "AP and AP50 of 3"}, {"test": "AP and AP50 of 4"}) == [
+      "boxes, test: AP and AP50 of 3 (and 1 more that differ in their numbers alone)"]
 
 
 def test_a_table_is_drawn_from_zero_with_the_arms_that_have_no_number():

@@ -118,6 +118,10 @@ def test_runs_of_another_configuration_are_not_shown(tmp_path):
         "top": 5.0, "left": 6.0, "alone": None}
     assert study.planned == 5 and not study.overrides
     assert "4 runs of other configurations" in study.notes[0]
+  for plan, count in ((_diamond(), 2), (edited.select(["left", "alone"]), 4)):  # there and back
+    runner.run(plan, tmp_path, _command, whole=edited if count == 4 else None)
+    (note,) = report_runs.of_directory(tmp_path).notes
+    assert f" {count} runs of other configurations" in note
 
 
 def test_a_damaged_plan_file_is_named_and_stays(tmp_path):
