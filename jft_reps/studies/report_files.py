@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from jft_reps import whole_files
 from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies import (
+    paired,
     report_html,
     report_markdown,
     report_rows,
@@ -28,8 +29,9 @@ from jft_reps.studies.report_sections import Section
 DEVIATIONS = "deviations"  # block of a README
 _COMMIT = re.compile(r"^\| commit \| ([0-9a-f]{7,40}(?:-dirty)?) \|", re.MULTILINE)
 _HOW = ("Numbers are means over seeds with 95 % intervals by Student's t; one seed gives no "
-        "interval. Fractions are shown in percent. An order is only stated where the interval of "
-        "the paired difference leaves zero out.",
+        "interval. Fractions are shown in percent. An order is only stated of "
+        f"{paired.SEEDS} seeds or more, where the interval of the paired difference leaves zero "
+        "out; of a hundred such comparisons of equals about five do.",
         "Numbers from elsewhere say how well they are known: the paper's; the paper's, as found in "
         "a public source; or remembered, not verified, which is nobody's word.")
 

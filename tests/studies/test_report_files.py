@@ -194,7 +194,7 @@ def test_the_list_of_runs_says_what_each_took(tmp_path):
 def test_the_commits_that_made_the_runs_are_counted(tmp_path):
   study = _study(tmp_path)
   for result, commit in zip(study.results, ("0123456789ab", "0123456789ab", "abcdef012345-dirty")):
-    (result.directory / "run_card.md").write_text(f"# Run card\n\n| commit | {commit} |\n| x | y |\n")
+    (result.directory / "run_card.md").write_text(f"# Run card\n\n| commit | {commit} |\n| a | b |")
   report_files.write(study, PAGES, tmp_path / "out")
   text = (tmp_path / "out" / "report.md").read_text()
   done = sum(result.status == report_runs.DONE for result in study.results)
