@@ -13,18 +13,15 @@ _TRIED = re.compile(r"dev .+ at rate (\d[\d.]*(?:e[+-]?\d+)?)")
 
 
 def edge(numbers: Mapping[str, float | None]) -> str:
-  """The chosen rate and those tried; "" if it is between two others that trained."""
+  """The chosen rate and those tried; "" if it is between two others, of which one may diverge."""
   tried, chosen = _tried(numbers), numbers.get("rate")
-  fine = sorted(rate for rate, trained in tried.items() if trained)
-  if len(tried) < 2 or chosen is None or f"{chosen:g}" not in (f"{rate:g}" for rate in fine):
-    return ""
-  place = [f"{rate:g}" for rate in fine].index(f"{chosen:g}")
-  if 0 < place < len(fine) - 1:
+  rates = [f"{rate:g}" for rate in sorted(tried)]
+  if len(rates) < 2 or chosen is None or f"{chosen:g}" not in (rates[0], rates[-1]):
     return ""
   diverged = [f"{rate:g}" for rate, trained in sorted(tried.items()) if not trained]
-  which = "only" if len(fine) == 1 else "highest" if place else "lowest"
-  told = f"{chosen:g}, the {which} of {', '.join(f'{rate:g}' for rate in fine)}"
-  return told + (f" ({', '.join(diverged)} diverged)" if diverged else "")
+  which = "lowest" if f"{chosen:g}" == rates[0] else "highest"
+  return (f"{chosen:g}, the {which} of {', '.join(rates)}"
+          + (f" ({', '.join(diverged)} diverged)" if diverged else ""))
 
 
 def _tried(numbers: Mapping[str, float | None]) -> dict[float, bool]:

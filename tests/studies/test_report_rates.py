@@ -13,9 +13,9 @@ from jft_reps.studies.report_runs import Result
 @pytest.mark.parametrize("values, chosen, told", [
     ({0.01: 0.1, 0.1: 0.3, 1.0: 0.2}, 0.1, ""),
     ({0.01: 0.1, 0.1: 0.2, 1.0: 0.3}, 1.0, "1, the highest of 0.01, 0.1, 1"),
-    ({0.01: 0.1, 0.1: 0.3, 1.0: None}, 0.1, "0.1, the highest of 0.01, 0.1 (1 diverged)"),
-    ({1e-05: 0.3, 0.1: 0.2, 1.0: None}, 1e-05, "1e-05, the lowest of 1e-05, 0.1 (1 diverged)"),
-    ({0.1: 0.3, 1.0: None}, 0.1, "0.1, the only of 0.1 (1 diverged)"),
+    ({0.01: 0.1, 0.1: 0.3, 1.0: None}, 0.1, ""),  # it lies below one that diverged
+    ({1e-05: 0.3, 0.1: 0.2, 1.0: None}, 1e-05, "1e-05, the lowest of 1e-05, 0.1, 1 (1 diverged)"),
+    ({0.1: 0.3, 1.0: None}, 0.1, "0.1, the lowest of 0.1, 1 (1 diverged)"),
     ({0.1: 0.3}, 0.1, ""), ({0.01: 0.1, 0.1: 0.3}, None, ""), ({}, 0.1, "")])
 def test_only_a_rate_at_the_edge_is_said(values, chosen, told):
   numbers = {f"dev coco/AP at rate {rate:g}": value for rate, value in values.items()}
