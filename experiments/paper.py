@@ -38,7 +38,7 @@ from collections.abc import Sequence
 import ml_collections
 from ml_collections import config_dict
 
-from experiments import paper_checks, paper_pages
+from experiments import paper_checks, paper_names, paper_pages
 from experiments.paper_runs import Start, Study
 from jft_reps.studies.cluster_tasks import Topology
 from jft_reps.studies.pages import Page
@@ -182,9 +182,9 @@ def _capacity(study: Study) -> None:
 
 
 def _classes(study: Study) -> None:
-  pictures = study.config.fewer_labels_pictures
-  for fewer in (False, True):
-    study.transfer("detect", study.noisy(pictures=pictures, fewer_labels=fewer))
+  c = study.config
+  for labels in ("all", "fewer", *(["above"] if paper_names.has_labels_above(c) else [])):
+    study.transfer("detect", study.noisy(pictures=c.fewer_labels_pictures, labels=labels))
 
 
 def _noise(study: Study) -> None:

@@ -138,16 +138,25 @@ class Names:
     told = "Remembered of the paper, not verified: it trains four epochs of each size."
     return [] if self._c.protocol == "epochs" and self._c.epochs == 4 else [told]
 
-  def labels(self) -> tuple[str, str]:
-    """The arms of table 5: fewer labels and all."""
-    return f"1K ({os.path.basename(self._c.fewer_labels) or 'every third leaf'})", "18K (all)"
+  def labels(self) -> dict[str, str]:
+    """The arms of table 5."""
+    above = {"above": "1K and the labels above them"} if has_labels_above(self._c) else {}
+    return {"fewer": f"1K ({os.path.basename(self._c.fewer_labels) or 'every third leaf'})",
+            **above, "all": "18K (all)"}
 
   def fewer(self) -> str:
     """What table 5 compares."""
     labels = (f"the labels of {os.path.basename(self._c.fewer_labels)}" if self._c.fewer_labels else
               "every third leaf of the hierarchy, not the labels that ImageNet has too")
-    return (f"1K is {labels}; 18K is all classes. Both have {self._c.fewer_labels_pictures:,} "
-            "pictures.")
+    above = ("; the paper has none with the labels above them, which see the same pictures as 1K"
+             if has_labels_above(self._c) else "")
+    return (f"1K is {labels}; 18K is all classes. Each has {self._c.fewer_labels_pictures:,} "
+            f"pictures{above}.")
+
+
+def has_labels_above(config: ml_collections.ConfigDict) -> bool:
+  """Whether table 5 has an arm that the paper has not: fewer labels and those above them."""
+  return config.laptop and bool(config.hierarchy or not config.data)
 
 
 def _bracketed(name: str, what: str) -> str:

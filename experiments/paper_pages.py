@@ -189,11 +189,13 @@ def _capacity(n: Names, depths: Sequence[str]) -> list[Page]:
 
 
 def _classes(n: Names) -> Page:
-  fewer, whole = n.labels()
+  arms = n.labels()
+  fewer, *above, whole = arms.values()
   of = {"task": "detect", "start": "noisy", "size": "fewer", **_BASE, **_TUNED}
   return Page(
       "table5_classes", "Table 5: detection from fewer labels, as many pictures", _AP,
-      {fewer: {**of, "labels": "fewer"}, whole: {**of, "labels": "all"}}, pairs=((whole, fewer),),
+      {arm: {**of, "labels": labels} for labels, arm in arms.items()},
+      pairs=((whole, fewer), *((a, b) for arm in above for a, b in ((arm, fewer), (whole, arm)))),
       paper=_paper(table5_classes.EXPECTED, _AP, {"1K": fewer, "18K": whole}),
       says="On par: pictures help more than labels.", says_mark="memory",
       deviations=(*n.world(), *n.task("detect"), n.fewer()))

@@ -18,7 +18,7 @@ class Start:
     clean: whether trained on clean pictures, first or alone.
     pictures: with noisy labels; 0: none of them.
     depth, noise: by name, of the configuration.
-    fewer_labels: whether trained with every third class alone.
+    labels: `all`, `fewer` or `above`: these and the labels above them.
     third: of the pre-training after which the weights are taken, 1 to 3.
   """
 
@@ -26,7 +26,7 @@ class Start:
   pictures: int = 0
   depth: str = "base"
   noise: str = "standard"
-  fewer_labels: bool = False
+  labels: str = "all"
   third: int = 3
 
   @property
@@ -37,7 +37,7 @@ class Start:
   def name(self) -> str:
     parts = ["clean"] * self.clean + [f"noisy{self.pictures}"] * bool(self.pictures)
     parts += [self.depth] * (self.depth != "base") + [self.noise] * (self.noise != "standard")
-    parts += ["fewer"] * self.fewer_labels + [f"third{self.third}"] * (self.third != 3)
+    parts += [self.labels] * (self.labels != "all") + [f"third{self.third}"] * (self.third != 3)
     return "_".join(parts) or "random"
 
   def tags(self, config: ml_collections.ConfigDict) -> dict[str, object]:
@@ -45,7 +45,7 @@ class Start:
     kinds = ["clean"] * self.clean + ["noisy"] * bool(self.pictures)
     sizes = {"largest": max(config.pictures), "fewer": config.fewer_labels_pictures}
     return {"start": "+".join(kinds) or "random", "pictures": self.pictures, "depth": self.depth,
-            "noise": self.noise, "labels": "fewer" if self.fewer_labels else "all",
+            "noise": self.noise, "labels": self.labels,
             "third": self.third,
             "size": [name for name, size in sizes.items() if size == self.pictures]}
 
@@ -108,7 +108,7 @@ class Study:
     c, seed, steps = self.config, self.seed, self._steps(start)
     if c.noise.get(start.noise) is None:
       raise ValueError(f"noise {start.noise!r}: expected one of {', '.join(c.noise)}")
-    chosen = (start.pictures, start.fewer_labels)
+    chosen = (start.pictures, start.labels != "all")
     subset = self.records.subset(*chosen)
     overrides = {
         "task.records": self.records.noisy(), "task.train_split": self.records.split(*chosen),
@@ -118,8 +118,9 @@ class Study:
         **contents(c.data, c.train_split, c.evaluation),
         "init.checkpoint": self.pretrained(Start(clean=True, depth=start.depth))
         if start.clean else "", **self._schedule(steps)}
-    if start.fewer_labels:
-      overrides["task.classes"] = Output(subset[0], "classes.txt")
+    if start.labels != "all":
+      file = {"fewer": "classes.txt", "above": "classes_above.txt"}[start.labels]
+      overrides["task.classes"] = Output(subset[0], file)
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
         "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
         start, subset, cost=self._seconds(start, steps))

@@ -4,7 +4,8 @@ Settings of the run that are not its configuration's:
 
   study.subset      name of a subset to make of the training split
   study.pictures    how many it has
-  study.classes     whether they carry one of some classes, which the run leaves as `classes.txt`
+  study.classes     whether they carry one of some classes, which the run leaves as `classes.txt`,
+                    and with those above them in the hierarchy as `classes_above.txt`
   study.class_list  file with these, one a line; without it every third class that has none below
                     it: the stand-in for the 941 labels of table 5
 
@@ -49,7 +50,10 @@ def _subset(config, settings: Mapping[str, Any], directory: pathlib.Path) -> Non
   labels = picture_choice.vocabulary(manifest.read(folder, split), tree)
   some = _classes(settings, tree, labels)
   if some is not None:
-    whole_files.write(directory / "classes.txt", "".join(f"{label}\n" for label in some))
+    above = {over for label in some for over in tree.ancestors(label)} if tree else set()
+    for file, listed in (("classes.txt", some), ("classes_above.txt", [
+        *sorted(above - set(some)), *some])):
+      whole_files.write(directory / file, "".join(f"{label}\n" for label in listed))
   choice = picture_choice.Choice(labels, tree, some)
   found = manifest.read(folder, name) if os.path.exists(manifest.path_of(folder, name)) else None
   if found is not None and _fits(found, split, size, some):

@@ -54,6 +54,10 @@ def test_nested_subsets_are_made_at_once_in_one_folder(generated):
   classes = (generated / "subset_30_fewer_s0" / "classes.txt").read_text().split()
   assert len(classes) == 120 and len(set(classes)) == 120
   assert sets["train_fewer_30"].metadata["subset"]["classes"] == 120
+  above = (generated / "subset_30_fewer_s0" / "classes_above.txt").read_text().split()
+  parts = [label.split("/") for label in classes]
+  assert set(above) == {"/".join(p[:i]) for p in parts for i in range(1, len(p) + 1)}
+  assert len(above) == len(set(above)) > 120
   before = {name: stamp(manifest.path_of(folder, name)) for name in sets}
   for name in _SUBSETS:  # a second time over what a kill left
     made(whole, name, generated)
@@ -76,7 +80,9 @@ def test_another_list_of_as_many_classes_makes_another_subset(generated, tmp_pat
   (first, pictures), (second, others) = take(len(labels) - 240), take(len(labels) - 120)
   assert pictures != others
   changed = {name for name in first if first[name] != second[name]}
-  assert changed == {"subset_30_fewer_s0", "pretrain_noisy30_fewer_s0", "detect_noisy30_fewer_s0"}
+  assert changed == {"subset_30_fewer_s0", *(
+      f"{kind}_noisy30_{labels}_s0" for kind in ("pretrain", "detect")
+      for labels in ("fewer", "above"))}
 
 
 def test_a_subset_of_records_that_were_built_again_is_made_again(tmp_path):

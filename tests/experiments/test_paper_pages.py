@@ -83,6 +83,8 @@ def test_arms_say_what_stands_for_a_part_of_the_papers():
   given = _pages("full", {"fewer_labels": "/data/imagenet941.txt"})["table5_classes"]
   assert list(given.arms) == ["1K (imagenet941.txt)", "18K (all)"]
   assert {number.row for number in given.paper} == set(given.arms)
+  assert list(_pages("laptop")["table5_classes"].arms)[1] == "1K and the labels above them"
+  assert len(_pages("laptop", _OWN)["table5_classes"].arms) == 2  # which have no hierarchy
 
 
 @pytest.mark.parametrize("size", paper.SIZES)

@@ -45,7 +45,10 @@ def test_one_more_size_keeps_the_runs_of_the_others():
 def test_only_table_5_needs_the_subset_of_classes():
   whole = planned("experiments/paper.py:laptop")
   assert [run.name for run in whole if "subset_3200_fewer_s0" in run.needed()] == [
-      "pretrain_noisy3200_fewer_s0"]
+      "pretrain_noisy3200_fewer_s0", "pretrain_noisy3200_above_s0"]
+  fewer, above = (whole[f"pretrain_noisy3200_{labels}_s0"].overrides for labels in (
+      "fewer", "above"))
+  assert {key for key in fewer if fewer[key] != above[key]} == {"task.classes"}
   for part in ("fig4_data_size", "table2_coco"):
     assert not any("fewer" in run.name for run in planned(f"experiments/paper.py:{part},laptop"))
 
