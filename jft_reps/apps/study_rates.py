@@ -7,6 +7,7 @@ no such number.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 Scores = Mapping[float, float | None]
@@ -28,3 +29,11 @@ def beyond(scores: Scores) -> float | None:
     return None
   neighbour = rates[1] if chosen == rates[0] else rates[-2]
   return float(f"{chosen * chosen / neighbour:.2g}")
+
+
+def fallbacks(numbers: Mapping[str, float | None]) -> list[float]:
+  """The rate that another run chose, and then the lower ones that it tried, from its numbers."""
+  chosen = numbers["rate"]
+  tried = {float(match[1]) for name in numbers
+           if (match := re.fullmatch(r"dev .+ at rate (\d\S*)", name))}
+  return [chosen, *sorted((rate for rate in tried if rate < chosen), reverse=True)]

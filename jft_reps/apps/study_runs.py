@@ -9,7 +9,8 @@ A run is a configuration with overrides. Keys that begin with `study.` are not t
   study.more_rates  how many are tried beyond them at most, while the lowest or highest is the best
   study.dev       the development split
   study.number    the number of it that chooses, by its TensorBoard name
-  study.rate_of   in place of these three: numbers of a run whose rate is taken
+  study.rate_of   in place of these: numbers of a run whose rate is taken, or the next lower one
+                  that it tried where that one diverges
   study.test      the split whose numbers count
 """
 
@@ -117,13 +118,15 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
     ConfigError: the number that chooses is none of the development split.
     DataError: all of them diverge.
   """
-  rates = _rates(run)
-  judge = TransferJudge(run, directory)
-  if len(rates) > 1:
+  rates = list(run.overrides.get("study.rates") or [None])  # None: the configuration's own
+  judge, found, numbers = TransferJudge(run, directory), {}, {}
+  if "study.rate_of" in run.overrides:
+    rate = _taken(run, directory)
+  elif len(rates) > 1:
     found = _tried(run, directory, rates, judge)
     rate, numbers = _chosen(run, found)
   else:
-    found, numbers, (rate,) = {}, {}, rates
+    (rate,) = rates
     _train(run, directory, rate)
   judged = judge(rate, "test")
   leave(directory, judged)
@@ -132,11 +135,22 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
 
 
-def _rates(run: Run) -> list[float | None]:
-  """The rates that a transfer tries; None is the configuration's own."""
-  if "study.rate_of" in run.overrides:
-    return [run_files.read_numbers(os.path.dirname(run.overrides["study.rate_of"]))["rate"]]
-  return list(run.overrides.get("study.rates") or [None])
+def _taken(run: Run, directory: pathlib.Path) -> float:
+  """The rate of another run, or the next lower one that does not diverge, after training with it.
+
+  Raises:
+    NumericError: the lowest diverges too.
+  """
+  *rates, lowest = study_rates.fallbacks(run_files.read_numbers(
+      os.path.dirname(run.overrides["study.rate_of"])))
+  for rate in rates:
+    try:
+      _train(run, directory, rate)
+      return rate
+    except NumericError:
+      shutil.rmtree(trained_in(directory, rate), ignore_errors=True)
+  _train(run, directory, lowest)
+  return lowest
 
 
 class TransferJudge:

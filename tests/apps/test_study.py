@@ -143,6 +143,32 @@ def test_other_seeds_take_the_rate_of_the_first(tmp_path, monkeypatch):
   assert numbers == {"coco/AP50": 0.5, "rate": 0.02}
 
 
+@pytest.mark.parametrize("finite, taken", [(0.02, 0.02), (0.01, 0.01), (0.001, None)])
+def test_a_seed_at_which_the_rate_of_the_first_diverges_takes_the_next_lower(
+    tmp_path, monkeypatch, finite, taken):
+  seen = []
+
+  def trained(config):
+    seen.append(config.schedule.initial)
+    if seen[-1] > finite:
+      raise errors.NumericError("not-finite", "here", "nan", "a number")
+
+  from jft_reps.apps import train
+  monkeypatch.setattr(train, "train", trained)
+  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: lambda rate, split: (
+      study_runs.Judged({"coco/AP50": rate}, {}, "")))
+  run_files.write_numbers(tmp_path, {"rate": 0.05, **{
+      f"dev coco/AP50 at rate {rate:g}": None for rate in (0.12, 0.05, 0.02, 0.01)}})
+  whole = planned("experiments/paper.py:table2_coco,miniature")
+  run = plan.resolved(whole["detect_random_s3"], lambda name: tmp_path)
+  if taken is None:
+    with pytest.raises(errors.NumericError):
+      study_runs.make(run, tmp_path)
+  else:
+    assert study_runs.make(run, tmp_path) == {"coco/AP50": taken, "rate": taken}
+  assert seen == [rate for rate in (0.05, 0.02, 0.01) if taken is None or rate >= taken]
+
+
 def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
   """A run that was asked to end leaves a checkpoint between the planned ones."""
   left = [0, 250, 500, 617, 750, 1000, 1250, 1500]
