@@ -7,8 +7,9 @@ no such number.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
+
+from jft_reps.studies import report_rates
 
 Scores = Mapping[float, float | None]
 
@@ -34,6 +35,5 @@ def beyond(scores: Scores) -> float | None:
 def fallbacks(numbers: Mapping[str, float | None]) -> list[float]:
   """The rate that another run chose, and then the lower ones that it tried, from its numbers."""
   chosen = numbers["rate"]
-  tried = {float(match[1]) for name in numbers
-           if (match := re.fullmatch(r"dev .+ at rate (\d\S*)", name))}
-  return [chosen, *sorted((rate for rate in tried if rate < chosen), reverse=True)]
+  lower = (rate for rate in report_rates.tried(numbers) if rate < chosen)
+  return [chosen, *sorted(lower, reverse=True)]

@@ -14,17 +14,17 @@ _TRIED = re.compile(r"dev .+ at rate (\d[\d.]*(?:e[+-]?\d+)?)")
 
 def edge(numbers: Mapping[str, float | None]) -> str:
   """The chosen rate and those tried; "" if it is between two others, of which one may diverge."""
-  tried, chosen = _tried(numbers), numbers.get("rate")
-  rates = [f"{rate:g}" for rate in sorted(tried)]
+  found, chosen = tried(numbers), numbers.get("rate")
+  rates = [f"{rate:g}" for rate in sorted(found)]
   if len(rates) < 2 or chosen is None or f"{chosen:g}" not in (rates[0], rates[-1]):
     return ""
-  diverged = [f"{rate:g}" for rate, trained in sorted(tried.items()) if not trained]
+  diverged = [f"{rate:g}" for rate, trained in sorted(found.items()) if not trained]
   which = "lowest" if f"{chosen:g}" == rates[0] else "highest"
   return (f"{chosen:g}, the {which} of {', '.join(rates)}"
           + (f" ({', '.join(diverged)} diverged)" if diverged else ""))
 
 
-def _tried(numbers: Mapping[str, float | None]) -> dict[float, bool]:
+def tried(numbers: Mapping[str, float | None]) -> dict[float, bool]:
   """Whether training at each rate gave a number."""
   found: dict[float, bool] = {}
   for name, value in numbers.items():
