@@ -23,7 +23,8 @@ class Names:
     config: of `paper.py`.
 
   Attributes:
-    clean, noisy, both, random, longer: what the starts are called.
+    clean, noisy, both, random: what the starts are called.
+    longer, noisy_longer: random and noisy with three times the steps of a task.
   """
 
   def __init__(self, config: ml_collections.ConfigDict):
@@ -36,7 +37,8 @@ class Names:
     self.clean, self.noisy = _bracketed("ImageNet", clean), _bracketed("300M", noisy)
     self.both = _bracketed("ImageNet+300M", f"clean, then {self._kind}" if clean and noisy else
                            (clean or noisy) and f"{clean or 'ImageNet'}, then {noisy or '300M'}")
-    self.random, self.longer = "random", "random, 3× steps"
+    self.random = "random"
+    self.longer, self.noisy_longer = (f"{start}, 3× steps" for start in (self.random, self.noisy))
 
   @property
   def rows(self) -> dict[str, str]:

@@ -88,7 +88,7 @@ def whole_plan(plan, module, config, reference: str):
 
 def _made(module, config, reference: str):
   """The plan of a configuration, with ids of what it resolves to."""
-  from jft_reps.apps import study_runs
+  from jft_reps.apps import study_training
   from jft_reps.studies.plan import Plan
 
   try:
@@ -100,7 +100,7 @@ def _made(module, config, reference: str):
     raise ConfigError("plan", reference, told, "a plan") from error
   if not isinstance(plan, Plan):
     raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
-  return plan.described(study_runs.describer())
+  return plan.described(study_training.describer())
 
 
 def selected(plan, names: Sequence[str], tags: Sequence[str]):

@@ -11,7 +11,7 @@ import pathlib
 from typing import Any
 
 from jft_reps import whole_files
-from jft_reps.apps import study_jobs, study_runs
+from jft_reps.apps import study_jobs, study_training
 from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies import keeper, progress, report_runs, run_files
 from jft_reps.studies.plan import Run
@@ -65,7 +65,7 @@ def _check_trained(run: Run, where: pathlib.Path, job: pathlib.Path) -> None:
   """Raises StorageError unless the cluster has trained a run to its last step."""
   from jft_reps.training import run_directory
 
-  steps = study_runs.configured(run, where)[0].train.steps
+  steps = study_training.configured(run, where)[0].train.steps
   done = run_directory.RunDirectory(where).done()
   if done is None or done < steps:
     raise StorageError(

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from jft_reps import whole_files
-from jft_reps.apps import study_runs
+from jft_reps.apps import study_training, study_transfers
 from jft_reps.errors import ConfigError, printable
 from jft_reps.studies import cluster_jobs, machine_hours, progress, run_files, schedule
 from jft_reps.studies.plan import Plan, Run, resolved
@@ -72,7 +72,7 @@ def trained_in(kind: str, directory: pathlib.Path) -> pathlib.Path | None:
   """Where the tasks of a run train, given its directory; None: one process does all of it."""
   if kind == "pretrain":
     return directory
-  return study_runs.trained_in(directory, None) if kind == "transfer" else None
+  return study_transfers.trained_in(directory, None) if kind == "transfer" else None
 
 
 def _check(run: Run, site: cluster_jobs.Site) -> None:
@@ -98,7 +98,7 @@ def _followed(run: Run) -> Run:
 
 def _job(run: Run, topology: cluster_jobs.Topology) -> _Job:
   """Cluster, steps and hours of a run that trains."""
-  config, _ = study_runs.configured(run, pathlib.Path("/"))
+  config, _ = study_training.configured(run, pathlib.Path("/"))
   task = config.task.to_dict()
   hours = machine_hours.model(machine_hours.of_task(task), task.get("batch_size", 1),
                               config.train.steps, topology.workers, topology.servers)

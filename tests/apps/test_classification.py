@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, evaluate, export, probe, study_runs, train
+from jft_reps.apps import command_line, evaluate, export, probe, study_judges, train
 from jft_reps.errors import StorageError
 from jft_reps.training import checkpoints
 from tests.apps.tiny_run import arguments as pretraining
@@ -67,7 +67,7 @@ def test_fine_tuning_starts_from_the_whole_backbone_and_evaluates(runs, capsys):
 
 def test_one_judge_of_several_checkpoints_says_what_each_has_alone(runs):
   config, _ = train.resolve(arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "")
-  judge, found = study_runs.Judge(config), {}
+  judge, found = study_judges.Judge(config), {}
   for step in (2, 0, 2):
     path = checkpoints.prefix(runs / "tuned", step)
     alone = evaluate.evaluate(config, str(path))

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from jft_reps import errors
-from jft_reps.apps import study, study_runs
+from jft_reps.apps import study, study_judges, study_runs
 from jft_reps.studies import ledger, plan, run_files
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -65,110 +65,6 @@ def test_an_unknown_kind_of_run_is_named(tmp_path):
                     tmp_path)
 
 
-def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
-  """Made-up numbers: one rate diverges, the better of the others is tested once."""
-  tried, judged = [], []
-  values = {0.1: 0.3, 0.2: 0.5}
-
-  def trained(config):
-    tried.append(config.schedule.initial)
-    pathlib.Path(config.workdir).mkdir()
-    if config.schedule.initial == 0.4:
-      raise errors.NumericError("not-finite", "here", "nan", "a number")
-
-  def judge(rate, split):
-    judged.append((rate, split))
-    value = values[rate] - 0.1 * (split == "test")
-    return study_runs.Judged({"coco/pictures": 9.0, "coco/AP50": value}, {"AP": {"cat": 1.0}},
-                             "a definition")
-
-  from jft_reps.apps import train
-  monkeypatch.setattr(train, "train", trained)
-  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: judge)
-  whole = planned("experiments/paper.py:table2_coco,miniature")
-  run = plan.resolved(whole["detect_random_s0"], lambda name: tmp_path)
-  overrides = {**run.overrides, "study.rates": [0.1, 0.2, 0.4]}
-  run = plan.Run(run.name, run.config, overrides, kind=run.kind)
-  numbers = study_runs.make(run, tmp_path)
-  assert tried == [0.1, 0.2, 0.4]
-  assert judged == [(0.1, "dev"), (0.2, "dev"), (0.2, "test")]
-  assert numbers["coco/AP50"] == pytest.approx(0.4) and numbers["rate"] == 0.2
-  assert numbers["dev coco/AP50"] == 0.5 and numbers["dev coco/AP50 at rate 0.4"] is None
-  assert json.loads((tmp_path / "classes.json").read_text()) == {"AP": {"cat": 1.0}}
-  assert sorted(p.name for p in tmp_path.glob("run_*")) == ["run_0.2"]
-  tried.clear()
-  study_runs.make(run, tmp_path)  # a kill before the test: no rate is trained again
-  assert tried == []
-  nameless = plan.Run(run.name, run.config, {**overrides, "study.number": "coco/AP5"},
-                      kind=run.kind)
-  with pytest.raises(errors.ConfigError, match="coco/AP5'.*coco/pictures, coco/AP50"):
-    study_runs.make(nameless, tmp_path)
-  monkeypatch.setattr(study_runs, "_tuned", lambda *_: {})
-  with pytest.raises(errors.DataError, match="diverged"):
-    study_runs.make(run, tmp_path)
-
-
-@pytest.mark.parametrize("more, tried, chosen", [
-    (0, (0.1, 0.2), 0.1), (1, (0.1, 0.2, 0.05), 0.05), (2, (0.1, 0.2, 0.05, 0.025), 0.05)])
-def test_where_the_best_rate_is_at_the_edge_more_are_tried(
-    tmp_path, monkeypatch, more, tried, chosen):
-  values, seen = {0.025: 0.1, 0.05: 0.5, 0.1: 0.4, 0.2: 0.3}, []
-
-  def judge(rate, split):
-    return study_runs.Judged({"coco/AP50": values[rate]}, {}, "")
-
-  from jft_reps.apps import train
-  monkeypatch.setattr(train, "train", lambda config: seen.append(config.schedule.initial))
-  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: judge)
-  run = plan.resolved(planned("experiments/paper.py:table2_coco,miniature")["detect_random_s0"],
-                      lambda name: tmp_path)
-  overrides = {**run.overrides, "study.rates": [0.1, 0.2], "study.more_rates": more}
-  numbers = study_runs.make(plan.Run(run.name, run.config, overrides, kind=run.kind), tmp_path)
-  assert tuple(seen) == tried and numbers["rate"] == chosen
-  assert {name for name in numbers if " at rate " in name} == {
-      f"dev coco/AP50 at rate {rate:g}" for rate in tried}
-
-
-def test_other_seeds_take_the_rate_of_the_first(tmp_path, monkeypatch):
-  rates, judged = [], []
-  from jft_reps.apps import train
-  monkeypatch.setattr(train, "train", lambda config: rates.append(config.schedule.initial))
-  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: lambda *args: (
-      judged.append(args) or study_runs.Judged({"coco/AP50": 0.5}, {}, "")))
-  whole = planned("experiments/paper.py:table2_coco,miniature")
-  run_files.write_numbers(tmp_path, {"coco/AP50": 0.3, "rate": 0.02})
-  run = plan.resolved(whole["detect_random_s3"], lambda name: tmp_path)
-  numbers = study_runs.make(run, tmp_path)
-  assert rates == [0.02] and judged == [(0.02, "test")]
-  assert numbers == {"coco/AP50": 0.5, "rate": 0.02}
-
-
-@pytest.mark.parametrize("finite, taken", [(0.02, 0.02), (0.01, 0.01), (0.001, None)])
-def test_a_seed_at_which_the_rate_of_the_first_diverges_takes_the_next_lower(
-    tmp_path, monkeypatch, finite, taken):
-  seen = []
-
-  def trained(config):
-    seen.append(config.schedule.initial)
-    if seen[-1] > finite:
-      raise errors.NumericError("not-finite", "here", "nan", "a number")
-
-  from jft_reps.apps import train
-  monkeypatch.setattr(train, "train", trained)
-  monkeypatch.setattr(study_runs, "TransferJudge", lambda run, directory: lambda rate, split: (
-      study_runs.Judged({"coco/AP50": rate}, {}, "")))
-  run_files.write_numbers(tmp_path, {"rate": 0.05, **{
-      f"dev coco/AP50 at rate {rate:g}": None for rate in (0.12, 0.05, 0.02, 0.01)}})
-  whole = planned("experiments/paper.py:table2_coco,miniature")
-  run = plan.resolved(whole["detect_random_s3"], lambda name: tmp_path)
-  if taken is None:
-    with pytest.raises(errors.NumericError):
-      study_runs.make(run, tmp_path)
-  else:
-    assert study_runs.make(run, tmp_path) == {"coco/AP50": taken, "rate": taken}
-  assert seen == [rate for rate in (0.05, 0.02, 0.01) if taken is None or rate >= taken]
-
-
 def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
   """A run that was asked to end leaves a checkpoint between the planned ones."""
   left = [0, 250, 500, 617, 750, 1000, 1250, 1500]
@@ -179,7 +75,7 @@ def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
   from jft_reps.training import checkpoints
   monkeypatch.setattr(train, "train", trained)
   monkeypatch.setattr(checkpoints, "committed", lambda _: left)
-  monkeypatch.setattr(study_runs, "Judge", lambda config: lambda path: study_runs.Judged(
+  monkeypatch.setattr(study_runs, "Judge", lambda config: lambda path: study_judges.Judged(
       {"mAP": float(str(path).rpartition("-")[2])}, {}, ""))
   run = plan.resolved(planned("experiments/paper.py:laptop", steps="1500")["pretrain_clean_s0"],
                       lambda name: tmp_path)

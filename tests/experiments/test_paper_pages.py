@@ -26,11 +26,12 @@ def _words(pages):
 def test_a_generated_world_is_never_named_by_the_papers_names_alone():
   pages = _pages("miniature")
   for name in ("table2_coco", "fig6_segmentation", "table6_pose"):
-    assert list(pages[name].arms) == [
+    assert list(pages[name].arms)[:5] == [
         "ImageNet (2,500 clean)", "300M (10,000 noisy)", "ImageNet+300M (clean, then noisy)",
         "random", "random, 3× steps"]
     assert ("ImageNet (2,500 clean)", "random") in pages[name].pairs
     assert "4,000 of ImageNet's and then 4,000 of 300M's" in " ".join(pages[name].deviations)
+  assert ("300M (10,000 noisy), 3× steps", "random, 3× steps") in pages["table6_pose"].pairs
   assert list(pages["table4_epochs"].arms)[0] == "12M (a third of the steps)"
   assert pages["fig5_capacity"].interactions == ((
       ("300M (10,000 noisy), 26 layers", "ImageNet (2,500 clean), 26 layers"),
@@ -94,7 +95,8 @@ def test_numbers_of_the_paper_stand_in_rows_and_arms_have_runs(size):
     if not page.x and page.name != "fig5_capacity":
       assert {number.row for number in page.paper} <= set(page.arms)
     for arm, tags in page.arms.items():
-      assert any(run.matches(tags) for run in plan) or (size, arm) == ("full", "random, 3× steps")
+      longer = arm.endswith("3× steps")  # which the paper does not have
+      assert any(run.matches(tags) for run in plan) or (size == "full" and longer)
   pose = {(n.row.split(" ")[0], n.metric): n.mark for n in pages["table6_pose"].paper}
   assert [k for k, mark in pose.items() if mark == "found"] == [
       ("ImageNet", "AP"), ("ImageNet", "AP50")]

@@ -86,6 +86,7 @@ def test_every_start_of_the_paper_reaches_every_task():
     for start in ("random", "clean", "noisy", "clean+noisy"):
       assert (task, start, "fine-tuned", 1) in found
     assert (task, "random", "fine-tuned", 3) in found
+  assert {t for t, s, _, times in found if (s, times) == ("noisy", 3)} == {"pose"}
   assert {s for t, s, *_ in found if t == "classify"} == {"random", "clean", "noisy"}
   sizes = {(run.tags["pictures"], run.tags["frozen"]) for run in whole
            if run.tags.get("task") == "detect" and run.tags["start"] == "noisy"
