@@ -102,7 +102,8 @@ class Names:
     rates = len(task.rates)
     found = [] if not rates else [
         f"Each start has the best of {rates} rates{self._more()}, by a development split of the "
-        "first seed; another seed at which it diverges takes the next lower one."
+        "first seed, a choice that no interval takes into account; another seed at which it "
+        "diverges takes the next lower one."
         if rates > 1 else f"All starts are trained at rate {task.rates[0]:g}; no other was tried."]
     if self._c.laptop:
       unseen = "" if self._c.data else ", of shapes and textures that no pre-training showed"

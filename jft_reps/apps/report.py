@@ -6,8 +6,8 @@ r"""Turns study directories into tables, plots, fits and sentences.
 Writes report.html, one file to read or send, and report.md with its pictures, a section per table
 and figure of the plan's pages; a study may be half done or still running. --results writes one CSV
 per page as well, and --readme brings the blocks between `<!-- results:NAME -->` and `<!-- end -->`
-to what the CSVs of --results say; without --study that is all that is done. --archive keeps the
-runs, their numbers and run cards without their weights, in two files; --study takes archives too.
+to what these CSVs say. --archive keeps the runs, their numbers and run cards without their weights,
+in two files; --study takes archives too.
 
 The plan is a Python file that is run. Where --plan is missing it is the one that the study names,
 if that is in experiments/ of the clone that the library lies in. Its configuration has the
@@ -47,35 +47,34 @@ def main(argv: Sequence[str]) -> int:
 
   argv, overrides = split_overrides(argv)
   command_line.parse(FLAGS, argv, __doc__)
-  if not FLAGS.study and not (FLAGS.readme and FLAGS.results and FLAGS.plan):
-    raise ConfigError("flags", "--study", "missing", "a work directory, or --plan, --results and "
-                      "--readme", "See --help.")
+  if not FLAGS.study:
+    raise ConfigError("flags", "--study", "missing", "work directories or archives of studies",
+                      "See --help.")
   if FLAGS.readme and not FLAGS.results:
     raise ConfigError("flags", "--results", "missing", "the folder with the README's results")
   from jft_reps.studies import report_files, report_runs, report_sections, study_archive
 
-  study = study_archive.opened(FLAGS.study) if FLAGS.study else None
+  study = study_archive.opened(FLAGS.study)
   reference = FLAGS.plan or named_plan(study.plan, FLAGS.study)
-  overrides = {**(study.overrides if study else {}), **overrides}
+  overrides = {**study.overrides, **overrides}
   pages = load_pages(reference, overrides)
   report_sections.check(pages)
-  if study:
-    study = _noting_changes(study, reference, overrides)
-    output = FLAGS.output or _inside(FLAGS.study[0])
-    title = f"Study: {printable(study.plan or FLAGS.plan)}"
-    sections = report_files.write(study, pages, output, title)
-    print(f"{output}/report.html: {len(sections)} pages, {report_runs.counts(study.results)}")
-    for section in sections:
-      print(f"  {section.name:24} {section.counts}")
-    if FLAGS.results:
-      plan = pathlib.Path(reference.partition(":")[0]).stem
-      runs = pathlib.Path(FLAGS.results) / f"{plan}_runs.csv"
-      report_files.write_run_list(study, runs)
-      for path in [*report_files.write_results(sections, pages, FLAGS.results), runs]:
-        print(path)
-    if FLAGS.archive:
-      for path in archive(study, pages, FLAGS.archive):
-        print(path)
+  study = _noting_changes(study, reference, overrides)
+  output = FLAGS.output or _inside(FLAGS.study[0])
+  title = f"Study: {printable(study.plan or FLAGS.plan)}"
+  sections = report_files.write(study, pages, output, title)
+  print(f"{output}/report.html: {len(sections)} pages, {report_runs.counts(study.results)}")
+  for section in sections:
+    print(f"  {section.name:24} {section.counts}")
+  if FLAGS.results:
+    plan = pathlib.Path(reference.partition(":")[0]).stem
+    runs = pathlib.Path(FLAGS.results) / f"{plan}_runs.csv"
+    for path in [*report_files.write_results(sections, pages, FLAGS.results), runs]:
+      print(path)
+    report_files.write_run_list(study, runs)
+  if FLAGS.archive:
+    for path in archive(study, pages, FLAGS.archive):
+      print(path)
   if FLAGS.readme:
     changed = report_files.update_readme(FLAGS.readme, pages, FLAGS.results)
     print(f"{FLAGS.readme}: {'brought to the results' if changed else 'as the results say'}")
@@ -127,13 +126,13 @@ def named_plan(reference: str, studies: Sequence[str]) -> str:
   Raises:
     ConfigError: it may not.
   """
-  name = reference.partition(":")[0]
-  name = name if name.isprintable() else ""
-  if not name or not pathlib.Path(os.path.realpath(name)).is_relative_to(OURS):
-    raise ConfigError("plan", studies[0], f"its plan is {printable(name)!r}" if name else
+  name, *parts = reference.partition(":")
+  name = os.path.realpath(OURS.parent / name) if name.isprintable() and name else ""
+  if not name or not pathlib.Path(name).is_relative_to(OURS):
+    raise ConfigError("plan", studies[0], f"its plan is {printable(reference)!r}" if name else
                       "it names no plan", f"a file of {OURS}",
                       "Give --plan, the file with its pages; it is run.")
-  return reference
+  return "".join([name, *parts])
 
 
 def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Sequence:

@@ -10,6 +10,7 @@ import numpy as np
 from jft_reps.errors import DataError
 
 SEEDS = 5  # that an order of two arms takes
+FEW = f"an order takes {SEEDS} seeds"
 
 
 @dataclasses.dataclass(frozen=True)

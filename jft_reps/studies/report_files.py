@@ -29,9 +29,9 @@ from jft_reps.studies.report_sections import Section
 DEVIATIONS = "deviations"  # block of a README
 _COMMIT = re.compile(r"^\| commit \| ([0-9a-f]{7,40}(?:-dirty)?) \|", re.MULTILINE)
 _HOW = ("Numbers are means over seeds with 95 % intervals by Student's t; one seed gives no "
-        "interval. Fractions are shown in percent. An order is only stated of "
-        f"{paired.SEEDS} seeds or more, where the interval of the paired difference leaves zero "
-        "out; of a hundred such comparisons of equals about five do.",
+        "interval. Fractions are shown in percent, and intervals end where they do. An order is "
+        f"only stated of {paired.SEEDS} seeds or more, where the interval of the paired difference "
+        "leaves zero out; of a hundred such comparisons of equals about five do.",
         "Numbers from elsewhere say how well they are known: the paper's; the paper's, as found in "
         "a public source; or remembered, not verified, which is nobody's word.")
 
@@ -93,16 +93,24 @@ def write_results(sections: Sequence[Section], pages: Sequence[Page],
   """Writes `<name>.csv` for each page that has rows; returns their paths.
 
   Raises:
+    DataError: the folder has one of a page of which the study has no rows: two studies would stand
+      in one folder, and in one README.
     StorageError: the folder cannot be written.
   """
-  by_name = {page.name: page for page in pages}
+  by_name, made = {page.name: page for page in pages}, {s.name for s in sections if s.rows}
+  others = [name for name in by_name if name not in made
+            and (pathlib.Path(results) / f"{name}.csv").exists()]
+  if others:
+    raise DataError("results", printable(results), f"{', '.join(others)}, of which this study has "
+                    "no numbers", "results of one study",
+                    "Give another folder, or remove what is there.")
   return whole_files.write_all(results, {
       f"{section.name}.csv": report_rows.csv_text(by_name[section.name], section.rows)
       for section in sections if section.rows})
 
 
 def write_run_list(study: Study, path: str | os.PathLike) -> None:
-  """Writes every run of a study and the seconds that it took, as CSV.
+  """Writes every run of a study and the seconds that the attempt took which ended it, as CSV.
 
   Raises:
     StorageError: it cannot be written.
@@ -112,8 +120,8 @@ def write_run_list(study: Study, path: str | os.PathLike) -> None:
   writer.writerow(("id", "name", "kind", "configuration", "status", "seconds"))
   for result in study.results:
     seconds = "" if result.seconds is None else f"{result.seconds:.0f}"
-    writer.writerow((result.id, result.run.name, result.run.kind, result.run.config,
-                     result.status, seconds))
+    writer.writerow(map(report_rows.plain, (
+        result.id, result.run.name, result.run.kind, result.run.config, result.status, seconds)))
   target = pathlib.Path(path)
   whole_files.write_all(target.parent, {target.name: text.getvalue()})
 

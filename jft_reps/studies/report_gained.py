@@ -33,7 +33,11 @@ class Change:
 
   @property
   def verdict(self) -> str:
-    return ("gained" if self.found.mean > 0 else "lost") if self.kept else "not separated"
+    if not self.kept:
+      return "not separated"
+    if self.found.seeds < paired.SEEDS:
+      return paired.FEW
+    return "gained" if self.found.mean > 0 else "lost"
 
 
 def p_value(found: paired.Difference) -> float:
@@ -141,11 +145,12 @@ def _finite(values: Mapping[str, object]) -> dict[str, float]:
 
 def _summary(found: Sequence[Change]) -> str:
   plain = sum(change.found.separated for change in found)
-  up, down = (sum(c.verdict == verdict for c in found) for verdict in ("gained", "lost"))
-  others = len(found) - up - down
+  up, down, few, others = (sum(c.verdict == verdict for c in found) for verdict in (
+      "gained", "lost", paired.FEW, "not separated"))
   return (f"of {len(found)} compared, {up} gained and {down} lost by Benjamini and Hochberg's "
           f"procedure at {RATE * 100:g} % false discoveries"
           + (f", {others} are not separated" if others else "")
+          + (f", {few} are separated, but {paired.FEW}" if few else "")
           + f". Without that correction {plain} of the 95 % intervals leave zero out, of which "
           f"{len(found) * 0.05:.1f} are expected if nothing has changed.")
 

@@ -44,6 +44,7 @@ def readme_block(page: Page, csv_path: str | os.PathLike) -> str:
   page = page.restricted({row.arm for row in rows})
   tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
   parts = [f"**{escape(page.title)}** (`{pathlib.Path(csv_path).name}`)",
+           *([f"> {escape(report_text.says(page))}"] if page.says else []),
            *(_table(table) for table in tables if table)]
   sentences = report_text.of_page(page, rows)
   if page.x == "pictures":

@@ -17,6 +17,7 @@ from jft_reps.studies.report_runs import Result
 
 _AT_STEP = re.compile(r"(.+) at step (\d{1,15})")
 _LARGEST = 1 << 26  # bytes of a CSV
+_ENORMOUS = 1e12  # which no metric is
 _STEPS = 1000  # of a training curve; of a longer one every so many-th, back from the last
 
 
@@ -110,10 +111,15 @@ def csv_text(page: Page, rows: Sequence[Row]) -> str:
   writer.writerow(["arm", "seed", *([page.x] if page.x else []), *headings,
                    *(["rate"] if rated else []), *(["edge"] if edged else [])])
   for row in rows:
-    writer.writerow([row.arm, row.seed, *([_text(row.x, 15)] if page.x else []),
+    writer.writerow([row.arm, plain(row.seed), *([_text(row.x, 15)] if page.x else []),
                      *(_text(row.values.get(h)) for h in headings),
                      *([_text(row.rate)] if rated else []), *([row.edge] if edged else [])])
   return out.getvalue()
+
+
+def plain(text: str) -> str:
+  """Text that a spreadsheet, too, takes for text."""
+  return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def read_csv(page: Page, path: str | os.PathLike) -> Rows:
@@ -176,8 +182,8 @@ def _place(page: Page, row: Row) -> tuple:
 
 
 def _rounded(value: float | None) -> float | None:
-  """To six significant digits, so that report and CSV say the same."""
-  return None if value is None else float(f"{value:.6g}")
+  """To six significant digits, so that report and CSV say the same; None of what is no metric."""
+  return None if value is None or abs(value) > _ENORMOUS else float(f"{value:.6g}")
 
 
 def _text(value: float | None, digits: int = 6) -> str:

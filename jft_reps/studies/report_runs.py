@@ -33,7 +33,7 @@ class Result:
     reason: why it failed, or the failed run that it waits for.
     numbers: what came out; None: was not finite.
     directory: None where there is none to read from.
-    seconds: that it took; None: not known.
+    seconds: of the attempt that ended it, without those cut off before; None: not known.
     files: JSON objects that stand in place of files of a directory, by name.
     card: likewise its run card.
   """
@@ -146,7 +146,7 @@ def _plain(path: pathlib.Path) -> bool:
 def _plan(workdir: pathlib.Path) -> dict[str, Any]:
   """The checked content of plan.json; each of `runs` is (id, Run)."""
   path = workdir / "plan.json"
-  if not path.is_file():
+  if not _plain(path):
     raise DataError("plan-file", printable(path), "there is none", "the directory of a study",
                     "Give the --workdir of a study.")
   content = run_files.read_json(path)
@@ -207,7 +207,7 @@ def _results(workdir: pathlib.Path, runs: list[tuple[str, Run]],
 
 def _records(workdir: pathlib.Path) -> dict[str, ledger.Record]:
   path = workdir / "ledger.jsonl"
-  if path.exists() and not path.is_file():
+  if os.path.lexists(path) and not _plain(path):
     raise DataError("ledger-read", printable(path), "no plain file", "the ledger of a study")
   try:
     return ledger.read(workdir)

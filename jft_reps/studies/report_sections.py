@@ -81,9 +81,9 @@ def section(page: Page, results: Sequence[Result]) -> Section:
   tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
   definitions = _definitions(page, rows, notes)
   return Section(
-      page.name, page.title, report_runs.counts(members), _says(page), report_plots.png(page, rows),
-      [t for t in tables if t and t.rows], sentences, gained, definitions, list(page.deviations),
-      _failed(members), few(notes), rows)
+      page.name, page.title, report_runs.counts(members), report_text.says(page),
+      report_plots.png(page, rows), [t for t in tables if t and t.rows], sentences, gained,
+      definitions, list(page.deviations), _failed(members), few(notes), rows)
 
 
 def few(notes: Sequence[str], most: int = 40) -> list[str]:
@@ -120,14 +120,6 @@ def check(pages: Sequence[Page]) -> None:
                         f"one of {', '.join(page.arms)}")
     for number in page.paper:
       report_tables.cited(number, 1.0)
-
-
-def _says(page: Page) -> str:
-  """What the paper found, as the paper's word where that is known."""
-  if not (page.says and page.says_mark):
-    return page.says
-  known = page.says_mark != "memory"
-  return f"{'The paper' if known else 'Remembered of the paper, not verified'}: {page.says}"
 
 
 def _once(page: Page, rows: Rows) -> Rows:

@@ -38,7 +38,10 @@ class Table:
 
 
 def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
-  """Mean and interval by Student's t of finite values, one per seed; None without a value."""
+  """Mean and interval by Student's t of finite values, one per seed; None without a value.
+
+  The interval of fractions is cut at 0 and 1.
+  """
   if not len(values):
     return None
   mean = float(np.mean(values))
@@ -46,7 +49,9 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     return Estimate(mean, None, None, 1)
   half = quantile(confidence, len(values) - 1) * float(np.std(values, ddof=1)
                                                        / math.sqrt(len(values)))
-  return Estimate(mean, mean - half, mean + half, len(values))
+  fraction = 0 <= min(values) and max(values) <= 1
+  lowest, highest = (0.0, 1.0) if fraction else (-math.inf, math.inf)
+  return Estimate(mean, max(lowest, mean - half), min(highest, mean + half), len(values))
 
 
 @functools.cache

@@ -8,10 +8,9 @@ import numpy as np
 
 from jft_reps.studies import fits, paired, power_law, report_tables, sentences
 from jft_reps.studies.pages import Page
-from jft_reps.studies.report_rows import Rows
+from jft_reps.studies.report_rows import Row, Rows
 
 _SIZES, _SEEDS = 100, 200  # of a fit, at most
-_FEW = f"; an order takes {paired.SEEDS} seeds"
 
 
 def of_page(page: Page, rows: Rows) -> list[str]:
@@ -29,7 +28,7 @@ def of_page(page: Page, rows: Rows) -> list[str]:
   else:
     found = [difference(pair, rows.paired(pair, heading), heading, factor) for pair in page.pairs]
   found += [_interacting(page, pairs, rows, heading, factor) for pairs in page.interactions]
-  return found + _at_edges(page, rows)
+  return [*found, *_rates(page, rows), *_at_edges(page, rows)]
 
 
 def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[float]],
@@ -54,7 +53,7 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
   if not found.separated:
     return f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}."
   if seeds < paired.SEEDS:
-    return f"{first} less {second}{where}: {_told(found, heading, factor)}{_FEW}."
+    return f"{first} less {second}{where}: {_told(found, heading, factor)}; {paired.FEW}."
   if found.mean < 0:
     first, second, values = second, first, values[::-1]
     found = paired.difference(*values, report_tables.CONFIDENCE)
@@ -88,7 +87,8 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
   if not found.separated:
     return f"What {_over(pairs, 'and')}{where} is not separated: {_told(found, heading, factor)}."
   if len(a1) < paired.SEEDS:
-    return f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}{_FEW}."
+    return (f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}; "
+            f"{paired.FEW}.")
   if found.mean < 0:
     pairs, gains = pairs[::-1], gains[::-1]
     found = paired.difference(*gains, report_tables.CONFIDENCE)
@@ -109,13 +109,26 @@ def _over(pairs: tuple[tuple[str, str], tuple[str, str]], word: str) -> str:
   return f"{a1} gains{more} over {b1} {word} {a2} over {b2}"
 
 
+def _rates(page: Page, rows: Rows) -> list[str]:
+  """One sentence that names the rate of each arm, where they are not all the same."""
+  found: dict[str, set[float]] = {}
+  for row in rows:
+    if row.rate is not None:
+      found.setdefault(_place(page, row), set()).add(row.rate)
+  if len(set().union(*found.values())) < 2:
+    return []
+  told = (f"{place} {' or '.join(f'{rate:g}' for rate in sorted(rates))}"
+          for place, rates in found.items())
+  return [f"Learning rates: {'; '.join(told)}."]
+
+
+def _place(page: Page, row: Row) -> str:
+  return row.arm + (f" at {row.x:,.0f} pictures" if page.x == "pictures" and row.x else "")
+
+
 def _at_edges(page: Page, rows: Rows) -> list[str]:
   """One sentence that names the arms whose rate is the lowest or highest of those that trained."""
-  found: dict[str, None] = {}
-  for row in rows:
-    if row.edge:
-      at = f" at {row.x:,.0f} pictures" if page.x == "pictures" and row.x else ""
-      found[f"{row.arm}{at}: {row.edge}"] = None
+  found = dict.fromkeys(f"{_place(page, row)}: {row.edge}" for row in rows if row.edge)
   return [f"The chosen rate is at the edge of those tried, so that a better one may lie outside, "
           f"for {'; '.join(found)}."] if found else []
 
@@ -132,6 +145,14 @@ def _unfit(points: Sequence[sentences.Row]) -> str:
   if sizes < 2:
     return f"{sizes} sizes done, and a fit needs two"
   return "" if sizes <= _SIZES and seeds <= _SEEDS else f"{sizes} sizes and {seeds} seeds"
+
+
+def says(page: Page) -> str:
+  """What the paper found, as the paper's word where that is known."""
+  if not (page.says and page.says_mark):
+    return page.says
+  known = page.says_mark != "memory"
+  return f"{'The paper' if known else 'Remembered of the paper, not verified'}: {page.says}"
 
 
 def protocol(page: Page) -> str:

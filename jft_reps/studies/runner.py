@@ -45,7 +45,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     command: arguments of the process that makes a resolved run in its directory, which ends with
       `run_files.write_numbers`; `run.json` in the directory holds the run.
     jobs: runs at once, the longest chains first.
-    cores: of the machine, shared out evenly between the jobs (default: all).
+    cores: shared out evenly between the jobs (default: all that this process may use).
     timeout: seconds that a run may take.
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
@@ -65,7 +65,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
   workdir = pathlib.Path(workdir).absolute()
   with ledger.alone(workdir):
     study = _Study(plan, workdir, command, jobs,
-                   max(1, (cores or os.cpu_count() or 1) // jobs), timeout, grace)
+                   max(1, (cores or len(os.sched_getaffinity(0))) // jobs), timeout, grace)
     study.take_over(elsewhere)
     if retry_failed:
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))

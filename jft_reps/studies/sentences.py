@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 
 from jft_reps.errors import DataError
-from jft_reps.studies import fits, power_law
+from jft_reps.studies import fits, paired, power_law
 
 Row = tuple[float, Hashable, float]
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -88,6 +88,9 @@ def comparison(first: Iterable[Row], second: Iterable[Row], names: tuple[str, st
     return (f"Which of {names[0]} and {names[1]} gains more per 10× pictures cannot be told: "
             f"{_signed(gain, scale)} {metric}{told}.")
   more, less = names
+  if min(map(len, curve.seeds)) < paired.SEEDS:
+    return (f"{more} less {less} per 10× pictures: {_signed(gain, scale)} {metric}, "
+            f"{_range(gain, curve, scale)}, {_basis(curve)}; {paired.FEW}.")
   if gain.value < 0:
     more, less, gain = less, more, fits.Interval(-gain.value, -gain.high, -gain.low)
   return (f"{more} gains {_signed(gain, scale)} {metric} per 10× pictures more than {less}, "

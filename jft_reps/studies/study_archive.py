@@ -131,11 +131,12 @@ def _short(value: Any) -> Any:
 def card(result: Result) -> str:
   """The run card of a run, without heading and without places of this machine; "" without one.
 
-  It lies in the run's directory, or one folder below.
+  It lies in the run's directory, or one folder below; what a link leads to is not read.
   """
   place = result.directory
   found = [path for path in (place / "run_card.md", *sorted(place.glob("*/run_card.md")))
-           if path.is_file() and not path.is_symlink()] if place else []
+           if path.is_file() and not (path.is_symlink() or path.parent.is_symlink())
+           ] if place else []
   if not found:
     return result.card
   text = _text(found[0]).replace(os.path.abspath(place.parents[1]), "STUDY")

@@ -44,8 +44,14 @@ def test_a_study_becomes_a_report_with_the_plan_that_it_names(study, tmp_path, c
   before = (tmp_path / "README.md").read_text()
   assert "a less b: +30.3 X" in before
   (tmp_path / "README.md").write_text("<!-- results:t -->\nold\n<!-- end -->")
-  assert _run("--plan=plans/plan.py", "--results=res", "--readme=README.md") == 0
+  assert _run("--study=study", "--results=res", "--readme=README.md") == 0
   assert (tmp_path / "README.md").read_text() == before
+
+
+def test_a_plan_of_the_clone_is_found_from_everywhere(study, tmp_path, monkeypatch):
+  (tmp_path / "elsewhere").mkdir()
+  monkeypatch.chdir(tmp_path / "elsewhere")
+  assert _run(f"--study={study}") == 0
 
 
 CONFIGURED = """

@@ -206,5 +206,8 @@ def test_the_full_plan_has_the_papers_steps():
            if run.kind == "pretrain" and run.tags["start"] == "noisy"}
   assert steps == {300_000_000: 36_000_000, 100_000_000: 12_000_000, 30_000_000: 3_600_000,
                    10_000_000: 1_200_000}
+  # Of a push of one worker with 3 crops, as many crops as 800,000 steps of 24 on 16 GPUs.
+  assert {run.overrides["train.steps"] for run in full if run.tags.get("task") == "pose"
+          } == {800_000 * 24 // 3}
   assert not any("laptop" in run.config for run in full)
   assert not any(run.tags.get("times") == 3 for run in full)

@@ -120,6 +120,17 @@ def test_readme_and_results_are_equal(tmp_path):
   assert all(line in report for line in block.splitlines() if line[:1] in "|-")
 
 
+def test_results_of_two_studies_do_not_mix(tmp_path):
+  sections = report_files.write(_study(tmp_path), PAGES, tmp_path / "out")
+  report_files.write_results(sections, PAGES, tmp_path / "results")
+  part = [s for s in sections if s.name != "curve"]
+  before = (tmp_path / "results" / "size.csv").read_text()
+  with pytest.raises(DataError, match="curve, of which this study has no numbers"):
+    report_files.write_results(part, PAGES, tmp_path / "results")
+  assert (tmp_path / "results" / "size.csv").read_text() == before
+  report_files.write_results(part, PAGES, tmp_path / "others")
+
+
 def test_what_pages_have_in_common_is_said_once(tmp_path):
   (tmp_path / "results").mkdir()
   for page in PAGES:
@@ -182,13 +193,15 @@ def test_plots_show_their_points(tmp_path, page):
 
 def test_the_list_of_runs_says_what_each_took(tmp_path):
   runs = [Result("a1", Run("first", "x.py:laptop", kind="pretrain"), "done", seconds=12.4),
-          Result("b2", Run("second, or not", "y.py"), "failed", "exit code 1")]
+          Result("b2", Run("second, or not", "y.py"), "failed", "exit code 1"),
+          Result("c3", Run('=HYPERLINK("http://x")', "y.py"), "left")]
   report_files.write_run_list(Study("", runs, []), tmp_path / "results" / "runs.csv")
   with open(tmp_path / "results" / "runs.csv", newline="") as file:
     assert list(csv.reader(file)) == [
         ["id", "name", "kind", "configuration", "status", "seconds"],
         ["a1", "first", "pretrain", "x.py:laptop", "done", "12"],
-        ["b2", "second, or not", "run", "y.py", "failed", ""]]
+        ["b2", "second, or not", "run", "y.py", "failed", ""],
+        ["c3", """'=HYPERLINK("http://x")""", "run", "y.py", "left", ""]]
 
 
 def test_the_commits_that_made_the_runs_are_counted(tmp_path):

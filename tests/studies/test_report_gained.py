@@ -45,6 +45,14 @@ def test_without_a_change_nothing_is_called_gained():
   assert sum(c.kept for c in found) == 0
 
 
+@pytest.mark.parametrize("seeds", [2, 4, 5])
+def test_an_order_takes_five_seeds_of_a_class_as_well(seeds):
+  arms = [{str(s): {"cup": value + 1e-4 * s * sign} for s in range(seeds)}
+          for value, sign in ((0.3, 1), (0.5, -1))]
+  (found,) = report_gained.changes(*arms)
+  assert found.verdict == ("gained" if seeds == 5 else "an order takes 5 seeds")
+
+
 def _study(tmp_path, edit=lambda arm, seed, classes: classes):
   rng, runs = np.random.default_rng(5), []
   for arm in ("old", "new"):

@@ -40,5 +40,7 @@ def test_page_and_csv_name_the_arm_and_the_size(tmp_path, x, where):
   told = f"so that a better one may lie outside, for a{where}: 0.5, the lowest of 0.5, 1, 2."
   for found in (rows, report_rows.read_csv(page, tmp_path / "p.csv")):
     assert [s for s in report_text.of_page(page, found) if s.endswith(told)]
+    assert f"Learning rates: a{where} 0.5 or 1." in report_text.of_page(page, found)
   inside, _ = report_rows.rows(page, [of(1, 1.0)])
   assert "edge" not in report_rows.csv_text(page, inside)
+  assert not [s for s in report_text.of_page(page, inside) if "rate" in s.lower()]

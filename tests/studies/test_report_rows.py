@@ -41,6 +41,13 @@ def test_a_second_run_of_the_same_place_is_left_out_aloud(tmp_path):
   assert notes == ["a, seed 0: run_1 is left out, since run_0 stands there."]
 
 
+def test_what_no_metric_is_is_no_number(tmp_path):
+  page = Page("p", "P", {"x": "X"}, {"a": {}})
+  study = write_study(tmp_path, [({"seed": 0}, {"x": 1e300}), ({"seed": 1}, {"x": 0.25})])
+  rows, _ = report_rows.rows(page, report_runs.of_directory(study).results)
+  assert [row.values["X"] for row in rows] == [None, 0.25]
+
+
 def test_training_curves_come_from_numbers_at_steps(tmp_path):
   page = dataclasses.replace(PAGE, x="step")
   rows, _ = _rows(tmp_path, page, [({"start": "a", "seed": 0}, {

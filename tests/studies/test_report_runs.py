@@ -114,6 +114,15 @@ def test_links_are_not_followed(tmp_path):
     found.results[1].file("classes.json")
 
 
+@pytest.mark.parametrize("name", ["plan.json", "ledger.jsonl"])
+def test_the_files_of_a_study_are_no_links(tmp_path, name):
+  study = write_study(tmp_path / "study", [({}, {"x": 1.0})])
+  (study / name).rename(tmp_path / name)
+  (study / name).symlink_to(tmp_path / name)
+  with pytest.raises(DataError, match=name):
+    report_runs.of_directory(study)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"runs": 3}', '{"runs": [{"id": "a"}]}',
                                      "[" * 100_000, '{"runs": [1]}', "\x00"])
 def test_no_plan_is_an_error_that_names_the_file(tmp_path, content):

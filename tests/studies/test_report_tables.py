@@ -22,6 +22,10 @@ def test_the_interval_is_students():
   found = report_tables.estimate(values)
   low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
   assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high))
+  sure = report_tables.estimate([0.98, 1.0, 1.0])
+  assert sure.high == 1.0 and sure.low == pytest.approx(
+      stats.t.interval(0.95, 2, 2.98 / 3, stats.sem([0.98, 1.0, 1.0]))[0])
+  assert report_tables.estimate([0.98, 1.02]).high > 1.1  # no fraction
   assert report_tables.estimate([0.5]) == report_tables.Estimate(0.5, None, None, 1)
   assert report_tables.estimate([]) is None
 

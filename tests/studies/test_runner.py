@@ -145,6 +145,13 @@ def test_two_jobs_overlap_and_share_the_cores(tmp_path):
   assert runner.numbers(plan, tmp_path / "study") == dict.fromkeys("ab", {"cores": 3, "omp": 3})
 
 
+def test_cores_are_those_that_the_process_may_use(tmp_path, monkeypatch):
+  monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+  plan = Plan([Run("a", 'commit(cores=int(os.environ["STUDY_CORES"]))')])
+  runner.run(plan, tmp_path / "study", _command, jobs=3, timeout=120)
+  assert runner.numbers(plan, tmp_path / "study") == {"a": {"cores": 2}}
+
+
 def test_nothing_of_a_run_is_left_behind_it(tmp_path):
   child = 'p = subprocess.Popen(["sleep", "60"])\nprint(p.pid, file=open("pid", "w"))\n'
   plan = Plan([Run("leaves", child + "commit()"), Run("crashes", child + "sys.exit(1)"),

@@ -116,18 +116,22 @@ def test_what_is_left_out_of_half_a_study_is_named():
   pair = [[row for row in each if row[1] < (5, 4, 3, 3)[SIZES.index(row[0])]]
           for each in (table, other)]
   text = sentences.comparison(*pair, ("a", "b"), "AP")
-  assert text.startswith("a gains +1.2 AP") and text.endswith(
-      ", three seeds, without seeds 3 and 4 (not at every size).")
+  assert text.startswith("a less b per 10× pictures: +1.2 AP") and text.endswith(
+      ", three seeds, without seeds 3 and 4 (not at every size); an order takes 5 seeds.")
 
 
 def test_two_curves_are_ordered_only_where_the_interval_of_their_difference_is():
-  many, few = rows(0.03, THREE), rows(0.01, THREE[::-1])
+  five = (*THREE, 0.002, -0.002)
+  many, few = rows(0.03, five), rows(0.01, five[::-1])
   names = ("fine-tuned", "frozen")
-  assert sentences.comparison(many, few, names, "AP").startswith(
-      "fine-tuned gains +2.0 AP per 10× pictures more than frozen, 95 % interval 1.2 to 2.8, three")
-  assert sentences.comparison(few, many, names, "AP").startswith("frozen gains +2.0 AP per 10× "
+  assert sentences.comparison(many, few, names, "AP") == (
+      "fine-tuned gains +2.00 AP per 10× pictures more than frozen, 95 % interval 1.82 to 2.18, "
+      "five seeds.")
+  assert sentences.comparison(few, many, names, "AP").startswith("frozen gains +2.00 AP per 10× "
                                                                  "pictures more than fine-tuned")
-  same = sentences.comparison(rows(0.011, THREE), few, names, "AP")
+  less = lambda table: [row for row in table if row[1] < 4]
+  assert "gains" not in sentences.comparison(less(many), less(few), names, "AP")
+  same = sentences.comparison(rows(0.011, five), few, names, "AP")
   assert same.startswith("Which of fine-tuned and frozen gains more per 10× pictures cannot be")
 
 

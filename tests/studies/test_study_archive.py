@@ -94,6 +94,16 @@ def test_run_cards_name_no_place_of_the_machine(tmp_path):
   assert study_archive.read(tmp_path / "kept").results[0].card in text
 
 
+def test_run_cards_are_not_taken_through_links(tmp_path):
+  study, secret = made(tmp_path / "study"), tmp_path / "secret"
+  secret.mkdir()
+  (secret / "run_card.md").write_text("secret")
+  (study / "runs" / f"{0:012x}" / "run_0.1").symlink_to(secret)
+  (study / "runs" / f"{1:012x}" / "run_card.md").symlink_to(secret / "run_card.md")
+  study_archive.write(tmp_path / "kept", report_runs.of_directory(study))
+  assert "secret" not in (tmp_path / "kept" / study_archive.CARDS).read_text()
+
+
 def test_a_study_that_went_on_from_an_archive_says_all_that_it_says(tmp_path):
   made(tmp_path / "first")
   place = tmp_path / "first" / "runs" / f"{0:012x}"
