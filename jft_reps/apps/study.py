@@ -86,6 +86,7 @@ def whole_plan(plan, module, config, reference: str):
   whole = configuration.whole(config, module)
   return plan if whole == config else _made(module, whole, reference)
 
+
 def _made(module, config, reference: str):
   """The plan of a configuration, with ids of what it resolves to."""
   from jft_reps.apps import study_training

@@ -20,6 +20,7 @@ from jft_reps.studies import (
     report_rows,
     report_runs,
     report_sections,
+    schedule,
     study_archive,
 )
 from jft_reps.studies.pages import Page
@@ -61,7 +62,7 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
   distinct = len({result.id for result in study.results})
   of = f" Its plan has {study.planned} in all." if study.planned > distinct else ""
   head = [f"The study: {report_runs.counts(study.results)}.{of}", *_changed(study),
-          *_made_by(study), *_HOW]
+          *_took(study), *_made_by(study), *_HOW]
   notes = report_sections.few(study.notes)
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")
@@ -76,6 +77,14 @@ def _changed(study: Study) -> list[str]:
   """What a study has otherwise than its plan."""
   told = "; ".join(f"{printable(k, 80)} = {printable(v, 200)}" for k, v in study.overrides.items())
   return [f"Changed in the configuration of its plan: {told}."] if told else []
+
+
+def _took(study: Study) -> list[str]:
+  """How long the runs took, one after the other."""
+  seconds = {result.id: result.seconds for result in study.results
+             if result.status == report_runs.DONE and result.seconds is not None}
+  return [f"Its runs took {schedule.duration(sum(seconds.values()))} one after the other, without "
+          "attempts that were cut off."] if seconds else []
 
 
 def _made_by(study: Study) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is committed of the miniature: its CSVs and the README say what its archive says."""
+"""What is committed of studies: CSVs and the README say what their archives say."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jft_reps.apps.study import read_plan
 from jft_reps.studies import report_files, report_rows, report_runs, report_sections, study_archive
 
 RESULTS = "experiments/results"
+ARCHIVES = ("miniature", "equal_epochs")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +38,15 @@ def test_the_csvs_are_those_of_the_archive(root, study, pages, tmp_path):
   assert (tmp_path / "runs.csv").read_text() == (root / RESULTS / "paper_runs.csv").read_text()
 
 
-def test_its_runs_are_those_of_todays_plan(root, study, monkeypatch):
-  """Whoever edits a configuration has to make the miniature again."""
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_their_runs_are_those_of_todays_plan(root, name, monkeypatch):
+  """Whoever edits a configuration has to make the study again."""
   monkeypatch.chdir(root)
-  ids = read_plan(study.plan, study.overrides)[0].ids()
-  assert {r.run.name: r.id for r in study.results} == {
-      r.run.name: ids.get(r.run.name) for r in study.results}
-  assert study.planned == len(set(ids.values()))
+  archived = study_archive.read(root / RESULTS / name)
+  ids = read_plan(archived.plan, archived.overrides)[0].ids()
+  assert {r.run.name: r.id for r in archived.results} == {
+      r.run.name: ids.get(r.run.name) for r in archived.results}
+  assert name != "miniature" or archived.planned == len(set(ids.values()))
 
 
 def test_the_readme_is_as_the_results_say(root, pages, tmp_path):
@@ -53,10 +56,29 @@ def test_the_readme_is_as_the_results_say(root, pages, tmp_path):
   assert not report_files.update_readme(tmp_path / "README.md", pages, root / RESULTS)
 
 
-def test_every_trained_run_has_its_card_which_names_no_machine(root, study):
-  done = [r for r in study.results if r.status == report_runs.DONE]
+def test_what_the_readme_quotes_of_equal_epochs_is_in_its_report(root, monkeypatch):
+  monkeypatch.chdir(root)
+  archived = study_archive.read(root / RESULTS / "equal_epochs")
+  made, _ = report_sections.sections(
+      report.load_pages(archived.plan, archived.overrides), archived)
+  said = {sentence for section in made for sentence in section.sentences}
+  readme = (root / "README.md").read_text()
+  quoted = re.findall(r"^> - (.+)$", readme, re.MULTILINE)
+  assert len(quoted) >= 3
+  for sentence in quoted:
+    assert sentence in said
+  reached = [100 * r.numbers["fasteval/mAP@100"] for r in archived.results
+             if r.run.name.startswith("pretrain_noisy10000_s")]
+  told = re.search(r"to ([\d.]+) mAP@100 by step 12,000", readme)[1]
+  assert len(reached) == 5 and told == f"{sum(reached) / 5:.1f}"
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_every_trained_run_has_its_card_which_names_no_machine(root, name):
+  done = [r for r in study_archive.read(root / RESULTS / name).results
+          if r.status == report_runs.DONE]
   assert done and all(r.seconds for r in done)
   assert {r.run.kind for r in done if not r.card} <= {"records"}
   assert all("| tensorflow version | " in r.card for r in done if r.card)
   assert not re.search(r"(?<![\w.])/(home|tmp|work|root|usr|opt)/", (
-      root / RESULTS / "miniature" / study_archive.CARDS).read_text())
+      root / RESULTS / name / study_archive.CARDS).read_text())

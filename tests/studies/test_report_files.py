@@ -204,6 +204,19 @@ def test_the_list_of_runs_says_what_each_took(tmp_path):
         ["c3", """'=HYPERLINK("http://x")""", "run", "y.py", "left", ""]]
 
 
+def test_the_hours_are_those_of_the_runs_that_are_done_each_once(tmp_path):
+  study = _study(tmp_path)
+  timed = [dataclasses.replace(r, seconds=3600.0) for r in study.results]
+  failed = dataclasses.replace(timed[0], id="f", status="failed")
+  hours = len({r.id for r in timed if r.status == "done"})
+  report_files.write(dataclasses.replace(study, results=[*timed, timed[0], failed]), PAGES,
+                     tmp_path / "out")
+  told = f"Its runs took {hours}.0 h one after the other, without attempts that were cut off."
+  assert told in (tmp_path / "out" / "report.md").read_text()
+  report_files.write(study, PAGES, tmp_path / "out")
+  assert "one after the other" not in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_the_commits_that_made_the_runs_are_counted(tmp_path):
   study = _study(tmp_path)
   for result, commit in zip(study.results, ("0123456789ab", "0123456789ab", "abcdef012345-dirty")):
