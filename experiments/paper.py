@@ -39,11 +39,12 @@ from collections.abc import Sequence
 import ml_collections
 from ml_collections import config_dict
 
-from experiments import paper_checks, paper_names, paper_pages
-from experiments.paper_runs import Start, Study
-from jft_reps.studies.cluster_tasks import Topology
-from jft_reps.studies.pages import Page
+from experiments.study import checks, names
+from experiments.study import pages as paper_pages
+from experiments.study.runs import Start, Study
+from jft_reps.studies.cluster.tasks import Topology
 from jft_reps.studies.plan import Plan, Run
+from jft_reps.studies.report.pages import Page
 
 __all__ = ["get_config", "on_cluster", "pages", "plan", "topology", "whole"]
 
@@ -185,7 +186,7 @@ def _capacity(study: Study) -> None:
 
 def _classes(study: Study) -> None:
   c = study.config
-  for labels in ("all", "fewer", *(["above"] if paper_names.has_labels_above(c) else [])):
+  for labels in ("all", "fewer", *(["above"] if names.has_labels_above(c) else [])):
     study.transfer("detect", study.noisy(pictures=c.fewer_labels_pictures, labels=labels))
 
 
@@ -241,13 +242,13 @@ def whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
   """What a report shows of a configuration, whatever folders are on this machine."""
-  return paper_pages.pages(paper_checks.settled(config))
+  return paper_pages.pages(checks.settled(config))
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:
   """The runs of a configuration, all parts of one seed after the other."""
-  config, grown = paper_checks.settled(config), Plan()
-  paper_checks.check_files(config)
+  config, grown = checks.settled(config), Plan()
+  checks.check_files(config)
   for seed in range(config.seeds):
     study = Study(config, grown, seed)
     for part in config.parts:

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import fig3_pretraining
-from jft_reps.apps import command_line, compose
+from jft_reps.apps import command_line
 from jft_reps.errors import StorageError
+from jft_reps.workflows import compose, generating
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Where records, run and report go.", flag_values=FLAGS)
@@ -83,17 +84,20 @@ def ideal(task) -> dict[str, float]:
 
 def train(config, workers: int, servers: int):
   """Runs the cluster, the trainer and the monitor; returns the task and the numbers by step."""
-  from jft_reps.apps import evaluate
-  from jft_reps.training import cluster as cluster_lib
-  from jft_reps.training import monitor, progress, run_directory, trainer
+  from jft_reps import progress
+  from jft_reps.training import trainer
+  from jft_reps.training.cluster import start as cluster_lib
+  from jft_reps.training.evaluation import monitor
+  from jft_reps.training.run_directory import directory
+  from jft_reps.workflows import evaluation
 
   cluster = cluster_lib.start_in_process(workers, servers)
   task, options = compose.task(config), compose.options(config)
-  run = run_directory.RunDirectory(config.workdir)
+  run = directory.RunDirectory(config.workdir)
   bar = progress.Progress(options.steps, "steps")
   watch = MonitorThread(monitor.Monitor(
       compose.task(config), run, say=lambda text: print(text, file=sys.stderr, flush=True),
-      details=evaluate.class_results(task, run)))
+      details=evaluation.class_results(task, run)))
   run.reopen()  # a finished run of before must not send the monitor home
   watch.start()
   trainer.Trainer(task, run, options, cluster=cluster, notes=task.notes, reasons=task.reasons,
@@ -105,7 +109,7 @@ def train(config, workers: int, servers: int):
 
 def report(config, task, results, seconds: float) -> float:
   """Prints the table, writes `report.md`; returns the share of the way to the ideal scorer."""
-  from jft_reps.studies import run_report
+  from jft_reps.studies.report import one_run
 
   workdir = pathlib.Path(config.workdir)
   best = ideal(task)
@@ -117,7 +121,7 @@ def report(config, task, results, seconds: float) -> float:
   rows = [(name, values.get(_MAP), values.get(_LEAVES)) for name, values in picked]
   first, last = results[steps[0]], results[steps[-1]]
   share = (last[_MAP] - first[_MAP]) / (best[_MAP] - first[_MAP])
-  run_report.plot_curve(workdir / "map100.png", {s: v[_MAP] for s, v in results.items()},
+  one_run.plot_curve(workdir / "map100.png", {s: v[_MAP] for s, v in results.items()},
                         best[_MAP], "mAP@100", f"FastEval while pre-training, seed {FLAGS.seed}")
   definition = (workdir / "eval_fasteval" / "definition.txt").read_text().strip()
   notes = [
@@ -128,7 +132,7 @@ def report(config, task, results, seconds: float) -> float:
       f"Curves: `tensorboard --logdir {workdir}`; classes one by one: `eval_fasteval/*.csv`.",
       f"{seconds:.0f} s in all, seed {FLAGS.seed}.",
   ]
-  path = run_report.write(workdir, "Quickstart", header, rows, "map100.png", notes)
+  path = one_run.write(workdir, "Quickstart", header, rows, "map100.png", notes)
   print(f"\n{'':34}  mAP@100   macro over leaves")
   for name, value, leaves in rows:
     print(f"{name:34}  {value:7.4f}   {leaves:7.4f}")
@@ -142,10 +146,10 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("workdir",))
   workdir = pathlib.Path(FLAGS.workdir)
   command_line.log_tensorflow_to(workdir / "logs" / "tensorflow.log")
-  from jft_reps.training import progress
+  from jft_reps import progress
 
   config = configure(workdir, FLAGS.seed, FLAGS.steps, FLAGS.pictures)
-  compose.generate(config, progress.counter("generated pictures"))
+  generating.generate(config, progress.counter("generated pictures"))
   task, results = train(config, FLAGS.workers, FLAGS.ps)
   report(config, task, results, time.monotonic() - start)
   return 0

@@ -53,7 +53,7 @@ def write_tree(folder: pathlib.Path, pictures: str | None, count: int) -> None:
 
 def build(folder: pathlib.Path, output: pathlib.Path) -> float:
   """Pictures per second of a whole build."""
-  from jft_reps.data import build as builder
+  from jft_reps.data.building import build as builder
   from jft_reps.data.sources import folder as source
 
   start = time.monotonic()

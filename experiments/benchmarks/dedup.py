@@ -28,16 +28,10 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from jft_reps.data import (
-    duplicate_embedding,
-    duplicate_index,
-    duplicate_pictures,
-    duplicate_sources,
-    hash_search,
-    near_duplicates,
-    perceptual_hash,
-)
-from jft_reps.data.duplicate_candidates import Searched
+from jft_reps.collection.dedup import find, hash_search, perceptual_hash, pictures, sources
+from jft_reps.collection.dedup import index as duplicate_index
+from jft_reps.collection.dedup.candidates import Searched
+from jft_reps.collection.dedup.embedding import Embedding
 
 _RECIPE = flags.DEFINE_string("recipe", None, "Program that writes edited pictures.")
 _SEEDS = flags.DEFINE_list("seeds", ["1", "2", "3"], "Its seeds.")
@@ -89,9 +83,9 @@ def quality(recipe: str, seeds: list[str], checkpoint: str | None) -> dict:
   """Numbers of the baseline, of hashes and thumbnails, and with an embedding."""
   embed = None
   if checkpoint:
-    from jft_reps.apps import dedup
+    from jft_reps.workflows import embedding
 
-    embed = dedup.embedder(checkpoint)
+    embed = embedding.embedder(checkpoint)
   found = collections.defaultdict(Quality)
   for seed in seeds:
     with tempfile.TemporaryDirectory() as folder:
@@ -102,18 +96,18 @@ def quality(recipe: str, seeds: list[str], checkpoint: str | None) -> dict:
       edits = {(t["of"], name): t["edit"] for name, t in truth.items() if t["of"]}
       found["phash"].add(of_plain_hash(root), edits)
       parts = [list(duplicate_index.collect(
-          duplicate_pictures.folder(root / side), _THREADS, source=str(root / side)))
+          pictures.folder(root / side), _THREADS, source=str(root / side)))
           for side in ("eval", "train")]
       found["hash"].add(_pairs(*parts), edits)
       if embed:
-        found["embedding"].add(_pairs(*parts, duplicate_embedding.Embedding(
-            *embed, duplicate_sources.open_pictures, parts[0], _THREADS, symmetries=8)), edits)
+        found["embedding"].add(_pairs(*parts, Embedding(
+            *embed, sources.open_pictures, parts[0], _THREADS, symmetries=8)), edits)
   bars = {"phash": 0.0, "hash": 0.90, "embedding": 0.95}
   return {name: value.numbers(bars[name]) for name, value in found.items()}
 
 
 def _pairs(mine, theirs, embedding=None) -> set[tuple[str, str]]:
-  pairs = near_duplicates.find(mine, theirs, embedding=embedding)
+  pairs = find.find(mine, theirs, embedding=embedding)
   return {(p.eval_id, p.train_id) for p in pairs}
 
 

@@ -165,11 +165,13 @@ def pictures() -> dict[str, list[float]]:
   """Records to pictures with boxes, stored or resized, against decoding the same files."""
   import tensorflow as tf
 
-  from jft_reps.data import detection, label_map, records, schema
+  from jft_reps.data.reading import box_batches
+  from jft_reps.data.records import label_map, schema
+  from jft_reps.data.records.writing import Writer
 
   with tempfile.TemporaryDirectory() as directory:
     files = []
-    with records.Writer(directory, "train", 2) as writer:
+    with Writer(directory, "train", 2) as writer:
       writer.metadata.update(label_map.metadata(label_map.write(directory, ["a", "b"])))
       for i in range(FLAGS.pictures):
         buffer = io.BytesIO()
@@ -178,7 +180,8 @@ def pictures() -> dict[str, list[float]]:
         writer.write(f"p{i}", schema.encode(
             f"p{i}", files[-1], "jpeg", 480, 640, [0, 1],
             boxes=[(0.1, 0.2, 0.5, 0.7), (0.3, 0.3, 0.9, 0.6)], object_labels=[0, 1]))
-    read = functools.partial(detection.train_batches, writer.record_set, num_classes=2, shuffle=64)
+    read = functools.partial(
+        box_batches.train_batches, writer.record_set, num_classes=2, shuffle=64)
     alone = tf.data.Dataset.from_tensor_slices(files).repeat().map(
         lambda e: tf.io.decode_jpeg(e, channels=3), num_parallel_calls=4)
 

@@ -36,9 +36,10 @@ def write_records(directory: str, count: int) -> None:
   """Photo-like pictures of 500x375 with one of ten labels each."""
   import io
 
-  from jft_reps.data import label_map, records, schema
+  from jft_reps.data.records import label_map, schema
+  from jft_reps.data.records.writing import Writer
 
-  with records.Writer(directory, "train", 2) as writer:
+  with Writer(directory, "train", 2) as writer:
     writer.metadata.update(label_map.metadata(label_map.write(directory, list("abcdefghij"))))
     for i in range(count):
       buffer = io.BytesIO()
@@ -50,8 +51,9 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__)
   import tensorflow as tf
 
-  from jft_reps.tasks import classify, frozen_features
+  from jft_reps.tasks import classify
   from jft_reps.tasks.backbone import Backbone
+  from jft_reps.tasks.frozen import features
 
   count = FLAGS.batch * FLAGS.batches
   with tempfile.TemporaryDirectory() as directory:
@@ -60,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         directory, Backbone(depth=FLAGS.depth), eval_splits=(), eval_batch_size=FLAGS.batch,
         resize=FLAGS.size * 340 // 299, crop=FLAGS.size)
     model = task.build()
-    embed = frozen_features.embedder(model)
+    embed = features.embedder(model)
     images = tf.zeros([FLAGS.batch, FLAGS.size, FLAGS.size, 3], tf.uint8)
 
     def bare() -> None:
@@ -68,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         embed(images).numpy()
 
     def extracted(turn: int) -> None:
-      frozen_features.extract(task, model, "train", f"{directory}/cache{turn}",
+      features.extract(task, model, "train", f"{directory}/cache{turn}",
                               embed=embed)
 
     embed(images)  # traces

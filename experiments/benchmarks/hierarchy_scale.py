@@ -19,9 +19,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import hierarchy_readers
-from jft_reps.data.hierarchy import Hierarchy
-from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.graph import Hierarchy
+from jft_reps.data.reading.label_expansion import LabelExpansion
 
 CLASSES, BATCH, LABELS, SIZE = 18_291, 32, 8, 340
 
@@ -56,7 +56,7 @@ def _chain(nodes: int = 100_000) -> tuple[float, float]:
     path = pathlib.Path(folder, "chain.csv")
     path.write_text("".join(f"n{i},n{i - 1}\n" for i in range(1, nodes)))
     start = time.perf_counter()
-    hierarchy_readers.read(path, "edges").stats()
+    readers.read(path, "edges").stats()
     read = time.perf_counter() - start
     start = time.perf_counter()
     _ = [line.split(",") for line in path.read_text().splitlines()]

@@ -71,10 +71,12 @@ def jpegs(folder: str | None, count: int, quality: int) -> list[bytes]:
 
 def write_records(directory: str, pictures: Sequence[bytes], store_size: int):
   """A record set of the pictures with 1 to 3 labels each."""
-  from jft_reps.data import encoding, records, schema
+  from jft_reps.data.building import encoding
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
   rng = np.random.default_rng(0)
-  with records.Writer(directory, "train", 4) as writer:
+  with Writer(directory, "train", 4) as writer:
     for i, data in enumerate(pictures):
       picture = encoding.encode(data, store_size)
       labels = rng.choice(CLASSES, rng.integers(1, 4), replace=False)
@@ -99,7 +101,7 @@ def _parsed(record_set):
   """Encoded pictures without end, and how a plain pipeline maps over them."""
   import tensorflow as tf
 
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
 
   spec = {schema.ENCODED: tf.io.FixedLenFeature([], tf.string)}
   files = tf.data.TFRecordDataset(record_set.paths).repeat().shuffle(512)
@@ -116,7 +118,7 @@ def tensorflow_ways(original, stored) -> dict[str, Iterator]:
   """Endless iterators over batches of `BATCH`, by name."""
   import tensorflow as tf
 
-  from jft_reps.data import label_expansion, picture_batches
+  from jft_reps.data.reading import label_batches, label_expansion
   from jft_reps.ops import images
 
   over, over_stored = _parsed(original), _parsed(stored)
@@ -134,7 +136,7 @@ def tensorflow_ways(original, stored) -> dict[str, Iterator]:
   expand = label_expansion.LabelExpansion(CLASSES, closure(), tf.uint8)
 
   def whole(record_set):
-    batches = picture_batches.train_batches(record_set, BATCH, num_classes=CLASSES, shuffle=512)
+    batches = label_batches.train_batches(record_set, BATCH, num_classes=CLASSES, shuffle=512)
     return iter(batches.map(lambda b: {**b, "targets": expand(b["labels"])}).prefetch(2))
 
   return {
@@ -223,7 +225,7 @@ def expansion_seconds() -> float:
   """Seconds of processor time to expand the labels of one picture."""
   import tensorflow as tf
 
-  from jft_reps.data import label_expansion
+  from jft_reps.data.reading import label_expansion
 
   expand = tf.function(label_expansion.LabelExpansion(CLASSES, closure(), tf.uint8))
   ids = tf.constant(np.pad(np.random.default_rng(0).integers(0, CLASSES, (BATCH, 2)),

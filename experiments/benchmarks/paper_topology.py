@@ -77,15 +77,11 @@ class HeadTask:
 
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__)
-  from jft_reps.training import (
-      checkpoints,
-      cluster,
-      optimizers,
-      placement,
-      run_directory,
-      schedules,
-      trainer,
-  )
+  from jft_reps.training import optimizers, schedules, trainer
+  from jft_reps.training.cluster import placement
+  from jft_reps.training.cluster import start as cluster
+  from jft_reps.training.run_directory import checkpoints
+  from jft_reps.training.run_directory.directory import RunDirectory
 
   task = HeadTask(FLAGS.classes)
   sizes = [v.bytes for v in placement.created_variables(task.build)]
@@ -97,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
   with tempfile.TemporaryDirectory() as directory:
     command_line.log_tensorflow_to(os.path.join(directory, "logs", "tensorflow.log"))
     start, pushes = time.perf_counter(), []
-    trainer.Trainer(task, run_directory.RunDirectory(directory), options,
+    trainer.Trainer(task, RunDirectory(directory), options,
                     cluster=cluster.start_in_process(FLAGS.workers, FLAGS.ps),
                     progress=lambda step, note: pushes.append(step)).train()
     seconds = time.perf_counter() - start

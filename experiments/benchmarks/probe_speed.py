@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from jft_reps.apps import command_line
-from jft_reps.models import linear_probe, logistic_regression
+from jft_reps.models.probes import linear_probe, logistic_regression
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("pictures", 50_000, "Of the large case.", flag_values=FLAGS)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from jft_reps.apps import command_line
 from jft_reps.models import classifier, resnet
-from jft_reps.training import placement
+from jft_reps.training.cluster import placement
 
 _BAR = 1.05
 

@@ -15,8 +15,8 @@ import os
 import time
 from collections.abc import Callable
 
-from jft_reps.data.toy import render_process
-from jft_reps.data.toy_world import Picture, ToyWorld
+from jft_reps.toy_world import render_process
+from jft_reps.toy_world.world import Picture, ToyWorld
 
 BAR = 500
 ROUNDS = 3

@@ -24,9 +24,10 @@ from jft_reps.apps import command_line
 from jft_reps.models import batch_norm, classifier, resnet
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
-from jft_reps.training import log, optimizers, run_directory, schedules
+from jft_reps.training import log, optimizers, schedules
 from jft_reps.training import state as state_lib
 from jft_reps.training import step as step_lib
+from jft_reps.training.run_directory.directory import RunDirectory
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("depth", 50, "Of the ResNet.", flag_values=FLAGS)
@@ -97,7 +98,7 @@ def trainer_step(task: FixedBatch, state, optimizer, directory: str):
   step = step_lib.TrainStep(task, state, optimizer, schedules.ExponentialDecay(), strategy)
   iterator = iter(task.train_dataset(0, 1, 0, (0, 0, 0)))
   run = tf.function(lambda: step(iterator), autograph=False)
-  report = log.PushLog(run_directory.RunDirectory(directory), (), 10, 10)
+  report = log.PushLog(RunDirectory(directory), (), 10, 10)
   return lambda: report(step.decode(run()))
 
 

@@ -68,7 +68,9 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
   """Pushes a second once every worker has begun."""
   import tempfile
 
-  from jft_reps.training import cluster, optimizers, run_directory, schedules, trainer
+  from jft_reps.training import optimizers, schedules, trainer
+  from jft_reps.training.cluster import start
+  from jft_reps.training.run_directory.directory import RunDirectory
 
   warm_up = 3 * workers
   stamps: dict[int, float] = {}
@@ -81,8 +83,8 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
       steps=warm_up + pushes, optimizer=optimizers.Momentum(),
       schedule=schedules.PiecewiseConstant((1e-3,)), checkpoint_every=10**9, log_every=10**9)
   with tempfile.TemporaryDirectory() as directory:
-    trainer.Trainer(WaitingTask(wait_ms), run_directory.RunDirectory(directory), options,
-                    cluster=cluster.start_in_process(workers, servers), progress=progress).train()
+    trainer.Trainer(WaitingTask(wait_ms), RunDirectory(directory), options,
+                    cluster=start.start_in_process(workers, servers), progress=progress).train()
   # The last round ends with workers that have nothing left to do: it is left out.
   last = warm_up + pushes - workers
   return (last - warm_up) / (stamps[last] - stamps[warm_up])

@@ -1,1 +1,1 @@
-"""The programs: parse flags, compose the rooms below, nothing else."""
+"""The programs: flags, usage and exit codes; what they do is in `jft_reps.workflows`."""

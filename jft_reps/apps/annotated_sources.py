@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from jft_reps.apps.opened_source import Opened, about_source, category_ids
+from jft_reps.data.sources.opened import Opened, about_source, category_ids
 from jft_reps.errors import ConfigError
 
 _NONE = "none"
@@ -16,7 +16,7 @@ _NONE = "none"
 
 def coco(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """Boxes in COCO's format."""
-  from jft_reps.data.sources import coco
+  from jft_reps.data.sources.coco import annotations as coco
 
   opened = coco.open_set(*_coco_files(given))
   labels = labels or opened.labels
@@ -27,8 +27,8 @@ def coco(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
 
 def coco_keypoints(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """Boxes and keypoints in COCO's format; classes are the categories that have keypoints."""
-  from jft_reps.data.sources import coco
-  from jft_reps.ops import keypoint_schema
+  from jft_reps.data.records import keypoint_schema
+  from jft_reps.data.sources.coco import annotations as coco
 
   schema = keypoint_schema.read(given.keypoints or "coco")
   opened = coco.open_set(*_coco_files(given), keypoints=schema)
@@ -43,7 +43,7 @@ def coco_keypoints(given: flags.FlagValues, labels: Sequence[str] | None) -> Ope
 
 def coco_masks(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """Outlines in COCO's format, drawn; classes are background and all categories."""
-  from jft_reps.data.sources import coco
+  from jft_reps.data.sources.coco import annotations as coco
 
   opened = coco.open_set(*_coco_files(given), masks=True)
   if tuple(labels or opened.labels) != opened.labels:
@@ -96,7 +96,8 @@ def voc_masks(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
 
   Without lists, every mask is read, as `_voc` reads every annotation.
   """
-  from jft_reps.data.sources import coco, voc
+  from jft_reps.data.sources import voc
+  from jft_reps.data.sources.coco import annotations as coco
 
   folders = []
   for name in (given.annotations or "SegmentationClass").split(","):

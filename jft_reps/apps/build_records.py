@@ -30,9 +30,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import build_summary, command_line, record_sources
-from jft_reps.data import hierarchy_readers
+from jft_reps.apps import command_line, record_sources
+from jft_reps.data.hierarchy import readers
 from jft_reps.errors import ConfigError
+from jft_reps.workflows import build_summary
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("source", "folder", "Form of the input, as above.", flag_values=FLAGS)
@@ -73,7 +74,7 @@ flags.DEFINE_string("names", None, "Lines of id,name: of the hierarchy, or the c
                     flag_values=FLAGS)
 flags.DEFINE_string("placeholders", None, "Picture for lost ones, or list of SHA-256.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
+flags.DEFINE_enum("hierarchy_format", None, readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_integer("processes", 2, "Processes that decode.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("runner", None, "Of Apache Beam, with its options: 'FlinkRunner --…'.",
@@ -88,21 +89,21 @@ def _hierarchy():
   if not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
   names = {"names": FLAGS.names} if FLAGS.names else {}
-  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
+  return readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
 
 
 def _labels(hierarchy) -> Sequence[str] | None:
   if FLAGS.labels and FLAGS.hierarchy:
     raise ConfigError("flags", "--labels", "given beside --hierarchy", "one of them")
   if FLAGS.labels:
-    from jft_reps.data import label_map
+    from jft_reps.data.records import label_map
 
     return label_map.read(FLAGS.labels)
   if FLAGS.names and hierarchy is None:
-    from jft_reps.data import hierarchy_text
+    from jft_reps.data.hierarchy import text
 
     header = "LabelName"  # of Open Images V7
-    return tuple(name for name in hierarchy_text.read_names(FLAGS.names) if name != header)
+    return tuple(name for name in text.read_names(FLAGS.names) if name != header)
   return None if hierarchy is None else hierarchy.ids
 
 
@@ -117,13 +118,13 @@ def _runner():
   """How shards are made, where it is not in a pool of processes."""
   if not FLAGS.runner:
     return None
-  from jft_reps.data import shard_runners
+  from jft_reps.data.building import runners
 
   try:
     options = shlex.split(f"--runner={FLAGS.runner}")
   except ValueError as error:
     raise ConfigError("beam-runner", "--runner", str(error), "a runner and its options") from None
-  return shard_runners.beam(options)
+  return runners.beam(options)
 
 
 def _identity() -> str:
@@ -143,8 +144,8 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
   hierarchy = _hierarchy()
   labels = _labels(hierarchy)
-  from jft_reps.data import build
-  from jft_reps.training import progress
+  from jft_reps import progress
+  from jft_reps.data.building import build
 
   read, labels, about = record_sources.open_source(FLAGS, labels)
   listing, runner = progress.Progress(None, "pictures listed"), _runner()

@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import types
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
 from jft_reps.errors import ClusterError, ConfigError, JftError, StorageError, printable
+
+if TYPE_CHECKING:
+  import ml_collections
 
 PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
             "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor")
@@ -95,6 +100,33 @@ def parse(values: flags.FlagValues, argv: Sequence[str], description: str,
   for name in required:
     if not values[name].value:
       raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+  """Takes `--config.a.b=value` out of the arguments."""
+  rest, overrides = [], {}
+  for argument in argv:
+    name, equals, value = argument.lstrip("-").partition("=")
+    if argument.startswith("-") and name.startswith("config."):
+      if not equals:
+        raise ConfigError("flags", argument, "no value", "--config.key=value")
+      overrides[name.removeprefix("config.")] = value
+    else:
+      rest.append(argument)
+  return rest, overrides
+
+
+def resolve(
+    argv: Sequence[str], values: flags.FlagValues, description: str
+) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
+  """The configuration and its module that the flags name, overridden, with its run directory."""
+  argv, overrides = split_overrides(argv)
+  parse(values, argv, description, required=("config", "workdir"))
+  from jft_reps.workflows import configuration
+
+  config, module = configuration.read_config(values.config)
+  configuration.override(config, overrides)
+  return configuration.placed(config, values.workdir), module
 
 
 def main() -> None:

@@ -22,16 +22,13 @@ details count: look at pairs.jpg. --checkpoint's features bring candidates and r
 
 from __future__ import annotations
 
-import json
-import os
+import functools
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
 from jft_reps.apps import command_line
-from jft_reps.errors import ConfigError, StorageError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("eval", None, "Evaluation set, as above.", flag_values=FLAGS)
@@ -63,15 +60,18 @@ flags.DEFINE_boolean("overwrite", False, "Write into a folder with results.", fl
 
 def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("eval", "train", "output"))
-  from jft_reps.data import near_duplicates
+  from jft_reps.collection.dedup import find, run
+  from jft_reps.workflows import embedding
 
-  options = near_duplicates.Options(
+  options = find.Options(
       pixels=FLAGS.similarity, cosine=FLAGS.cosine, least_cosine=FLAGS.least_cosine,
       threads=FLAGS.processes,
       pixels_with_embedding=min(FLAGS.similarity_with_embedding, FLAGS.similarity),
       policy=None if FLAGS.turned == "auto" else FLAGS.turned)
-  found = dedup(FLAGS.eval, FLAGS.train, FLAGS.output, options, FLAGS.checkpoint, FLAGS.size,
-                FLAGS.neighbours, FLAGS.sheet, FLAGS.processes, FLAGS.overwrite)
+  embed = functools.partial(embedding.embedder, FLAGS.checkpoint, FLAGS.size)
+  found = run.dedup(
+      FLAGS.eval, FLAGS.train, FLAGS.output, options, embed if FLAGS.checkpoint else None,
+      FLAGS.neighbours, FLAGS.sheet, FLAGS.processes, FLAGS.overwrite)
   mine, theirs = found["evaluation"], found["training"]
   print(f"{found['eval_duplicates']:,} of {mine['pictures']:,} evaluation pictures have "
         f"near-duplicates among {theirs['pictures']:,} training pictures: "
@@ -88,151 +88,6 @@ def main(argv: Sequence[str]) -> int:
       print("WARNING: it refused more than it left. Is the checkpoint trained? See refused.tsv",
             file=sys.stderr)
   return 0
-
-
-def dedup(evaluation: Sequence[str], training: Sequence[str], output: str, options=None,
-          checkpoint: str | None = None, size: int = 0, neighbours: str = "auto",
-          sheet: int = 200, processes: int = 1, overwrite: bool = False) -> dict:
-  """Finds and lists near-duplicates; the summary.
-
-  Args:
-    evaluation: sets as the program takes them.
-    training: likewise.
-    output: folder to write.
-    options: `near_duplicates.Options`.
-    checkpoint: of the backbone that embeds; None: hashes and thumbnails alone.
-    size: side of the pictures it embeds; 0: that of training, or 224.
-    neighbours: `auto`, `exact` or `usearch`.
-    sheet: pairs on the sheet.
-    processes: that decode.
-    overwrite: replace results.
-
-  Raises:
-    ConfigError: a set cannot be one.
-    DataError: a set is damaged, or two pictures of a side have one id.
-    StorageError: the output has results already or cannot be written, or no such checkpoint.
-  """
-  from jft_reps.data import duplicate_index, duplicate_report, near_duplicates
-
-  if os.path.exists(os.path.join(output, "summary.json")) and not overwrite:
-    raise StorageError("results-exist", output, "results of an earlier run", "a new folder",
-                       "--overwrite replaces them.")
-  embed = embedder(checkpoint, size) if checkpoint else None
-  options = options or near_duplicates.Options()
-  mine = _hashed(evaluation, _places(output, "eval", evaluation), processes)
-  theirs = _hashed(training, _places(output, "train", training), processes)
-  duplicate_index.check_ids(mine)
-  duplicate_index.check_ids(theirs)
-  symmetries = 2 if options.policy in ("none", "mirror") else 8
-  embedding = _embedding(embed, mine, theirs, neighbours, processes, symmetries) if embed else None
-  refused: list | None = [] if embed else None
-  pairs = near_duplicates.find(mine, theirs, options, embedding, _counter("compared pictures"),
-                               refused)
-  duplicate_report.remove(output, (*evaluation, *training, *_places(output, "eval", evaluation),
-                                   *_places(output, "train", training)))
-  found = duplicate_report.write(output, pairs, mine, theirs, options, refused)
-  if sheet and pairs:
-    duplicate_report.write_sheet(output, pairs, _shown(mine), _shown(theirs), sheet)
-  return found
-
-
-def _places(output: str, side: str, sources: Sequence[str]) -> list[str]:
-  """Folders for the indexes of a side's sources; those of sources that are indexes are empty."""
-  from jft_reps.data import duplicate_index
-
-  names = [f"{side}-{i}" if i else side for i in range(len(sources))]
-  return ["" if duplicate_index.is_index(source) else os.path.join(output, "index", name)
-          for source, name in zip(sources, names)]
-
-
-def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list:
-  """Parts of the indexes among the sources, and of new indexes, in `places`, of the others."""
-  from jft_reps.data import duplicate_index, duplicate_sources
-
-  parts = []
-  for source, folder in zip(sources, places):
-    if not folder:
-      parts += duplicate_index.read(source)
-      continue
-    place = source if source.startswith(duplicate_sources.RECORDS) else os.path.abspath(source)
-    new = duplicate_index.collect(duplicate_sources.open_pictures(place), processes,
-                                  _counter(f"hashed pictures of {source}"), place)
-    parts += duplicate_index.write(folder, new)
-  if not any(part.ids or part.unreadable for part in parts):
-    raise ConfigError("no-pictures", ",".join(sources), "no picture", "a set of pictures")
-  return parts
-
-
-def _shown(parts) -> Callable[[Sequence[str]], dict]:
-  """Gives pictures by id; thumbnails of those whose source is gone."""
-  from jft_reps.data import duplicate_report, duplicate_sources
-  from jft_reps.errors import JftError
-
-  def read(ids: Sequence[str]) -> dict:
-    wanted, found = set(ids), {}
-    for part in parts:
-      found |= {i: part.thumbs[n] for n, i in enumerate(part.ids) if i in wanted}
-    for source in dict.fromkeys(part.source for part in parts):
-      try:
-        found |= duplicate_report.pixels_of(duplicate_sources.open_pictures(source), ids)
-      except JftError:
-        pass
-    return found
-
-  return read
-
-
-def embedder(checkpoint: str, size: int = 0):
-  """`embed_fn` of a backbone, which averages conv5, and the side of the pictures it takes.
-
-  Args:
-    checkpoint: a run directory, a checkpoint or a weight file.
-    size: that side; 0: as our checkpoint was trained, or 224.
-
-  Raises:
-    StorageError: it cannot be read.
-  """
-  import tensorflow as tf
-
-  from jft_reps.models.pretrained import loading, own
-  from jft_reps.training import initialise
-
-  source = initialise.open_source(checkpoint)
-  network = loading.load(source)
-  if not size:
-    note = source.tensors.read("preprocessing").item() if source.format == own.FORMAT else b"{}"
-    size = json.loads(note).get("crop") or 224
-
-  @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
-  def embed(pictures):
-    features = network(pictures, batch_norm="frozen", stages=("conv5",))["conv5"]
-    return tf.reduce_mean(tf.cast(features, tf.float32), [1, 2])
-
-  return lambda pictures: embed(tf.constant(pictures)).numpy(), size
-
-
-def _embedding(embed, mine, theirs, neighbours: str, processes: int, symmetries: int):
-  from jft_reps.data import duplicate_embedding, duplicate_sources
-
-  many = sum(len(part.ids) for part in theirs) > duplicate_embedding.APPROXIMATE_ABOVE
-  approximate = neighbours == "usearch" or (
-      neighbours == "auto" and many and duplicate_embedding.installed())
-  return duplicate_embedding.Embedding(
-      *embed, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
-
-
-def _counter(what: str, every: float = 15.0) -> Callable[[int], None]:
-  """Says every few seconds how many are done, where nobody knows how many there are."""
-  start = last = time.monotonic()
-
-  def report(done: int) -> None:
-    nonlocal last
-    now = time.monotonic()
-    if now - last >= every:
-      last = now
-      print(f"{done:,} {what}  {done / (now - start):.1f}/s", file=sys.stderr, flush=True)
-
-  return report
 
 
 if __name__ == "__main__":

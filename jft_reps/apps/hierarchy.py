@@ -7,7 +7,7 @@ show     the nodes below --node (or below all roots) as a tree, --depth levels o
 closure  all pairs of a node and one of its ancestors, `node<TAB>ancestor`
 stats    one JSON object of counts
 
-FORMAT is edges, mlimages, openimages or is_a; see jft_reps/data/hierarchy_readers.py.
+FORMAT is edges, mlimages, openimages or is_a; see jft_reps/data/hierarchy/readers.py.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import TextIO
 from absl import flags
 
 from jft_reps import whole_files
-from jft_reps.data import hierarchy as hierarchy_lib
-from jft_reps.data import hierarchy_readers
-from jft_reps.data.hierarchy import Hierarchy
-from jft_reps.data.hierarchy_checks import examine
+from jft_reps.data.hierarchy import graph as hierarchy_lib
+from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.checks import examine
+from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, JftError, StorageError, printable
 
 # Own flags, so that one process can import several programs.
@@ -33,7 +33,7 @@ FLAGS = flags.FlagValues()
 _HIERARCHY = flags.DEFINE_string(
     "hierarchy", None, "File to read.", flag_values=FLAGS)
 _FORMAT = flags.DEFINE_enum(
-    "format", None, hierarchy_readers.FORMATS, "Its form.", flag_values=FLAGS)
+    "format", None, readers.FORMATS, "Its form.", flag_values=FLAGS)
 flags.DEFINE_boolean(
     "header", None, "edges: whether the first line is a header (default: if it reads like one).",
     flag_values=FLAGS)
@@ -116,11 +116,11 @@ def _arguments() -> dict[str, object]:
 
 
 def _read() -> Hierarchy:
-  return hierarchy_readers.read(_HIERARCHY.value, _FORMAT.value, **_arguments())
+  return readers.read(_HIERARCHY.value, _FORMAT.value, **_arguments())
 
 
 def _check(out: TextIO) -> int:
-  listing = hierarchy_readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments())
+  listing = readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments())
   graph = examine(listing.nodes, listing.edges, listing.source)
   notes = [*listing.notes]
   if graph.repeated:

@@ -20,7 +20,7 @@ from absl import flags
 
 from jft_reps import whole_files
 from jft_reps.apps import command_line
-from jft_reps.data import hierarchy_readers
+from jft_reps.data.hierarchy import readers
 from jft_reps.errors import ConfigError, DataError, printable
 
 FLAGS = flags.FlagValues()
@@ -32,7 +32,7 @@ flags.DEFINE_string("checkpoint", None, "Run directory, checkpoint or weight fil
 flags.DEFINE_string("output", None, "PNG to write.", flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
+flags.DEFINE_enum("hierarchy_format", None, readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_integer("limit", 2000, "Pictures at most.", lower_bound=1, upper_bound=100_000,
                      flag_values=FLAGS)
@@ -55,13 +55,15 @@ def main(argv: Sequence[str]) -> int:
                      required=("records", "class", "checkpoint", "output"))
   if not FLAGS.output.endswith(".png"):
     raise ConfigError("flags", "--output", printable(FLAGS.output), "a name that ends in .png")
-  from jft_reps.data import manifest, noise_sheet
+  from jft_reps import progress
+  from jft_reps.collection.labels import noise_sheet
+  from jft_reps.data.records import manifest
   from jft_reps.models.pretrained import loading
-  from jft_reps.training import initialise, progress
+  from jft_reps.workflows import weights
 
   record_set = manifest.load(FLAGS.records, FLAGS.split)
   num_classes, classes, name = _classes(record_set)
-  source = initialise.open_source(FLAGS.checkpoint)
+  source = weights.open_source(FLAGS.checkpoint)
   picture = _picture(source)
   members = noise_sheet.collect(
       record_set, num_classes, classes, _embedder(loading.load(source)), picture, FLAGS.limit,
@@ -79,14 +81,15 @@ def main(argv: Sequence[str]) -> int:
 
 def _classes(record_set) -> tuple[int, list[int], str]:
   """(number of classes, indices of the class and all below it, its name)."""
-  from jft_reps.data import label_map, picture_choice
+  from jft_reps.collection.subsets import choice
+  from jft_reps.data.records import label_map
 
   wanted = FLAGS["class"].value
   if FLAGS.hierarchy:
     if not FLAGS.hierarchy_format:
       raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-    tree = hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
-    picture_choice.vocabulary(record_set, tree)
+    tree = readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+    choice.vocabulary(record_set, tree)
     below = [tree.index(one) for one in (wanted, *tree.descendants(wanted))]
     return len(tree), below, tree.name(wanted)
   labels = label_map.labels_of(record_set)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from jft_reps.apps import annotated_sources
-from jft_reps.apps.opened_source import Opened, about_source, category_ids
+from jft_reps.data.sources.opened import Opened, about_source, category_ids
 from jft_reps.errors import ConfigError, printable
 
 _TFDS = "tfds:"
@@ -53,23 +53,23 @@ def _csv(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
 
 
 def _imagenet(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
-  from jft_reps.data import imagenet
+  from jft_reps.data.sources.imagenet import ilsvrc
 
-  part = imagenet.open_part(given.input, given.split)
+  part = ilsvrc.open_part(given.input, given.split)
   return Opened(part.read, labels or part.labels, about_source("imagenet"))
 
 
 def _imagenet21k(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
-  from jft_reps.data.sources import imagenet_tars
+  from jft_reps.data.sources.imagenet import tars
 
-  opened = imagenet_tars.open_set(given.input)
+  opened = tars.open_set(given.input)
   about = about_source("imagenet21k", source_counts=opened.counts)
   return Opened(opened.read, labels or opened.labels, about)
 
 
 def _open_images(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """Image-level labels, or boxes, of Open Images."""
-  from jft_reps.data.sources import open_images
+  from jft_reps.data.sources.open_images import labels as open_images
 
   opened = open_images.open_set(
       given.input.split(","), _annotations(given, "CSV files of Open Images"), labels,
@@ -80,7 +80,7 @@ def _open_images(given: flags.FlagValues, labels: Sequence[str] | None) -> Opene
 
 def _mlimages(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """Lists of ML-Images with the pictures, or its records."""
-  from jft_reps.data.sources import mlimages
+  from jft_reps.data.sources.mlimages import lists as mlimages
 
   if labels is None:
     raise ConfigError("flags", "--hierarchy", "missing", "the classes that the numbers stand for",
@@ -93,10 +93,10 @@ def _mlimages(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
     about["metadata"]["source_counts"] = counts
     read = functools.partial(mlimages.read, given.input, lists, labels, counts)
     return Opened(read, labels, about)
-  from jft_reps.data.sources import mlimages_records
+  from jft_reps.data.sources.mlimages import records
 
-  paths = mlimages_records.files(given.input.split(","))
-  return Opened(functools.partial(mlimages_records.read, paths, labels), labels, about)
+  paths = records.files(given.input.split(","))
+  return Opened(functools.partial(records.read, paths, labels), labels, about)
 
 
 def _annotations(given: flags.FlagValues, expected: str) -> list[str]:
@@ -107,7 +107,8 @@ def _annotations(given: flags.FlagValues, expected: str) -> list[str]:
 
 def _tfds(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
   """A set that TFDS has prepared."""
-  from jft_reps.data.sources import tfds_boxes, tfds_sets
+  from jft_reps.data.sources.tfds import boxes as tfds_boxes
+  from jft_reps.data.sources.tfds import sets
 
   name, split = given.source.removeprefix(_TFDS), given.tfds_split or given.split
   logging.set_verbosity(logging.ERROR)  # TFDS and TensorFlow warn of their own deprecations
@@ -123,7 +124,7 @@ def _tfds(given: flags.FlagValues, labels: Sequence[str] | None) -> Opened:
         f"tfds:{boxes.name}", tfds_split=boxes.split,
         **category_ids(labels, boxes.labels, boxes.category_ids))
     return Opened(boxes.read, labels, {**about, "boxes": True})
-  opened = tfds_sets.open_split(name, given.input, split, given.tfds_label, given.tfds_id)
+  opened = sets.open_split(name, given.input, split, given.tfds_label, given.tfds_id)
   labels = labels or opened.labels
   about = about_source(f"tfds:{opened.name}", tfds_split=opened.split)
   return Opened(opened.read, labels, about)

@@ -59,83 +59,29 @@ flags.DEFINE_string("run", None, "Make the run whose folder this is; for the stu
                     flag_values=FLAGS)
 
 
-def read_plan(reference: str, overrides: dict[str, str] | None = None):
-  """The plan that a module makes of its configuration; and the module and the configuration.
-
-  Raises:
-    ConfigError: no such file, or it makes no plan.
-  """
-  from jft_reps.apps import configuration
-
-  config, module = configuration.read_config(reference)
-  configuration.override(config, overrides or {})
-  if not hasattr(module, "plan"):
-    raise ConfigError("plan", reference, "no function plan(config)", "the file of a study",
-                      "Take experiments/paper.py as a pattern.")
-  return _made(module, config, reference), module, config
-
-
-def whole_plan(plan, module, config, reference: str):
-  """What a plan is a part of.
-
-  Raises:
-    ConfigError: it makes no plan.
-  """
-  from jft_reps.apps import configuration
-
-  whole = configuration.whole(config, module)
-  return plan if whole == config else _made(module, whole, reference)
-
-
-def _made(module, config, reference: str):
-  """The plan of a configuration, with ids of what it resolves to."""
-  from jft_reps.apps import study_training
-  from jft_reps.studies.plan import Plan
-
-  try:
-    plan = module.plan(config)
-  except (ValueError, KeyError, AttributeError) as error:
-    told = f"{type(error).__name__}: {error}"
-    if "; expected " in told:
-      raise ConfigError("plan", reference, *told.split("; expected ", 1)) from error
-    raise ConfigError("plan", reference, told, "a plan") from error
-  if not isinstance(plan, Plan):
-    raise ConfigError("plan", reference, type(plan).__name__, "a jft_reps.studies.plan.Plan")
-  return plan.described(study_training.describer())
-
-
-def selected(plan, names: Sequence[str], tags: Sequence[str]):
-  """The part of a plan that the flags name, all of it if they name none."""
-  if not names and not tags:
-    return plan
-  pairs = [tag.partition("=") for tag in tags]
-  if not all(equals for _, equals, _ in pairs):
-    raise ConfigError("flags", "--tags", ",".join(tags), "tag=value,…")
-  return plan.select(names, {tag: value for tag, _, value in pairs})
-
-
 def main(argv: Sequence[str]) -> int:
-  from jft_reps.apps import configuration
-  from jft_reps.apps.train import split_overrides
-
-  argv, overrides = split_overrides(argv)
+  argv, overrides = command_line.split_overrides(argv)
   command_line.parse(FLAGS, argv, __doc__)
   if FLAGS.run:
     _run(pathlib.Path(FLAGS.run))
   if FLAGS.collect:
     _collect(FLAGS.collect, FLAGS.mount)
-  from jft_reps.studies import progress, runner, schedule
+  from jft_reps.studies import schedule
+  from jft_reps.studies.running import progress
 
   if FLAGS.status:
     _require("workdir")
     print("\n".join(progress.status(FLAGS.workdir).lines()))
     return 0
   _require("plan")
-  plan, module, config = read_plan(FLAGS.plan, overrides)
-  whole = whole_plan(plan, module, config, FLAGS.plan)
+  from jft_reps.workflows import configuration
+  from jft_reps.workflows.study import plans, sitting
+
+  plan, module, config = plans.read_plan(FLAGS.plan, overrides)
+  whole = plans.whole_plan(plan, module, config, FLAGS.plan)
   source = progress.Source(FLAGS.plan, overrides, configuration.values(
       configuration.whole(config, module)))
-  plan = selected(plan, FLAGS.select, FLAGS.tags)
+  plan = plans.selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
     _refuse_archive("with --dry_run, which does not look at it")
@@ -144,24 +90,11 @@ def main(argv: Sequence[str]) -> int:
   _require("workdir")
   if hasattr(module, "on_cluster") and module.on_cluster(config):
     return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), source, whole)
-  elsewhere = _taken(plan) if FLAGS.archive else ()
-  state = runner.run(
-      plan, FLAGS.workdir, command, jobs=jobs, timeout=FLAGS.timeout, source=source,
-      retry_failed=FLAGS.retry_failed, stream=sys.stderr, whole=whole, elsewhere=elsewhere)
+  state = sitting.run(
+      plan, FLAGS.workdir, jobs=jobs, timeout=FLAGS.timeout, source=source, whole=whole,
+      retry_failed=FLAGS.retry_failed, archive=FLAGS.archive)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
-
-
-def _taken(plan) -> list:
-  """Runs of the archive, of which those of the plan are counted aloud."""
-  from jft_reps.studies import report_runs, study_archive
-
-  results = study_archive.take(FLAGS.archive, FLAGS.workdir)
-  done = {result.id for result in results if result.status == report_runs.DONE}
-  known = done & set(plan.ids().values())
-  print(f"{FLAGS.archive}: {len(known)} of {len(set(plan.ids().values()))} runs are done there"
-        + ("" if known else ": is it of this plan and configuration?"), file=sys.stderr)
-  return results
 
 
 def _refuse_archive(why: str) -> None:
@@ -174,18 +107,13 @@ def _require(name: str) -> None:
     raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
 
 
-def command(run, directory: pathlib.Path) -> list[str]:
-  """The process that makes a run."""
-  return [sys.executable, "-m", "jft_reps.apps.study", f"--run={directory}"]
-
-
 def _run(directory: pathlib.Path) -> NoReturn:
   """Makes one run, and ends the process."""
-  from jft_reps.apps import study_runs
-  from jft_reps.studies import run_files
+  from jft_reps.studies.running import run_files
+  from jft_reps.workflows.study import kinds
 
   command_line.log_tensorflow_to(directory / "tensorflow.log")
-  run_files.write_numbers(directory, study_runs.make(run_files.read_run(directory), directory))
+  run_files.write_numbers(directory, kinds.make(run_files.read_run(directory), directory))
   sys.stdout.flush()
   sys.stderr.flush()
   os._exit(0)  # all is on the disk, and freeing datasets takes TensorFlow up to a minute
@@ -193,9 +121,9 @@ def _run(directory: pathlib.Path) -> NoReturn:
 
 def _collect(job: str, mount: str) -> NoReturn:
   """Gathers what a cluster has trained, and ends the process."""
-  from jft_reps.apps import study_collect
+  from jft_reps.workflows.study import collect
 
-  directory = study_collect.prepare(job, mount)
+  directory = collect.prepare(job, mount)
   print(f"collect: {job} into {directory}", flush=True)
   _run(directory)
 
@@ -203,8 +131,8 @@ def _collect(job: str, mount: str) -> NoReturn:
 def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
   """Writes jobs for a cluster; prints what they need and take."""
   _refuse_archive("for jobs of a cluster")
-  from jft_reps.apps import study_jobs
-  from jft_reps.studies import cluster_jobs
+  from jft_reps.studies.cluster import jobs as cluster_jobs
+  from jft_reps.workflows.study import jobs as study_jobs
 
   site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
                            FLAGS.data_mount)

@@ -25,7 +25,7 @@ from typing import Any
 from absl import flags
 
 from jft_reps.apps import command_line
-from jft_reps.data import hierarchy_readers
+from jft_reps.data.hierarchy import readers
 from jft_reps.errors import ConfigError, printable
 
 FLAGS = flags.FlagValues()
@@ -38,7 +38,7 @@ flags.DEFINE_list("share", [], "Sizes as parts of all pictures of the set, as 0.
 flags.DEFINE_string("classes", None, "File of class ids, one a line: pictures that carry at least "
                     "one; with --hierarchy also one below it.", flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy of the records.", flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
+flags.DEFINE_enum("hierarchy_format", None, readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_string("keep_ids", None, "File of picture ids, one a line: no others.",
                     flag_values=FLAGS)
@@ -53,11 +53,13 @@ def main(argv: Sequence[str]) -> int:
   sizes = named_sizes(FLAGS.name, FLAGS.split, FLAGS.pictures, FLAGS.share)
   if FLAGS.hierarchy and not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  from jft_reps.data import label_map, manifest, picture_choice, subsets
-  from jft_reps.training import progress
+  from jft_reps import progress
+  from jft_reps.collection.subsets import choice as picture_choice
+  from jft_reps.collection.subsets import subsets
+  from jft_reps.data.records import label_map, manifest
 
   record_set = manifest.read(FLAGS.records, FLAGS.split)
-  hierarchy = FLAGS.hierarchy and hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+  hierarchy = FLAGS.hierarchy and readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
   choice = picture_choice.Choice(
       picture_choice.vocabulary(record_set, hierarchy or None), hierarchy or None,
       label_map.read(FLAGS.classes) if FLAGS.classes else None,

@@ -27,7 +27,7 @@ from absl import flags
 
 from jft_reps import whole_files
 from jft_reps.apps import command_line
-from jft_reps.data import hierarchy_readers
+from jft_reps.data.hierarchy import readers
 from jft_reps.errors import ConfigError, DataError
 
 FLAGS = flags.FlagValues()
@@ -41,7 +41,7 @@ flags.DEFINE_integer("processes", None, "That examine (default: with --full one 
                      "1).", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("hierarchy", None, "Label hierarchy, whose nodes are the classes.",
                     flag_values=FLAGS)
-flags.DEFINE_enum("hierarchy_format", None, hierarchy_readers.FORMATS,
+flags.DEFINE_enum("hierarchy_format", None, readers.FORMATS,
                   "Its form.", flag_values=FLAGS)
 flags.DEFINE_string("statistics", None, "Folder for statistics.", flag_values=FLAGS)
 flags.DEFINE_string("truth", None, "Verdicts on labels: a CSV, or a split.", flag_values=FLAGS)
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.truth and not FLAGS.statistics:
     raise ConfigError("flags", "--truth", "given without --statistics", "a folder for its numbers")
   hierarchy = _hierarchy()
-  from jft_reps.data import validation
+  from jft_reps.collection.checks import validation
 
   sets = [(folder, split) for folder in FLAGS.records
           for split in FLAGS.splits or validation.splits_of(folder)]
@@ -82,12 +82,12 @@ def _hierarchy():
     return None
   if not FLAGS.hierarchy_format:
     raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  return hierarchy_readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
+  return readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
 
 
 def _check(sets: Sequence[tuple[str, str]], hierarchy) -> int:
-  from jft_reps.data import validation
-  from jft_reps.training import progress
+  from jft_reps import progress
+  from jft_reps.collection.checks import validation
 
   processes = FLAGS.processes or (os.cpu_count() or 1 if FLAGS.full else 1)
   report = validation.validate(
@@ -107,7 +107,7 @@ def _check(sets: Sequence[tuple[str, str]], hierarchy) -> int:
 
 def _opened(folder: str, split: str, hierarchy):
   """(record set, class ids)."""
-  from jft_reps.data import label_map, manifest
+  from jft_reps.data.records import label_map, manifest
 
   record_set = manifest.load(folder, split)
   labels = label_map.labels_of(record_set)
@@ -121,33 +121,33 @@ def _opened(folder: str, split: str, hierarchy):
 
 
 def _statistics(folder: str, split: str, hierarchy, output: str) -> None:
-  from jft_reps.data import statistics
-  from jft_reps.training import progress
+  from jft_reps import progress
+  from jft_reps.collection.labels import statistics
 
   record_set, labels = _opened(folder, split, hierarchy)
   found = statistics.measure(record_set, labels, hierarchy, progress.counter("pictures"))
   paths = statistics.write(found, output)
   print(f"\n{found.text()}")
   if FLAGS.truth:
-    from jft_reps.data import label_precision, verdicts
+    from jft_reps.collection.labels import precision, verdicts
 
     if os.path.isfile(FLAGS.truth):
       truth = verdicts.from_csv(FLAGS.truth, labels, FLAGS.dense)
     else:
       truth = verdicts.from_records(_opened(folder, FLAGS.truth, hierarchy)[0], len(labels),
                                     FLAGS.dense)
-    judged = label_precision.measure(record_set, len(labels), truth, hierarchy)
+    judged = precision.measure(record_set, len(labels), truth, hierarchy)
     text = "\n".join([truth.text, *(one.text() for one in judged)])
     paths += whole_files.write_all(output, {
         "label_precision.txt": f"{text}\n".encode(),
         "label_precision.json": json.dumps([one.to_json() for one in judged], indent=1).encode(),
-        "label_precision.csv": label_precision.class_table(judged[-1], labels).encode()})
+        "label_precision.csv": precision.class_table(judged[-1], labels).encode()})
     print(text)
   print(f"wrote {', '.join(paths)}")
 
 
 def _fasteval(folder: str, split: str, hierarchy) -> None:
-  from jft_reps.data import fasteval_set
+  from jft_reps.collection.labels import fasteval_set
 
   record_set, labels = _opened(folder, split, hierarchy)
   weighting = _opened(folder, FLAGS.prevalence, hierarchy)[0] if FLAGS.prevalence else None

@@ -38,9 +38,9 @@ def main(argv: Sequence[str]) -> int:
   strides = _numbers("strides", _STRIDES, "8, 16 or 32")
   from jft_reps.models.pretrained import loading, own, sample_pictures, source_graphs
   from jft_reps.models.variables import named_variables
-  from jft_reps.training import initialise
+  from jft_reps.workflows import weights
 
-  source = initialise.open_source(FLAGS.source)
+  source = weights.open_source(FLAGS.source)
   found = loading.coverage(source, named_variables(loading.network(source)))
   print("\n".join(_recognised(source, found)), flush=True)
   loading.check(source, found)

@@ -1,1 +1,1 @@
-"""Hierarchies, records, sources and the generated picture world."""
+"""Pictures and labels: sources, records, hierarchies, and the batches that networks read."""

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import reasons
-from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.data.reading.label_expansion import LabelExpansion
+from jft_reps.data.records import reasons
 from jft_reps.errors import ConfigError
 from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import classifier
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
-from jft_reps.tasks import labelled_pictures
 from jft_reps.tasks.backbone import Backbone, trainable
-from jft_reps.tasks.picture_sets import PictureSets
-from jft_reps.tasks.scored_sets import MeanApSet, TopKSet
+from jft_reps.tasks.evaluators.scores import MeanApSet, TopKSet
+from jft_reps.tasks.inputs.pictures import PictureSets
+from jft_reps.tasks.panels import labels
 
 _BEST = 5  # predictions drawn beside a picture
 
@@ -173,7 +173,7 @@ class Classify:
     truth = [[self.labels[c] for c in classes] for classes in present]
     best = [[(self.labels[c], float(row[c])) for c in np.argsort(-row, kind="stable")[:_BEST]]
             for row in probabilities]
-    return {"labels": labelled_pictures.panels(images, truth, best)}
+    return {"labels": labels.panels(images, truth, best)}
 
 
 create = Classify

@@ -15,10 +15,11 @@ from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco, voc
 from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
 from jft_reps.ops.anchors import AnchorGrid
-from jft_reps.tasks import box_pictures, detection_sets
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.tasks.box_sets import BoxSets
+from jft_reps.tasks.evaluators import detections
 from jft_reps.tasks.fine_tuning import FineTuning
+from jft_reps.tasks.inputs.boxes import BoxSets
+from jft_reps.tasks.panels import boxes
 
 _SHOWN = 0.3  # least score of a detection that is drawn
 _BEST = {"coco": "coco/AP", "voc": "voc/mAP", "voc07": "voc/mAP"}
@@ -108,9 +109,9 @@ class Detect(FineTuning):
         model, self._sets.resized(batch), objects, batch["draw"][0], self._sampling,
         batch_norm=mode, frozen_through=frozen_through)
 
-  def evaluators(self) -> list[detection_sets.DetectionSet]:
+  def evaluators(self) -> list[detections.DetectionSet]:
     """One per evaluation split."""
-    return [detection_sets.DetectionSet(
+    return [detections.DetectionSet(
         split, functools.partial(self._sets.eval_batches, split), self._sets.resized,
         self._new_metric(split), self.labels, self._sets.category_ids(split))
             for split in self._sets.eval_splits]
@@ -128,7 +129,7 @@ class Detect(FineTuning):
              for box, c in zip(np.asarray(batch["boxes"])[0], np.asarray(batch["classes"])[0])]
     shown = [(box, int(c), f"{self.labels[c]} {score:.0%}") for box, c, score
              in zip(*(found[k] for k in ("boxes", "classes", "scores"))) if score >= _SHOWN]
-    return {"boxes": box_pictures.panel(image[0].numpy(), truth, shown)[np.newaxis]}
+    return {"boxes": boxes.panel(image[0].numpy(), truth, shown)[np.newaxis]}
 
 
 def _named(kind, group: str, values: Mapping[str, Any] | None):

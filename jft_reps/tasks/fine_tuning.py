@@ -6,13 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from jft_reps.data import reasons
+from jft_reps.data.records import reasons
 from jft_reps.errors import ConfigError
 from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.tasks.backbone import trainable
-from jft_reps.tasks.record_sets import RecordSets
+from jft_reps.tasks.inputs.record_sets import RecordSets
 
 
 class FineTuning:

@@ -13,10 +13,11 @@ import tensorflow as tf
 from jft_reps.errors import ConfigError
 from jft_reps.models import pose
 from jft_reps.ops import keypoints as keypoint_ops
-from jft_reps.tasks import pose_pictures, pose_sets
 from jft_reps.tasks.backbone import Backbone, require_dense
+from jft_reps.tasks.evaluators import poses as pose_sets
 from jft_reps.tasks.fine_tuning import FineTuning
-from jft_reps.tasks.people_sets import PeopleSets
+from jft_reps.tasks.inputs.people import PeopleSets
+from jft_reps.tasks.panels import poses as pose_pictures
 
 _SHOWN = 1 / 3  # of the best score of a picture
 

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from jft_reps.data import hierarchy_readers, reasons
-from jft_reps.data.hierarchy import Hierarchy
+from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.graph import Hierarchy
+from jft_reps.data.records import reasons
 from jft_reps.errors import DataError
 from jft_reps.metrics import class_weights as class_weights_lib
 from jft_reps.metrics import fasteval
 from jft_reps.models import classifier
 from jft_reps.models.variables import named_variables, trainable_variables
 from jft_reps.ops import losses
-from jft_reps.tasks import labelled_pictures
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.tasks.label_targets import LabelTargets
-from jft_reps.tasks.picture_sets import PictureSets
-from jft_reps.tasks.scored_sets import FastEvalSet
+from jft_reps.tasks.evaluators.scores import FastEvalSet
+from jft_reps.tasks.inputs.label_targets import LabelTargets
+from jft_reps.tasks.inputs.pictures import PictureSets
+from jft_reps.tasks.panels import labels
 
 _BEST = 5  # predictions drawn beside a picture
 _UNCOUNTED_PRIOR = 1e-3  # where a model is built whose weights come from elsewhere
@@ -87,7 +88,7 @@ class Pretrain:
       min_confidence: float = 0.0):
     self._hierarchy: Hierarchy | None = None
     if hierarchy is not None:
-      self._hierarchy = hierarchy_readers.read(hierarchy, hierarchy_format)
+      self._hierarchy = readers.read(hierarchy, hierarchy_format)
     self._sets = PictureSets(
         records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
         eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle,
@@ -226,7 +227,7 @@ class Pretrain:
       order = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST]
       order = sorted(order, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
       best.append([(names[c], float(probabilities[i][c])) for c in order])
-    return {"labels": labelled_pictures.panels(images, truth, best)}
+    return {"labels": labels.panels(images, truth, best)}
 
 
 create = Pretrain

@@ -13,11 +13,11 @@ import tensorflow as tf
 from jft_reps.errors import ConfigError
 from jft_reps.models import deeplab
 from jft_reps.ops import score_maps
-from jft_reps.tasks import mask_pictures
 from jft_reps.tasks.backbone import Backbone, require_dense
+from jft_reps.tasks.evaluators.masks import SegmentationSet
 from jft_reps.tasks.fine_tuning import FineTuning
-from jft_reps.tasks.mask_sets import MaskSets
-from jft_reps.tasks.segmentation_sets import SegmentationSet
+from jft_reps.tasks.inputs.masks import MaskSets
+from jft_reps.tasks.panels import masks
 
 
 class Segment(FineTuning):
@@ -98,7 +98,7 @@ class Segment(FineTuning):
     mask = np.asarray(batch["mask"])[0]
     predicted = model.segment(self._sets.resized(batch), tf.shape(mask)).numpy()
     image = np.asarray(batch["image"])[0]
-    return {"masks": mask_pictures.panel(image, mask, predicted, self.labels)[np.newaxis]}
+    return {"masks": masks.panel(image, mask, predicted, self.labels)[np.newaxis]}
 
 
 create = Segment

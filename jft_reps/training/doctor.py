@@ -113,7 +113,7 @@ def _disk(workdir: str) -> Finding:
 def _cluster(text: str, timeout: float, allow_remote: bool) -> list[Finding]:
   if not text:
     return [Finding("note", "TF_CONFIG", "not set: one machine")]
-  from jft_reps.training import cluster as cluster_lib
+  from jft_reps.training.cluster import start as cluster_lib
   try:
     cluster = cluster_lib.from_tf_config(text, allow_remote)
     cluster_lib.preflight(cluster, timeout)

@@ -15,9 +15,9 @@ from absl import logging
 
 from jft_reps.errors import ClusterError
 from jft_reps.task import Task
-from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import failures, liveness
-from jft_reps.training.cluster import Cluster
+from jft_reps.training.cluster import failures, liveness
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.cluster.start import Cluster
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import Push, TrainStep
 

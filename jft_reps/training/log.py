@@ -10,8 +10,8 @@ import numpy as np
 from absl import logging
 
 from jft_reps.errors import NumericError
-from jft_reps.training.events import Events
-from jft_reps.training.run_directory import RunDirectory
+from jft_reps.training.run_directory.directory import RunDirectory
+from jft_reps.training.run_directory.events import Events
 from jft_reps.training.step import Push
 
 _LISTED_PER_REASON = 20

@@ -16,8 +16,8 @@ import tensorflow as tf
 from jft_reps.models import batch_norm
 from jft_reps.models.variables import already_read
 from jft_reps.task import Task
-from jft_reps.training import parcels
 from jft_reps.training import state as state_lib
+from jft_reps.training.cluster import parcels
 from jft_reps.training.state import Optimizer, TrainState, components
 
 _FIXED = ("step", "finite", "staleness", "worker", "images", "dropped", "loss/total",

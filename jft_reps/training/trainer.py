@@ -14,14 +14,16 @@ from absl import logging
 
 from jft_reps.errors import ClusterError, JftError
 from jft_reps.task import Task
-from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import engines, failures, liveness, placement, run_directory
-from jft_reps.training.checkpoints import committed, prefix
-from jft_reps.training.events import Events
+from jft_reps.training import engines
+from jft_reps.training.cluster import failures, liveness, placement
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.cluster.signals import StopSignals
 from jft_reps.training.log import PushLog
 from jft_reps.training.options import Options
+from jft_reps.training.run_directory import directory
+from jft_reps.training.run_directory.checkpoints import committed, prefix
+from jft_reps.training.run_directory.events import Events
 from jft_reps.training.saving import Saver
-from jft_reps.training.signals import StopSignals
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import TrainStep
 
@@ -47,7 +49,7 @@ class Trainer:
     progress: called with (step, note) after every push.
   """
 
-  def __init__(self, task: Task, run: run_directory.RunDirectory, options: Options,
+  def __init__(self, task: Task, run: directory.RunDirectory, options: Options,
                strategy: tf.distribute.Strategy | None = None,
                cluster: cluster_lib.Cluster | None = None,
                initialize: Callable[[TrainState], str] | None = None,
@@ -62,7 +64,7 @@ class Trainer:
     self._config, self._progress = dict(config or {}), progress
     self._signals = StopSignals()
     self._ask = liveness.Asking(cluster, options.liveness_timeout, self._signals)
-    about = {"run": run_directory.run_id(self._config), "versions": run_directory.versions()}
+    about = {"run": directory.run_id(self._config), "versions": directory.versions()}
     self._saver = Saver(run, options, about, self._notes, self._stopping)
     self.restarts = 0
 

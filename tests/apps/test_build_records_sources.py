@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.apps import build_records, command_line
-from jft_reps.data import label_map, records, schema
+from jft_reps.data.records import label_map, schema, writing
 from tests.data import box_files
 from tests.data import picture_files as files
 
@@ -24,7 +24,7 @@ def _run(out, source, *more):
 
 def _stored(out):
   """(record set, {id: (labels by name with confidence, absent names)})."""
-  record_set, got = records.load(out, "train", full=True), {}
+  record_set, got = writing.load(out, "train", full=True), {}
   names = label_map.labels_of(record_set)
   for path in record_set.paths:
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
@@ -78,7 +78,7 @@ def test_open_images_boxes_and_classes_of_a_list_of_names(open_images):
   folder = open_images
   assert _run(folder / "out", "open_images", f"--input={folder}/in",
               f"--annotations={folder}/boxes.csv", f"--names={folder}/names.csv") == 0
-  record_set = records.load(folder / "out", "train")
+  record_set = writing.load(folder / "out", "train")
   assert label_map.labels_of(record_set) == ("/m/cat", "/m/dog", "/m/pet", "/m/rock")
   [stored] = box_files.stored(record_set).values()
   assert (stored["crowd"], stored["labels"]) == ([1], [0])

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, evaluate, export, probe, study_judges, train
+from jft_reps.apps import command_line, evaluate, probe, train
 from jft_reps.errors import StorageError
-from jft_reps.training import checkpoints
+from jft_reps.training.run_directory import checkpoints
+from jft_reps.workflows import evaluation, exporting, weights
+from jft_reps.workflows.study import judges
 from tests.apps.tiny_run import arguments as pretraining
 
 pytestmark = pytest.mark.slow
@@ -66,11 +68,12 @@ def test_fine_tuning_starts_from_the_whole_backbone_and_evaluates(runs, capsys):
 
 
 def test_one_judge_of_several_checkpoints_says_what_each_has_alone(runs):
-  config, _ = train.resolve(arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "")
-  judge, found = study_judges.Judge(config), {}
+  config, _ = command_line.resolve(
+      arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "")
+  judge, found = judges.Judge(config), {}
   for step in (2, 0, 2):
     path = checkpoints.prefix(runs / "tuned", step)
-    alone = evaluate.evaluate(config, str(path))
+    alone = evaluation.evaluate(config, checkpoint=str(path))
     together = [judge(path, split).numbers for split in range(len(config.task.eval_splits))]
     assert together[0].items() <= alone.items()
     assert {f"single_test: {name}": value for name, value in together[1].items()}.items() <= (
@@ -97,13 +100,14 @@ def test_a_probe_leaves_the_backbone_and_is_evaluated_and_refused_twice(runs, tm
 
 
 def test_the_exported_classifier_answers_as_the_checkpoint_does(runs, tmp_path):
-  config = train.resolve(arguments("300M", runs / "tuned", runs / "records"), evaluate.FLAGS, "")[0]
-  export.export(config, tmp_path / "model")
+  config = command_line.resolve(
+      arguments("300M", runs / "tuned", runs / "records"), evaluate.FLAGS, "")[0]
+  exporting.export(config, tmp_path / "model")
   served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
-  from jft_reps.apps import compose
-  from jft_reps.training import initialise, monitor
+  from jft_reps.training.evaluation import monitor
+  from jft_reps.workflows import compose
 
-  task = compose.task(config, initialise.open_source(runs / "tuned"))
+  task = compose.task(config, weights.open_source(runs / "tuned"))
   model = task.build()
   monitor.load_model(runs / "tuned" / "ckpt-2", task, model)
   batch = next(iter(task.evaluators()[0].dataset()))

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from jft_reps.apps import command_line, dedup, evaluate
-from jft_reps.data import toy_records, toy_world
-from tests.data.duplicate_cases import data, scene
+from jft_reps.apps import command_line, dedup
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.workflows import evaluation
+from tests.collection.dedup.duplicate_cases import data, scene
 
 
 def run(*words):
@@ -43,7 +45,7 @@ def test_lists_of_two_folders(folders, tmp_path, capsys):
   rows = [line.split("\t") for line in (out / "pairs.tsv").read_text().splitlines()]
   assert [row[:2] for row in rows[1:]] == [["a b/2.jpg", "mirror.jpg"], ["a b/4.jpg", "small.png"]]
   assert (out / "train_copies.txt").read_text() == "mirror.jpg\nsmall.png\n"
-  assert evaluate._excluded(str(out / "eval_duplicates.txt")) == ("a b/2.jpg", "a b/4.jpg")
+  assert evaluation._excluded(str(out / "eval_duplicates.txt")) == ("a b/2.jpg", "a b/4.jpg")
   assert (out / "degenerate.txt").read_text() == "train\tgrey.png\n"
   assert (out / "unreadable.txt").read_text().startswith("train\tbroken.jpg\t")
   about = json.loads((out / "summary.json").read_text())
@@ -98,10 +100,10 @@ def test_one_id_in_two_sources_is_refused(folders, tmp_path, capsys):
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
   folder = tmp_path_factory.mktemp("records")
-  world = toy_world.ToyWorld(size=48)
+  world = ToyWorld(size=48)
   for name, start, count in (("mine", 20, 15), ("theirs", 0, 30)):
     (folder / name).mkdir()
-    toy_records.write_records(world, folder / name, "train", start, count, 2, processes=1)
+    write_records(world, folder / name, "train", start, count, 2, processes=1)
   return folder
 
 

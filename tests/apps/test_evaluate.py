@@ -8,10 +8,13 @@ import re
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, compose, evaluate, train
-from jft_reps.data import manifest, records, schema
+from jft_reps.apps import command_line, evaluate, train
+from jft_reps.data.records import manifest, schema
+from jft_reps.data.records.writing import Writer
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.training import checkpoints, monitor
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory import checkpoints
+from jft_reps.workflows import compose, evaluation
 from tests.apps.tiny_run import arguments
 
 EXPECTED = [("random", "map", 0.5, 0.1, "table 1", "paper"),
@@ -23,7 +26,7 @@ EXPECTED = [("random", "map", 0.5, 0.1, "table 1", "paper"),
     ({"map": 0.41}, 0, "ok"), ({"map": 0.61}, 1, "OUTSIDE"), ({"map": 0.39}, 1, "OUTSIDE"),
     ({"map": float("nan")}, 1, "OUTSIDE"), ({"loss": 0.5}, 1, "map: n/a")])
 def test_a_number_outside_its_tolerance_fails(values, code, said, capsys):
-  assert evaluate.verdict(values, "random", EXPECTED) == code
+  assert evaluation.verdict(values, "random", EXPECTED) == code
   assert said in capsys.readouterr().out
 
 
@@ -32,14 +35,14 @@ def test_a_number_outside_its_tolerance_fails(values, code, said, capsys):
     ({"seg/IoU/cat": 0.5}, "seg/mIOU: n/a")])
 def test_numbers_of_a_set_without_truth_are_not_judged(values, said, capsys):
   expected = [("random", "seg/mIOU", 0.7, 0.1, "figure 6", "paper")]
-  assert evaluate.verdict(values, "random", expected) == ("n/a" in said)
+  assert evaluation.verdict(values, "random", expected) == ("n/a" in said)
   assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("expected", [
     [], [("random", "map", None, 0.1, "figure 3", "not recovered")]])
 def test_without_an_expected_number_nothing_is_judged(expected, capsys):
-  assert evaluate.verdict({"map": 0.0}, "random", expected) == 0
+  assert evaluation.verdict({"map": 0.0}, "random", expected) == 0
   assert capsys.readouterr().out == ""
 
 
@@ -61,7 +64,7 @@ def in_the_repository(monkeypatch, root):
 
 
 def resolved(workdir, *more):
-  return train.resolve(arguments(workdir, *more), evaluate.FLAGS, "")[0]
+  return command_line.resolve(arguments(workdir, *more), evaluate.FLAGS, "")[0]
 
 
 def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
@@ -80,7 +83,7 @@ def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
   assert clean.keys() == all_of_them.keys()
   assert clean["fasteval/mAP@100"] != pytest.approx(all_of_them["fasteval/mAP@100"])
   excluded.write_text("no-picture-has-this-id\n")
-  values = evaluate.evaluate(resolved(run), exclude_file=excluded)
+  values = evaluation.evaluate(resolved(run), exclude_file=excluded)
   assert "WARNING: 0 of the 1 ids to leave out are in this set" in capsys.readouterr().err
   for name, value in all_of_them.items():
     assert values[name] == pytest.approx(value, nan_ok=True)
@@ -89,15 +92,15 @@ def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):
 
 def test_a_missing_file_of_ids_is_named(run):
   with pytest.raises(ConfigError, match="no/ids.txt.*a text file of ids"):
-    evaluate.evaluate(resolved(run), exclude_file="no/ids.txt")
+    evaluation.evaluate(resolved(run), exclude_file="no/ids.txt")
 
 
 def test_ids_are_lines_and_may_hold_spaces(tmp_path, capsys):
   path = tmp_path / "ids.txt"
   path.write_bytes("\ufeffmy cat.jpg\r\n a\u2028b \n\nlast".encode())
-  assert evaluate._excluded(path) == ("my cat.jpg", " a\u2028b ", "last")
+  assert evaluation._excluded(path) == ("my cat.jpg", " a\u2028b ", "last")
   path.write_text("\n\n")  # as of a search that found no copies
-  assert evaluate._excluded(path) == ()
+  assert evaluation._excluded(path) == ()
   assert "ids.txt: no id, so nothing is left out" in capsys.readouterr().err
 
 
@@ -105,7 +108,7 @@ def damaged(run, directory, bad: int) -> list[str]:
   """Writes the evaluation set with the first `bad` pictures cut short; their ids."""
   stored = manifest.load(run / "records", "fasteval")
   ids = []
-  with records.Writer(directory, "fasteval", 1) as writer:
+  with Writer(directory, "fasteval", 1) as writer:
     for record in tf.data.TFRecordDataset(list(stored.paths)).as_numpy_iterator():
       example = tf.train.Example.FromString(record)
       features = example.features.feature
@@ -131,7 +134,7 @@ def test_pictures_that_do_not_decode_are_said_counted_and_part_of_the_definition
   assert "left out in reading: 12 of 24 records (decode_error 12)" in said.err
   assert values["data/dropped"] == 12.0
   (tmp_path / "ids.txt").write_text("\n".join(ids))
-  whole = evaluate.evaluate(resolved(run), exclude_file=str(tmp_path / "ids.txt"))
+  whole = evaluation.evaluate(resolved(run), exclude_file=str(tmp_path / "ids.txt"))
   assert values["fasteval/mAP@100"] == pytest.approx(whole["fasteval/mAP@100 (clean)"], abs=1e-4)
 
 
@@ -150,7 +153,7 @@ def test_a_set_of_which_most_is_lost_gets_no_number(run, tmp_path, capsys, bad, 
 
 def test_the_average_of_a_run_that_keeps_none_is_refused(run):
   with pytest.raises(StorageError, match="no-average.*ckpt-2"):
-    evaluate.evaluate(resolved(run), average=True)
+    evaluation.evaluate(resolved(run), average=True)
 
 
 @pytest.mark.parametrize("change", [
@@ -165,7 +168,7 @@ def test_what_fasteval_measures_is_a_matter_of_configuration(run, change):
 def test_the_classes_fasteval_evaluates_are_named_by_the_configuration(run, tmp_path, capsys):
   labels = compose.task(resolved(run)).labels
   (tmp_path / "classes.txt").write_text("\n".join(labels[:30]))
-  evaluate.evaluate(resolved(run, f"--config.task.eval_classes={tmp_path}/classes.txt"))
+  evaluation.evaluate(resolved(run, f"--config.task.eval_classes={tmp_path}/classes.txt"))
   assert "of 30 classes with >= 1 positive" in capsys.readouterr().err
 
 
@@ -177,7 +180,7 @@ def test_the_classes_fasteval_evaluates_are_named_by_the_configuration(run, tmp_
      "weights")])
 def test_a_checkpoint_of_another_preprocessing_or_network_is_refused(run, change, message):
   with pytest.raises((ConfigError, StorageError), match=message):
-    evaluate.evaluate(resolved(run, change))
+    evaluation.evaluate(resolved(run, change))
 
 
 def renamed(task):
@@ -194,23 +197,23 @@ def test_a_checkpoint_of_other_labels_is_refused(run, monkeypatch):
   monkeypatch.setattr(compose, "task", lambda *arguments: renamed(make(*arguments)))
   message = f"labels-differ.*labels 1: {second}, of .*; expected axolotl, of "
   with pytest.raises(StorageError, match=message):
-    evaluate.evaluate(resolved(run))
+    evaluation.evaluate(resolved(run))
   monkeypatch.setattr(monitor, "_TRIES", 1)
   with pytest.raises(StorageError, match=message):
-    evaluate.follow(resolved(run), timeout=10)
+    evaluation.follow(resolved(run), timeout=10)
   assert not (run / "best").exists()
 
 
 def test_following_waits_for_a_first_checkpoint_before_it_reads_records(tmp_path, capsys):
   with pytest.raises(StorageError, match="no-checkpoint.*a first checkpoint. Is the trainer"):
-    evaluate.follow(resolved(tmp_path), timeout=0.1)
+    evaluation.follow(resolved(tmp_path), timeout=0.1)
   assert capsys.readouterr().err == f"waiting for the first checkpoint in {tmp_path}\n"
   with pytest.raises(StorageError, match="no checkpoint of ours"):
-    evaluate.evaluate(resolved(tmp_path))
+    evaluation.evaluate(resolved(tmp_path))
 
 
 def test_following_evaluates_the_last_checkpoint_and_ends(run):
-  assert evaluate.follow(resolved(run), timeout=10) == 0
+  evaluation.follow(resolved(run), timeout=10)
   lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
   assert [m["step"] for m in lines if m["event"] == "eval"] == [0, 2]
   assert json.loads((run / "best" / "info.json").read_text())["step"] in (0, 2)
@@ -224,6 +227,6 @@ def test_the_evaluator_of_a_cluster_is_the_monitor(run, monkeypatch):
   monkeypatch.setenv("TF_CONFIG", json.dumps(
       {"cluster": cluster, "task": {"type": "evaluator", "index": 0}}))
   followed = []
-  monkeypatch.setattr(evaluate, "follow", lambda config: followed.append(config.workdir) or 0)
+  monkeypatch.setattr(evaluation, "follow", lambda config: followed.append(config.workdir))
   assert train.main(arguments(run)) == 0
   assert followed == [str(run)]

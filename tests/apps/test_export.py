@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, compose, export, train
-from jft_reps.data import manifest, schema
+from jft_reps.apps import command_line, export, train
+from jft_reps.data.records import manifest, schema
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.training import checkpoints, monitor, run_directory
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory import checkpoints, directory
+from jft_reps.workflows import compose, exporting
 from tests.apps.tiny_run import arguments
 
 AVERAGED = "--config.train.ema_decay=0.5"
@@ -37,7 +39,7 @@ def run(tmp_path_factory, root):
 
 
 def resolved(workdir, *more):
-  return train.resolve(arguments(workdir, *more), export.FLAGS, "")[0]
+  return command_line.resolve(arguments(workdir, *more), export.FLAGS, "")[0]
 
 
 def evaluated(run, step: int, average: bool) -> dict[bytes, np.ndarray]:
@@ -98,7 +100,7 @@ def test_the_checkpoints_of_a_run_and_its_averages_answer_differently(run):
 
 def test_the_export_says_where_it_comes_from_and_what_it_does(run, tmp_path):
   config = resolved(run)
-  path = export.export(config, str(tmp_path / "deep" / "er"), average=True)
+  path = exporting.export(config, str(tmp_path / "deep" / "er"), average=True)
   read = lambda name: json.loads((path / "assets" / f"{name}.json").read_text())
   task, origin = compose.task(config), read("source")
   assert (path / "assets" / "labels.txt").read_text().splitlines() == list(task.labels)
@@ -107,7 +109,7 @@ def test_the_export_says_where_it_comes_from_and_what_it_does(run, tmp_path):
   assert read("preprocessing") == json.loads(stored["preprocessing"])
   assert (origin["checkpoint"], origin["step"]) == (str((run / "ckpt-2").resolve()), 2)
   assert origin["average"] is True and origin["task"] == config.task.name
-  assert origin["versions"] == run_directory.versions()
+  assert origin["versions"] == directory.versions()
   assert len(origin["index_sha256"]) == 64
 
 
@@ -116,13 +118,13 @@ def test_an_average_that_was_not_kept_is_not_exported(run, tmp_path):
   names = [n for n in checkpoints.shapes(path) if not n.startswith("ema/")]
   checkpoints.save(bare, 2, {n: tf.constant(v) for n, v in checkpoints.read(path, names).items()})
   with pytest.raises(StorageError, match="no-average.*ckpt-2: no moving average.*--average"):
-    export.export(resolved(run), str(tmp_path / "model"), str(bare), average=True)
+    exporting.export(resolved(run), str(tmp_path / "model"), checkpoint=str(bare), average=True)
   assert not (tmp_path / "model").exists()
 
 
 def test_a_run_directory_is_never_overwritten(run):
   with pytest.raises(StorageError, match="output-exists.*Only a SavedModel"):
-    export.export(resolved(run), str(run), overwrite=True)
+    exporting.export(resolved(run), str(run), overwrite=True)
   assert checkpoints.committed(run) == [0, 2]
 
 
@@ -130,5 +132,5 @@ def test_an_export_needs_an_output_and_the_configuration_of_the_run(run, tmp_pat
   with pytest.raises(ConfigError, match="--output: missing"):
     export.main(arguments(run))
   with pytest.raises((ConfigError, StorageError), match="preprocessing crop: 16"):
-    export.export(resolved(run, "--config.task.crop=12"), str(tmp_path / "model"))
+    exporting.export(resolved(run, "--config.task.crop=12"), str(tmp_path / "model"))
   assert not list(tmp_path.iterdir())

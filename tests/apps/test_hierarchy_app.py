@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from jft_reps.apps import hierarchy as app
-from jft_reps.data.hierarchy import Hierarchy, Node
+from jft_reps.data.hierarchy.graph import Hierarchy, Node
 
 
 @pytest.fixture

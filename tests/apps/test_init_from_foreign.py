@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import command_line, compose, evaluate, train
+from jft_reps.apps import command_line, evaluate, train
 from jft_reps.ops import preprocessing
-from jft_reps.training import checkpoints, initialise
+from jft_reps.training.run_directory import checkpoints
+from jft_reps.workflows import compose, weights
 from tests.apps.tiny_run import arguments
 from tests.models.pretrained import numpy_resnet, weight_files
 
@@ -113,8 +114,8 @@ def run_and_go_on(path, flags, tmp_path, expected, pixels, network, capsys):
     note = {n: json.loads(reader.get_tensor(n)) for n in ("preprocessing", "network")}
     assert note["preprocessing"].items() >= pixels.to_json().items()
     assert note["network"].items() >= network.items()
-  config = train.resolve(flags(path), evaluate.FLAGS, "")[0]
-  model = compose.task(config, initialise.open_source(run)).build()
+  config = command_line.resolve(flags(path), evaluate.FLAGS, "")[0]
+  model = compose.task(config, weights.open_source(run)).build()
   assert model.backbone.preprocessing == pixels
   capsys.readouterr()
   assert command_line.run(evaluate.main, flags(path)) == 0

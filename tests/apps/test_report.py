@@ -11,10 +11,11 @@ import pytest
 
 from jft_reps import errors
 from jft_reps.apps import command_line, report
-from tests.studies.test_report_runs import write_study
+from jft_reps.workflows.study import reporting
+from tests.studies.running.test_results import write_study
 
 PLAN = """
-from jft_reps.studies.pages import Page
+from jft_reps.studies.report.pages import Page
 PAGES = [Page("t", "T", {"x": "X"}, {"a": {"start": "a"}, "b": {"start": "b"}}, pairs=[("a", "b")])]
 """
 
@@ -22,7 +23,7 @@ PAGES = [Page("t", "T", {"x": "X"}, {"a": {"start": "a"}, "b": {"start": "b"}}, 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  monkeypatch.setattr(report, "OURS", tmp_path.resolve() / "plans")
+  monkeypatch.setattr(reporting, "OURS", tmp_path.resolve() / "plans")
   (tmp_path / "plans").mkdir()
   (tmp_path / "plans" / "plan.py").write_text(PLAN)
   return write_study(tmp_path / "study", [
@@ -56,7 +57,7 @@ def test_a_plan_of_the_clone_is_found_from_everywhere(study, tmp_path, monkeypat
 
 CONFIGURED = """
 import ml_collections
-from jft_reps.studies.pages import Page
+from jft_reps.studies.report.pages import Page
 
 def get_config(arg):
   if arg not in ("small", "large"):

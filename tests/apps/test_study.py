@@ -12,8 +12,10 @@ import time
 import pytest
 
 from jft_reps import errors
-from jft_reps.apps import study, study_judges, study_runs
-from jft_reps.studies import ledger, plan, run_files
+from jft_reps.apps import study
+from jft_reps.studies import plan
+from jft_reps.studies.running import ledger, run_files
+from jft_reps.workflows.study import judges, kinds, plans
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _TINY = (
@@ -22,7 +24,7 @@ _TINY = (
 
 
 def planned(reference, **overrides):
-  return study.read_plan(reference, overrides)[0]
+  return plans.read_plan(reference, overrides)[0]
 
 
 @pytest.mark.parametrize("reference, message", [
@@ -33,7 +35,7 @@ def planned(reference, **overrides):
     ("experiments/table2_coco.py:300M", r"no function plan\(config\)")])
 def test_what_is_no_plan_is_named(reference, message):
   with pytest.raises(errors.ConfigError, match=message):
-    study.read_plan(reference)
+    plans.read_plan(reference)
 
 
 def test_flags_are_held_against_the_plan(capsys, tmp_path):
@@ -60,7 +62,7 @@ def test_flags_are_held_against_the_plan(capsys, tmp_path):
 
 def test_an_unknown_kind_of_run_is_named(tmp_path):
   with pytest.raises(errors.ConfigError, match="nonsense"):
-    study_runs.make(plan.Run("a", "experiments/fig3_pretraining.py:random", kind="nonsense"),
+    kinds.make(plan.Run("a", "experiments/fig3_pretraining.py:random", kind="nonsense"),
                     tmp_path)
 
 
@@ -70,15 +72,15 @@ def test_an_interruption_changes_no_evaluated_step(tmp_path, monkeypatch):
 
   def trained(config):
     assert config.train.keep >= len(left)
-  from jft_reps.apps import train
-  from jft_reps.training import checkpoints
-  monkeypatch.setattr(train, "train", trained)
+  from jft_reps.training.run_directory import checkpoints
+  from jft_reps.workflows import training
+  monkeypatch.setattr(training, "train", trained)
   monkeypatch.setattr(checkpoints, "committed", lambda _: left)
-  monkeypatch.setattr(study_runs, "Judge", lambda config: lambda path: study_judges.Judged(
+  monkeypatch.setattr(kinds, "Judge", lambda config: lambda path: judges.Judged(
       {"mAP": float(str(path).rpartition("-")[2])}, {}, ""))
   run = plan.resolved(planned("experiments/paper.py:laptop", steps="1500")["pretrain_clean_s0"],
                       lambda name: tmp_path)
-  numbers = study_runs.make(run, tmp_path)
+  numbers = kinds.make(run, tmp_path)
   assert numbers == {"mAP": 1500.0, **{f"mAP at step {step}": float(step)
                                        for step in left if step != 617}}
 

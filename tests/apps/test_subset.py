@@ -11,27 +11,27 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.apps import command_line, subset
-from jft_reps.data import (
-  hierarchy_readers,
-  manifest,
-  reading,
-  schema,
-  toy_records,
-  toy_world,
-  validation,
-)
-from jft_reps.tasks import pretrain, record_sets
+from jft_reps.collection.checks import validation
+from jft_reps.data.hierarchy import readers
+from jft_reps.data.reading import order as reading
+from jft_reps.data.records import manifest, schema
+from jft_reps.tasks import pretrain
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import checkpoints, optimizers, run_directory, schedules, trainer
+from jft_reps.tasks.inputs import record_sets
+from jft_reps.toy_world import records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.run_directory import checkpoints
+from jft_reps.training.run_directory.directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
   directory = tmp_path_factory.mktemp("records")
-  world = toy_world.ToyWorld(seed=3, size=40)
+  world = ToyWorld(seed=3, size=40)
   world.write_hierarchy(directory / "hierarchy.csv")
-  toy_records.write_records(world, directory, "train", 0, 120, 3)
-  toy_records.write_records(world, directory, "fasteval", 0, 20, 1)
+  records.write_records(world, directory, "train", 0, 120, 3)
+  records.write_records(world, directory, "fasteval", 0, 20, 1)
   return directory
 
 
@@ -59,7 +59,7 @@ def test_sizes_get_names_and_say_what_they_are(folder, capsys):
 
 
 def test_files_of_classes_and_ids(folder, tmp_path, capsys):
-  hierarchy = hierarchy_readers.read(folder / "hierarchy.csv", "edges")
+  hierarchy = readers.read(folder / "hierarchy.csv", "edges")
   top = hierarchy.roots[0]
   (tmp_path / "classes.txt").write_text(f"{top}\n")
   order = ids(folder, "train")
@@ -69,7 +69,7 @@ def test_files_of_classes_and_ids(folder, tmp_path, capsys):
              f"--leave_out_ids={tmp_path}/copies.txt") == 0
   text = capsys.readouterr().out
   assert f"of {1 + len(hierarchy.descendants(top))} classes, 5 listed pictures left out" in text
-  world, kept = toy_world.ToyWorld(seed=3, size=40), []
+  world, kept = ToyWorld(seed=3, size=40), []
   for name in order[5:]:
     labels = world.picture("train", int(name.rsplit("-", 1)[1])).labels
     if top in hierarchy.expand([hierarchy.ids[c] for c in labels]):
@@ -159,14 +159,14 @@ def test_a_task_trains_from_a_subset_and_starts_at_its_prior(folder, tmp_path):
   assert whole == hashlib.sha256(checksums.encode()).hexdigest() and len(prints | {whole}) == 3
   options = trainer.Options(steps=1, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.01,)))
-  directory = run_directory.RunDirectory(tmp_path / "run")
+  directory = RunDirectory(tmp_path / "run")
   trainer.Trainer(task, directory, options, notes=task.notes, reasons=task.reasons).train()
   bias = checkpoints.read(tmp_path / "run" / "ckpt-0", ["head/bias"])["head/bias"]
   counts = json.loads((folder / f"counts-{split}.json").read_text())["counts"]
-  hierarchy = hierarchy_readers.read(folder / "hierarchy.csv", "edges")
+  hierarchy = readers.read(folder / "hierarchy.csv", "edges")
   root = max(hierarchy.roots, key=lambda name: counts[name])
   prior = 1 / (1 + np.exp(-bias[hierarchy.index(root)])) * (len(names) + 1) - 0.5
-  world = toy_world.ToyWorld(seed=3, size=40)
+  world = ToyWorld(seed=3, size=40)
   carry = sum(root in hierarchy.expand([hierarchy.ids[c] for c in world.picture(
       "train", int(name.rsplit("-", 1)[1])).labels]) for name in names)
   assert round(float(prior), 2) == carry

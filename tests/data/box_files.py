@@ -7,7 +7,7 @@ import pathlib
 
 import tensorflow as tf
 
-from jft_reps.data import schema
+from jft_reps.data.records import schema
 from tests.data import picture_files as files
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from jft_reps.data import schema
+from jft_reps.data.records import schema
 from tests.data import picture_files as files
 
 

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from jft_reps.data import schema
+from jft_reps.data.records import schema
 
 
 def pixels(seed: int, height: int, width: int) -> np.ndarray:

@@ -6,7 +6,8 @@ import pathlib
 
 import tensorflow as tf
 
-from jft_reps.data import label_map, manifest, records, schema
+from jft_reps.data.records import label_map, manifest, schema
+from jft_reps.data.records import writing as records
 from tests.data import picture_files as files
 
 

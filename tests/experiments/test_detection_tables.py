@@ -13,7 +13,7 @@ from experiments import (
     table4_epochs,
     table5_classes,
 )
-from jft_reps.apps import compose, configuration
+from jft_reps.workflows import compose, configuration
 
 MODULES = (table2_coco, table3_voc, table4_epochs, table5_classes, fig4_data_size, fig5_capacity)
 

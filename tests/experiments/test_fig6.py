@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments import fig6_segmentation
-from jft_reps.apps import compose, configuration
+from jft_reps.workflows import compose, configuration
 
 
 def test_rates_steps_and_decay_are_the_papers():

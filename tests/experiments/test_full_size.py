@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.apps import compose, configuration
-from jft_reps.data import label_map, records, schema
+from jft_reps.data.records import keypoint_schema, label_map, schema
+from jft_reps.data.records.writing import Writer
 from jft_reps.models.variables import named_variables
-from jft_reps.ops import keypoint_schema
-from jft_reps.studies import machine_hours
+from jft_reps.studies.cluster import machine_hours
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import state as state_lib
 from jft_reps.training.step import TrainStep
+from jft_reps.workflows import compose, configuration
 
 FILES = sorted(p for p in (pathlib.Path(__file__).parents[2] / "experiments").glob("*.py")
                if "\nROWS = " in p.read_text())
@@ -66,7 +66,7 @@ def full_records(tmp_path_factory):
   folders = {}
   for task, fields in contents.items():
     folders[task] = tmp_path_factory.mktemp(task)
-    with records.Writer(folders[task], "train", 1) as writer:
+    with Writer(folders[task], "train", 1) as writer:
       writer.metadata.update(label_map.metadata(label_map.write(folders[task], NAMES[task])))
       writer.metadata["keypoints"] = keypoint_schema.read("coco").to_json()
       for i in range(2):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from experiments import paper_checks
+from experiments.study import checks
 from jft_reps import errors
-from jft_reps.apps import report, study
-from jft_reps.data import hierarchy_readers
+from jft_reps.data.hierarchy import readers
 from jft_reps.models import resnet
+from jft_reps.workflows.study import plans, reporting
 from tests.experiments.test_paper_plan import own
 
 
 def refused(message, size="laptop", **values):
   with pytest.raises(errors.ConfigError, match=message):
-    study.read_plan(f"experiments/paper.py:{size}", values)
+    plans.read_plan(f"experiments/paper.py:{size}", values)
 
 
 @pytest.mark.parametrize("key, value, message", [
@@ -50,14 +50,14 @@ def test_what_own_records_lack_is_told_before_it_starts(tmp_path):
 
 
 def test_full_size_needs_no_folder_here_and_neither_does_a_report():
-  study.read_plan("experiments/paper.py:full", {"data": "/none/such"})
+  plans.read_plan("experiments/paper.py:full", {"data": "/none/such"})
   values = {"data": "/none/such", "hierarchy": "/none/such", "fewer_labels": "/none/such"}
-  assert report.load_pages("experiments/paper.py:laptop", values)
+  assert reporting.load_pages("experiments/paper.py:laptop", values)
   with pytest.raises(errors.ConfigError):
-    study.read_plan("experiments/paper.py:laptop", values)
+    plans.read_plan("experiments/paper.py:laptop", values)
 
 
 def test_depths_and_formats_are_those_that_there_are():
-  assert paper_checks.DEPTHS == tuple(resnet.UNITS)
+  assert checks.DEPTHS == tuple(resnet.UNITS)
   with pytest.raises(errors.ConfigError, match="edges or mlimages or openimages or is_a"):
-    hierarchy_readers.parse("none", "none")
+    readers.parse("none", "none")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from experiments import paper
-from jft_reps.apps import configuration, report, study
-from jft_reps.studies import report_sections
+from jft_reps.studies.report import sections
+from jft_reps.workflows import configuration
+from jft_reps.workflows.study import plans, reporting
 
 _OWN = {"data": "/own", "protocol": "epochs", "epochs": "8", "pictures": "1000,50000",
         "tasks.detect.records": "/boxes"}
 
 
 def _pages(reference, overrides=None):
-  found = report.load_pages(f"experiments/paper.py:{reference}", overrides)
-  report_sections.check(found)
+  found = reporting.load_pages(f"experiments/paper.py:{reference}", overrides)
+  sections.check(found)
   return {page.name: page for page in found}
 
 
@@ -90,7 +91,7 @@ def test_arms_say_what_stands_for_a_part_of_the_papers():
 
 @pytest.mark.parametrize("size", paper.SIZES)
 def test_numbers_of_the_paper_stand_in_rows_and_arms_have_runs(size):
-  pages, plan = _pages(size), study.read_plan(f"experiments/paper.py:{size}")[0]
+  pages, plan = _pages(size), plans.read_plan(f"experiments/paper.py:{size}")[0]
   for page in pages.values():
     if not page.x and page.name != "fig5_capacity":
       assert {number.row for number in page.paper} <= set(page.arms)
@@ -108,7 +109,7 @@ def test_numbers_of_the_paper_stand_in_rows_and_arms_have_runs(size):
     ("full", {}),
     ("full", {"pictures": "1000,50000", "fewer_labels_pictures": "1000"})])
 def test_the_steps_it_says_are_those_of_the_plan(reference, overrides):
-  plan, _, config = study.read_plan(f"experiments/paper.py:{reference}", overrides)
+  plan, _, config = plans.read_plan(f"experiments/paper.py:{reference}", overrides)
   steps = {run.overrides["train.steps"] for run in plan if run.kind == "pretrain"
            and run.matches({"start": "noisy", "size": "largest"})}
   (told,) = steps

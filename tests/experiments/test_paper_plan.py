@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from experiments import paper
-from jft_reps.apps import study
 from jft_reps.studies import plan
+from jft_reps.workflows.study import plans
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def own(folder, **splits):
 
 
 def planned(reference, **overrides):
-  return study.read_plan(reference, overrides)[0]
+  return plans.read_plan(reference, overrides)[0]
 
 
 def ids(size="laptop", **overrides):

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from jft_reps.apps import report
-from jft_reps.apps.study import read_plan
-from jft_reps.studies import report_files, report_rows, report_runs, report_sections, study_archive
+from jft_reps.studies.report import files, rows
+from jft_reps.studies.report import sections as report_sections
+from jft_reps.studies.running import archive, results
+from jft_reps.workflows.study import reporting
+from jft_reps.workflows.study.plans import read_plan
 
 RESULTS = "experiments/results"
 ARCHIVES = ("miniature", "equal_epochs")
@@ -16,25 +18,25 @@ ARCHIVES = ("miniature", "equal_epochs")
 
 @pytest.fixture(scope="module")
 def study(root):
-  return study_archive.read(root / RESULTS / "miniature")
+  return archive.read(root / RESULTS / "miniature")
 
 
 @pytest.fixture
 def pages(root, study, monkeypatch):
   monkeypatch.chdir(root)
-  return report.load_pages(study.plan, study.overrides)
+  return reporting.load_pages(study.plan, study.overrides)
 
 
 def test_the_csvs_are_those_of_the_archive(root, study, pages, tmp_path):
   assert study.plan == "experiments/paper.py:miniature"
   sections, _ = report_sections.sections(pages, study)
   by_name = {page.name: page for page in pages}
-  shown = {s.name: report_rows.csv_text(by_name[s.name], s.rows) for s in sections if s.rows}
+  shown = {s.name: rows.csv_text(by_name[s.name], s.rows) for s in sections if s.rows}
   committed = {name: (root / RESULTS / f"{name}.csv") for name in by_name}
   assert {name for name, path in committed.items() if path.is_file()} == set(shown)
   for name, text in shown.items():
     assert committed[name].read_text() == text, name
-  report_files.write_run_list(study, tmp_path / "runs.csv")
+  files.write_run_list(study, tmp_path / "runs.csv")
   assert (tmp_path / "runs.csv").read_text() == (root / RESULTS / "paper_runs.csv").read_text()
 
 
@@ -42,7 +44,7 @@ def test_the_csvs_are_those_of_the_archive(root, study, pages, tmp_path):
 def test_their_runs_are_those_of_todays_plan(root, name, monkeypatch):
   """Whoever edits a configuration has to make the study again."""
   monkeypatch.chdir(root)
-  archived = study_archive.read(root / RESULTS / name)
+  archived = archive.read(root / RESULTS / name)
   ids = read_plan(archived.plan, archived.overrides)[0].ids()
   assert {r.run.name: r.id for r in archived.results} == {
       r.run.name: ids.get(r.run.name) for r in archived.results}
@@ -53,14 +55,14 @@ def test_the_readme_is_as_the_results_say(root, pages, tmp_path):
   text = (root / "README.md").read_text()
   assert len(re.findall("<!-- results:", text)) >= 8 and "No results yet" not in text
   (tmp_path / "README.md").write_text(text)
-  assert not report_files.update_readme(tmp_path / "README.md", pages, root / RESULTS)
+  assert not files.update_readme(tmp_path / "README.md", pages, root / RESULTS)
 
 
 def test_what_the_readme_quotes_of_equal_epochs_is_in_its_report(root, monkeypatch):
   monkeypatch.chdir(root)
-  archived = study_archive.read(root / RESULTS / "equal_epochs")
+  archived = archive.read(root / RESULTS / "equal_epochs")
   made, _ = report_sections.sections(
-      report.load_pages(archived.plan, archived.overrides), archived)
+      reporting.load_pages(archived.plan, archived.overrides), archived)
   said = {sentence for section in made for sentence in section.sentences}
   readme = (root / "README.md").read_text()
   quoted = re.findall(r"^> - (.+)$", readme, re.MULTILINE)
@@ -75,10 +77,10 @@ def test_what_the_readme_quotes_of_equal_epochs_is_in_its_report(root, monkeypat
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_every_trained_run_has_its_card_which_names_no_machine(root, name):
-  done = [r for r in study_archive.read(root / RESULTS / name).results
-          if r.status == report_runs.DONE]
+  done = [r for r in archive.read(root / RESULTS / name).results
+          if r.status == results.DONE]
   assert done and all(r.seconds for r in done)
   assert {r.run.kind for r in done if not r.card} <= {"records"}
   assert all("| tensorflow version | " in r.card for r in done if r.card)
   assert not re.search(r"(?<![\w.])/(home|tmp|work|root|usr|opt)/", (
-      root / RESULTS / name / study_archive.CARDS).read_text())
+      root / RESULTS / name / archive.CARDS).read_text())

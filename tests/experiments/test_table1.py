@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import table1_imagenet
-from jft_reps.apps import compose
+from jft_reps.workflows import compose
 
 
 @pytest.mark.parametrize("row,first,steps", [("random", 5e-2, 5_000_000),

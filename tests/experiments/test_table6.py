@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from experiments import table6_pose
-from jft_reps.apps import compose, configuration
 from jft_reps.ops import person_crops
-from jft_reps.tasks import pose_sets
+from jft_reps.tasks.evaluators import poses
+from jft_reps.workflows import compose, configuration
 
 ROWS = ("ImageNet", "300M", "ImageNet+300M", "random")
 
@@ -39,7 +39,7 @@ def test_expected_numbers_are_those_of_the_papers_table():
 
 def test_evaluation_looks_at_a_box_and_a_quarter():
   box = tf.constant([[10.0, 20.0, 10.0 + 353, 20.0 + 257]])
-  region = person_crops.region(box, pose_sets.ENLARGED, 353, 257).numpy()[0]
+  region = person_crops.region(box, poses.ENLARGED, 353, 257).numpy()[0]
   np.testing.assert_allclose(region[2:] - region[:2], [1.25 * 353, 1.25 * 257], rtol=1e-5)
   np.testing.assert_allclose((region[2:] + region[:2]) / 2, [186.5, 148.5], rtol=1e-5)
 

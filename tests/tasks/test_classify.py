@@ -7,14 +7,18 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
-from jft_reps.data import toy_records, toy_world
-from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.data.reading.label_expansion import LabelExpansion
 from jft_reps.errors import ConfigError
 from jft_reps.models.resnet import STAGES
 from jft_reps.ops import losses
 from jft_reps.tasks import classify
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import checkpoints, monitor, optimizers, run_directory, schedules, trainer
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory import checkpoints
+from jft_reps.training.run_directory.directory import RunDirectory
 
 SMALL = {"backbone": Backbone(depth=14, width=0.125, stem="small", batch_norm_momentum=0.9),
          "resize": 36, "crop": 32, "batch_size": 16, "eval_batch_size": 25, "shuffle": 64}
@@ -22,22 +26,22 @@ SMALL = {"backbone": Backbone(depth=14, width=0.125, stem="small", batch_norm_mo
 
 @pytest.fixture(scope="module")
 def world():
-  return toy_world.ToyWorld(seed=5, size=40)
+  return ToyWorld(seed=5, size=40)
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory, world):
   directory = tmp_path_factory.mktemp("single")
-  toy_records.write_records(world, directory, "single_train", 0, 200, 2)
-  toy_records.write_records(world, directory, "single_test", 0, 60, 1)
+  write_records(world, directory, "single_train", 0, 200, 2)
+  write_records(world, directory, "single_test", 0, 60, 1)
   return directory
 
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory, world):
   directory = tmp_path_factory.mktemp("several")
-  toy_records.write_records(world, directory, "transfer_train", 0, 64, 1)
-  toy_records.write_records(world, directory, "transfer_test", 0, 60, 1)
+  write_records(world, directory, "transfer_train", 0, 64, 1)
+  write_records(world, directory, "transfer_test", 0, 60, 1)
   return directory
 
 
@@ -55,7 +59,7 @@ def train(task, path, steps, rate=0.05, initialize=None):
   options = trainer.Options(
       steps=steps, optimizer=optimizers.Momentum(), checkpoint_every=steps, log_every=5,
       schedule=schedules.PiecewiseConstant((rate,)))
-  run = run_directory.RunDirectory(path)
+  run = RunDirectory(path)
   trainer.Trainer(task, run, options, initialize=initialize, notes=task.notes,
                   reasons=task.reasons).train()
   return run

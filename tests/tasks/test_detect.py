@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.data import label_map, records, schema, toy_records, toy_world
+from jft_reps.data.records import label_map, schema
+from jft_reps.data.records import writing as records
 from jft_reps.errors import ConfigError, NumericError, StorageError
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
-from jft_reps.tasks import box_pictures, detect
+from jft_reps.tasks import detect
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
+from jft_reps.tasks.panels import boxes as box_pictures
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory.directory import RunDirectory
 
 SMALL = {
     "backbone": Backbone(depth=14, width=0.125, stem="small", output_stride=16,
@@ -28,9 +34,9 @@ SMALL = {
 @pytest.fixture(scope="module")
 def boxes(tmp_path_factory):
   directory = tmp_path_factory.mktemp("boxes")
-  world = toy_world.ToyWorld(seed=3, size=64)
-  toy_records.write_records(world, directory, "boxes_train", 0, 24, 2)
-  toy_records.write_records(world, directory, "boxes_test", 0, 6, 1)
+  world = ToyWorld(seed=3, size=64)
+  write_records(world, directory, "boxes_train", 0, 24, 2)
+  write_records(world, directory, "boxes_test", 0, 6, 1)
   return directory
 
 
@@ -42,7 +48,7 @@ def train(task, path, steps, schedule=schedules.PiecewiseConstant((0.01,)), **va
   options = trainer.Options(
       steps=steps, optimizer=optimizers.Momentum(), schedule=schedule,
       weight_decay=0.0, gradient_clip=10.0, checkpoint_every=steps, log_every=5)
-  run = run_directory.RunDirectory(path)
+  run = RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons, **values).train()
   return run
 

@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.data import label_map, records, toy_records, toy_world
-from jft_reps.data import schema as schema_lib
+from jft_reps.data.records import keypoint_schema, label_map
+from jft_reps.data.records import schema as schema_lib
+from jft_reps.data.records.writing import Writer
 from jft_reps.errors import ConfigError, DataError, NumericError, StorageError
 from jft_reps.metrics import oks
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
-from jft_reps.ops import keypoint_schema, person_crops
 from jft_reps.ops import keypoints as keypoint_ops
-from jft_reps.tasks import pose, pose_sets
+from jft_reps.ops import person_crops
+from jft_reps.tasks import pose
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
+from jft_reps.tasks.evaluators import poses as pose_sets
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory.directory import RunDirectory
 from tests.data import picture_files as files
 
 CROP = (65, 49)
@@ -34,9 +40,9 @@ SMALL = {
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
   directory = tmp_path_factory.mktemp("figures")
-  world = toy_world.ToyWorld(seed=3, size=64)
-  toy_records.write_records(world, directory, "figures_train", 0, 16, 2)
-  toy_records.write_records(world, directory, "figures_test", 0, 5, 1)
+  world = ToyWorld(seed=3, size=64)
+  write_records(world, directory, "figures_train", 0, 16, 2)
+  write_records(world, directory, "figures_test", 0, 5, 1)
   return directory
 
 
@@ -48,7 +54,7 @@ def train(task, path, steps, cluster=None, rate=0.01):
   options = trainer.Options(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=0.0, checkpoint_every=steps,
       schedule=schedules.PiecewiseConstant((rate,)), log_every=5, ema_decay=0.9)
-  run = run_directory.RunDirectory(path)
+  run = RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons,
                   cluster=cluster).train()
   return run
@@ -192,7 +198,7 @@ def numbered(tmp_path_factory):
   schema = keypoint_schema.read("toy_world")
   points = np.full((2, 14, 3), 2.0)
   points[..., :2] = np.random.default_rng(0).uniform(0.2, 0.6, (2, 14, 2))
-  with records.Writer(directory, "val", 1) as writer:
+  with Writer(directory, "val", 1) as writer:
     writer.metadata.update(label_map.metadata(label_map.write(directory, ["person"])))
     writer.metadata.update(annotations="keypoints", keypoints=schema.to_json(), category_ids=[3])
     for name, count in (("7", 2), ("8", 0)):

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jft_reps.data import hierarchy_readers, toy_records, toy_world
-from jft_reps.data.label_expansion import LabelExpansion
+from jft_reps.data.hierarchy import readers
+from jft_reps.data.reading.label_expansion import LabelExpansion
 from jft_reps.errors import ConfigError, DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
-from jft_reps.tasks import picture_sets, pretrain, record_sets
+from jft_reps.tasks import pretrain
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
+from jft_reps.tasks.inputs import pictures, record_sets
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory.directory import RunDirectory
 
 NETWORK = {"backbone": Backbone(depth=14, width=0.125, stem="small", batch_norm_momentum=0.9),
            "classifier_shards": 3, "resize": 36, "crop": 32}
@@ -22,10 +27,10 @@ NETWORK = {"backbone": Backbone(depth=14, width=0.125, stem="small", batch_norm_
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
   directory = tmp_path_factory.mktemp("records")
-  world = toy_world.ToyWorld(seed=3, size=40)
+  world = ToyWorld(seed=3, size=40)
   world.write_hierarchy(directory / "hierarchy.csv")
-  toy_records.write_records(world, directory, "train", 0, 300, 3)
-  toy_records.write_records(world, directory, "fasteval", 0, 60, 1)
+  write_records(world, directory, "train", 0, 300, 3)
+  write_records(world, directory, "fasteval", 0, 60, 1)
   return directory, world
 
 
@@ -40,7 +45,7 @@ def test_targets_are_the_records_labels_with_their_ancestors(records):
   _, world = records
   batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
   assert batch["image"].shape == (16, 32, 32, 3) and batch["targets"].dtype == tf.uint8
-  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  hierarchy = readers.read(records[0] / "hierarchy.csv", "edges")
   for i, name in enumerate(batch["id"].numpy()):
     split, index = name.decode().rsplit("-", 1)
     labels = world.picture(split, int(index)).labels
@@ -50,7 +55,7 @@ def test_targets_are_the_records_labels_with_their_ancestors(records):
 
 
 def _run(task, directory, steps=1, **values):
-  run = run_directory.RunDirectory(directory)
+  run = RunDirectory(directory)
   options = trainer.Options(steps=steps, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.0,)), **values)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons).train()
@@ -58,12 +63,12 @@ def _run(task, directory, steps=1, **values):
 
 
 def test_a_run_starts_at_the_class_prior(records, tmp_path):
-  from jft_reps.training import checkpoints
+  from jft_reps.training.run_directory import checkpoints
 
   task = make(records)
   _, world = records
   counts = np.zeros(len(task.labels))
-  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  hierarchy = readers.read(records[0] / "hierarchy.csv", "edges")
   for i in range(300):
     labels = world.picture("train", i).labels
     counts[[hierarchy.index(a) for a in hierarchy.expand([hierarchy.ids[c] for c in labels])]] += 1
@@ -74,7 +79,7 @@ def test_a_run_starts_at_the_class_prior(records, tmp_path):
 
 
 def test_the_prior_reaches_every_replica_and_shard(records, tmp_path):
-  from jft_reps.training import checkpoints
+  from jft_reps.training.run_directory import checkpoints
 
   strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
   with strategy.scope():
@@ -94,18 +99,18 @@ def test_the_prior_reaches_every_replica_and_shard(records, tmp_path):
 
 def test_a_model_that_is_about_to_be_restored_counts_no_records(records, tmp_path, monkeypatch):
   _run(make(records), tmp_path)
-  monkeypatch.setattr(picture_sets.PictureSets, "target_counts", lambda *_: pytest.fail("counted"))
+  monkeypatch.setattr(pictures.PictureSets, "target_counts", lambda *_: pytest.fail("counted"))
   make(records).build()
   _run(make(records), tmp_path, steps=2)
 
 
 def test_one_bad_record_costs_itself_and_not_the_run(records, tmp_path):
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
-  from jft_reps.training import checkpoints
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
+  from jft_reps.training.run_directory import checkpoints
 
   good = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
-  with records_lib.Writer(tmp_path, "train", 1) as writer:
+  with Writer(tmp_path, "train", 1) as writer:
     for i in range(60):
       writer.write(f"p{i}", schema.encode(f"p{i}", good, "jpeg", 40, 40, [i % 5]))
     writer.write("malformed", b"\xff\xfe not an Example \x80")
@@ -116,7 +121,7 @@ def test_one_bad_record_costs_itself_and_not_the_run(records, tmp_path):
   dropped = checkpoints.read(tmp_path / "run" / "ckpt-16", ["dropped"])["dropped"]
   named = {n: c for n, c in zip(task.reasons, dropped.tolist()) if c}
   assert named["label_out_of_range"] >= 1 and len(named) == 2
-  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  hierarchy = readers.read(records[0] / "hierarchy.csv", "edges")
   counts = np.zeros(len(task.labels))
   for label in hierarchy.ids[:5]:
     counts[[hierarchy.index(a) for a in hierarchy.expand([label])]] += 12
@@ -125,11 +130,11 @@ def test_one_bad_record_costs_itself_and_not_the_run(records, tmp_path):
 
 def _with_unknown(directory, hierarchy, unknown, absent=None, **values):
   """A task whose single record is a picture of class 3 with such ids, and its batch."""
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
   picture = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
-  with records_lib.Writer(directory, "train", 1) as writer:
+  with Writer(directory, "train", 1) as writer:
     writer.write("p", schema.encode("p", picture, "jpeg", 40, 40, [3], unknown=unknown,
                                     absent=absent))
   task = pretrain.create(
@@ -166,12 +171,12 @@ def test_unverified_labels_have_neither_loss_nor_gradient(tmp_path):
 
 
 def test_the_prior_of_verified_labels_is_that_of_the_verified(tmp_path):
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
   picture = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
   (tmp_path / "h.csv").write_text("child,parent\na,\nd,a\np,d\nc,a\nb,\ne,b\n")
-  with records_lib.Writer(tmp_path, "train", 1) as writer:
+  with Writer(tmp_path, "train", 1) as writer:
     for i in range(10):  # a dog in four; none in three, where somebody looked
       labels, absent = ([1], None) if i < 4 else ([3], [1] if i < 7 else [])
       writer.write(f"p{i}", schema.encode(
@@ -193,7 +198,7 @@ def test_verified_negatives_need_records_that_have_some(records):
 
 def test_noise_is_that_of_the_picture_in_every_epoch_and_on_every_worker(records):
   task = make(records, noise={"wrong": 0.3, "missing": 0.1, "seed": 1})
-  hierarchy = hierarchy_readers.read(records[0] / "hierarchy.csv", "edges")
+  hierarchy = readers.read(records[0] / "hierarchy.csv", "edges")
   clean = LabelExpansion(len(task.labels), hierarchy.closure())
   found, again, touched = {}, 0, 0
   for worker, seed, position in ((0, 0, (0, 0, 0)), (1, 5, (7, 1, 3))):
@@ -252,7 +257,7 @@ def test_a_reduced_vocabulary_is_what_fasteval_and_tensorboard_show(reduced, mon
   monkeypatch.setattr(pretrain.labelled_pictures, "panels", lambda *parts: drawn.append(parts))
   task.pictures(model, next(iter(evaluator.dataset())))
   ((_, truth, best),) = drawn
-  hierarchy = hierarchy_readers.read(whole._sets.records / "hierarchy.csv", "edges")
+  hierarchy = readers.read(whole._sets.records / "hierarchy.csv", "edges")
   for names, row in zip(truth, targets):
     assert sorted(names) == sorted(hierarchy.name(task.labels[c]) for c in np.flatnonzero(row))
   known = {hierarchy.name(label) for label in task.labels}
@@ -343,7 +348,7 @@ def test_it_learns_more_than_label_frequencies(records, tmp_path):
   options = trainer.Options(
       steps=60, optimizer=optimizers.Momentum(), log_every=20, checkpoint_every=60,
       schedule=schedules.WarmUp(schedules.PiecewiseConstant((0.05,)), 10))
-  run = run_directory.RunDirectory(tmp_path)
+  run = RunDirectory(tmp_path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons).train()
   losses = [m["loss/total"] for m in run.metrics()]
   assert losses[-1] < losses[0] - 1.0
@@ -372,11 +377,11 @@ def test_records_of_another_vocabulary_are_refused(records, tmp_path):
 
 
 def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(records, tmp_path):
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
   directory = tmp_path / "bad"
-  with records_lib.Writer(directory, "train", 1) as writer:
+  with Writer(directory, "train", 1) as writer:
     for i in range(300):
       writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
   hierarchy = str(records[0] / "hierarchy.csv")
@@ -384,7 +389,7 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
   options = trainer.Options(steps=5, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.1,)))
   run = lambda name: trainer.Trainer(  # noqa: E731
-      task, run_directory.RunDirectory(tmp_path / name), options, notes=task.notes,
+      task, RunDirectory(tmp_path / name), options, notes=task.notes,
       reasons=task.reasons).train()
   with pytest.raises(DataError, match="too-many-bad-records.*decode_error [0-9]+"):
     run("too many")
@@ -394,12 +399,12 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
 
 
 def test_the_quarantine_list_names_the_file_of_a_dropped_record(records, tmp_path):
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
   directory = tmp_path / "some bad"
   good = tf.io.encode_jpeg(tf.fill([40, 40, 3], tf.constant(90, tf.uint8))).numpy()
-  with records_lib.Writer(directory, "train", 2) as writer:
+  with Writer(directory, "train", 2) as writer:
     for i in range(60):
       encoded = b"\xff\xd8\xffno" if i % 20 == 5 else good
       writer.write(f"p{i}", schema.encode(f"p{i}", encoded, "jpeg", 40, 40, [i % 5]))
@@ -425,10 +430,10 @@ def test_a_large_set_is_not_read_whole_to_explain_an_error(records, monkeypatch)
 
 
 def test_a_bad_evaluation_set_is_said_with_its_split_and_files(records, tmp_path):
-  from jft_reps.data import records as records_lib
-  from jft_reps.data import schema
+  from jft_reps.data.records import schema
+  from jft_reps.data.records.writing import Writer
 
-  with records_lib.Writer(tmp_path, "dense", 1) as writer:
+  with Writer(tmp_path, "dense", 1) as writer:
     for i in range(24):
       writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
   task = pretrain.create(tmp_path, train_split=None, eval_splits=("dense",),
@@ -489,14 +494,14 @@ def test_pictures_with_more_labels_than_stated_are_left_out_of_evaluation_and_sa
 @pytest.mark.slow
 def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_path):
   """Shuffle window, crops, mirrors and convolutions included; 300 pictures, 20 batches of 16."""
-  from jft_reps.training import checkpoints
+  from jft_reps.training.run_directory import checkpoints
 
   def run(name, steps):
     task = make(records)
     options = trainer.Options(
         steps=steps, optimizer=optimizers.RMSProp(), checkpoint_every=12, log_every=10,
         schedule=schedules.PiecewiseConstant((0.01,)))
-    trainer.Trainer(task, run_directory.RunDirectory(tmp_path / name), options,
+    trainer.Trainer(task, RunDirectory(tmp_path / name), options,
                     notes=task.notes, reasons=task.reasons).train()
 
   run("whole", 20)
@@ -510,13 +515,13 @@ def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_p
 
 
 def test_moving_averages_start_at_the_prior_too(records, tmp_path):
-  from jft_reps.training import checkpoints
+  from jft_reps.training.run_directory import checkpoints
 
   task = make(records)
   options = trainer.Options(
       steps=1, optimizer=optimizers.Momentum(), ema_decay=0.9, log_every=1, checkpoint_every=1,
       schedule=schedules.PiecewiseConstant((0.1,)))
-  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options, notes=task.notes,
+  trainer.Trainer(task, RunDirectory(tmp_path), options, notes=task.notes,
                   reasons=task.reasons).train()
   first = checkpoints.read(tmp_path / "ckpt-0", ["head/bias", "ema/head/bias"])
   assert np.ptp(first["head/bias"]) > 1

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from jft_reps.data import label_map, records, schema, toy_records, toy_world
+from jft_reps.data.records import label_map, schema
+from jft_reps.data.records.writing import Writer
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.metrics.mean_iou import MeanIoU
 from jft_reps.models.resnet import STAGES
@@ -18,8 +19,12 @@ from jft_reps.ops import score_maps
 from jft_reps.ops.masked_pictures import VOID
 from jft_reps.tasks import segment
 from jft_reps.tasks.backbone import Backbone
-from jft_reps.training import cluster as cluster_lib
-from jft_reps.training import monitor, optimizers, run_directory, schedules, trainer
+from jft_reps.toy_world.records import write_records
+from jft_reps.toy_world.world import ToyWorld
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.evaluation import monitor
+from jft_reps.training.run_directory.directory import RunDirectory
 from tests.data import picture_files as files
 
 SMALL = {
@@ -32,9 +37,9 @@ SMALL = {
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory):
   directory = tmp_path_factory.mktemp("masks")
-  world = toy_world.ToyWorld(seed=3, size=40)
-  toy_records.write_records(world, directory, "masks_train", 0, 24, 2)
-  toy_records.write_records(world, directory, "masks_test", 0, 6, 1)
+  world = ToyWorld(seed=3, size=40)
+  write_records(world, directory, "masks_train", 0, 24, 2)
+  write_records(world, directory, "masks_test", 0, 6, 1)
   return directory
 
 
@@ -46,7 +51,7 @@ def train(task, path, steps, cluster=None):
   options = trainer.Options(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=5e-4, log_every=5,
       schedule=schedules.Polynomial(0.01, 200, 0.9), checkpoint_every=steps)
-  run = run_directory.RunDirectory(path)
+  run = RunDirectory(path)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons,
                   cluster=cluster).train()
   return run
@@ -115,7 +120,7 @@ class Oracle:
 
 
 def picture_records(directory, masks_, split="masks_test", names=("background", "cat", "dog")):
-  with records.Writer(directory, split, 1) as writer:
+  with Writer(directory, split, 1) as writer:
     writer.metadata.update(label_map.metadata(label_map.write(directory, list(names))))
     writer.metadata["annotations"] = "masks"
     for i, mask in enumerate(masks_):

@@ -9,11 +9,12 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import ClusterError
-from jft_reps.training import checkpoints, engines, log, run_directory, trainer
-from jft_reps.training import cluster as cluster_lib
+from jft_reps.training import engines, log, trainer
+from jft_reps.training.cluster import start as cluster_lib
+from jft_reps.training.run_directory import checkpoints, directory
 from jft_reps.training.state import TrainState
 from jft_reps.training.step import TrainStep
-from tests.training.test_cluster import options
+from tests.training.cluster.test_cluster import options
 from tests.training.tiny_task import TinyTask
 
 _HELD = 20  # the step until which worker 1 holds its push back
@@ -54,7 +55,7 @@ def test_staleness_is_the_number_of_pushes_between_reading_and_pushing(tmp_path)
   pushes = list(engine.run(_HELD + 1))
   engine.stop()
   assert [(p.worker, p.staleness) for p in pushes if p.staleness] == [(1, _HELD - 1)]
-  run = run_directory.RunDirectory(tmp_path)
+  run = directory.RunDirectory(tmp_path)
   curve = log.PushLog(run, [], _HELD + 1, 10)
   for push in pushes:
     curve(push)
@@ -66,7 +67,7 @@ def test_staleness_is_the_number_of_pushes_between_reading_and_pushing(tmp_path)
 def test_a_startup_delay_lets_one_push_at_a_time_go_first(tmp_path):
   """Whoever is alone is never stale; the second slot opens after `startup_delay` pushes."""
   task = TinyTask(wait=1)
-  trainer.Trainer(task, run_directory.RunDirectory(tmp_path),
+  trainer.Trainer(task, directory.RunDirectory(tmp_path),
                   options(120, startup_delay=40, log_every=40),
                   cluster=cluster_lib.start_in_process(2, 2), notes=task.notes).train()
   points = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -78,7 +79,7 @@ def test_a_closure_of_three_steps_is_three_pushes(tmp_path):
   """For one worker at a time the same pushes on the same data, so the same weights."""
   task = TinyTask()
   for inner in (1, 3):
-    trainer.Trainer(task, run_directory.RunDirectory(tmp_path / str(inner)),
+    trainer.Trainer(task, directory.RunDirectory(tmp_path / str(inner)),
                     options(12, inner_steps=inner, in_flight=1, checkpoint_every=6, log_every=1),
                     cluster=cluster_lib.start_in_process(1, 2), notes=task.notes).train()
   assert checkpoints.committed(tmp_path / "3") == [0, 6, 12]
@@ -96,7 +97,7 @@ class Lost(trainer.Trainer):
 
   def __init__(self, path, commits, **values):
     task = TinyTask()
-    super().__init__(task, run_directory.RunDirectory(path), options(100, **values),
+    super().__init__(task, directory.RunDirectory(path), options(100, **values),
                      cluster=cluster_lib.local(1, 1))
     self.sessions, self._path, self._commits = 0, path, commits
 

@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.models import classifier, resnet
+from jft_reps.models.pretrained import recognise
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import preprocessing
-from jft_reps.training import checkpoints, initialise
+from jft_reps.training import initialise
 from jft_reps.training.optimizers import Momentum
+from jft_reps.training.run_directory import checkpoints, finding
 from jft_reps.training.state import TrainState
 from tests.models.pretrained import numpy_resnet
 
@@ -51,7 +53,7 @@ def values(state):
 
 
 def test_the_whole_backbone_is_loaded_and_the_report_says_so(tmp_path, weights):
-  source = initialise.open_source(write(tmp_path, weights))
+  source = recognise.open_source(write(tmp_path, weights))
   state = fresh(**source.network)
   before = values(state)
   report = initialise.from_source(state, source, report=tmp_path / "init_report.json")
@@ -81,7 +83,7 @@ def test_the_whole_backbone_is_loaded_and_the_report_says_so(tmp_path, weights):
 def test_a_file_that_is_not_this_network_changes_nothing(tmp_path, weights, change, said):
   changed = dict(weights)
   change(changed)
-  source = initialise.open_source(write(tmp_path, changed))
+  source = recognise.open_source(write(tmp_path, changed))
   state = fresh(average=False, **source.network)
   before = values(state)
   with pytest.raises(StorageError, match=said):
@@ -91,7 +93,7 @@ def test_a_file_that_is_not_this_network_changes_nothing(tmp_path, weights, chan
 
 
 def test_a_file_of_another_depth_names_the_variables(tmp_path, weights):
-  source = initialise.open_source(write(tmp_path, weights))
+  source = recognise.open_source(write(tmp_path, weights))
   with pytest.raises(StorageError, match=r"conv4/unit_7/conv1/kernel absent"):
     initialise.from_source(fresh(average=False, depth=101), source)
 
@@ -102,7 +104,7 @@ def test_a_deeper_file_never_counts_as_the_whole_of_a_shallower_network(tmp_path
     if name.startswith("layer3.5."):
       for unit in range(6, 23):
         deeper[name.replace("layer3.5.", f"layer3.{unit}.")] = value
-  source = initialise.open_source(write(tmp_path, deeper))
+  source = recognise.open_source(write(tmp_path, deeper))
   assert source.network["depth"] == 101
   with pytest.raises(StorageError, match=r"0 of 265 .*255 in the file only \(layer3\.6\.conv1"):
     initialise.from_source(fresh(average=False, **{**source.network, "depth": 50}), source)
@@ -111,7 +113,7 @@ def test_a_deeper_file_never_counts_as_the_whole_of_a_shallower_network(tmp_path
 def test_names_may_be_allowed_by_pattern(tmp_path, weights):
   changed = {n: w for n, w in weights.items() if not n.startswith("bn1.")}
   changed["spare"] = np.zeros(2, np.float32)
-  source = initialise.open_source(write(tmp_path, changed))
+  source = recognise.open_source(write(tmp_path, changed))
   state = fresh(average=False, **source.network)
   with pytest.raises(StorageError):
     initialise.from_source(state, source, allow=["spare"])
@@ -125,7 +127,7 @@ def test_names_may_be_allowed_by_pattern(tmp_path, weights):
 
 def test_the_report_never_rounds_a_part_up_to_the_whole(tmp_path, weights):
   changed = {n: w for n, w in weights.items() if n != "bn1.bias"}
-  source = initialise.open_source(write(tmp_path, changed))
+  source = recognise.open_source(write(tmp_path, changed))
   state = fresh(average=False, **source.network)
   report = initialise.from_source(state, source, allow=["backbone/conv1/norm/beta"])
   assert 0.99999 < report.share < 1.0  # 64 of 23 million
@@ -148,36 +150,36 @@ def ours():
 def test_a_checkpoint_of_ours_without_its_marker_does_not_exist(tmp_path, ending):
   path = save(tmp_path / "ckpt-12", ours())
   with pytest.raises(StorageError, match=r"checkpoint-not-committed.*ckpt-12: .*ckpt-12\.ok"):
-    initialise.find(f"{path}{ending}")
+    finding.find(f"{path}{ending}")
   checkpoints.save(tmp_path, 13, ours())
-  assert initialise.find(tmp_path) == initialise.find(tmp_path / "ckpt-13") == tmp_path / "ckpt-13"
+  assert finding.find(tmp_path) == finding.find(tmp_path / "ckpt-13") == tmp_path / "ckpt-13"
   with pytest.raises(StorageError, match="checkpoint-not-committed"):
-    initialise.find(path)
+    finding.find(path)
   with pytest.raises(StorageError, match="checkpoint-not-committed"):
-    initialise.find(save(tmp_path / "ckpt-14", {"other": tf.zeros(2)}))
+    finding.find(save(tmp_path / "ckpt-14", {"other": tf.zeros(2)}))
   with open(tmp_path / "ckpt-13.data-00000-of-00001", "ab") as file:
     file.write(b"more")
   with pytest.raises(StorageError, match="checkpoint-damaged"):
-    initialise.find(tmp_path / "ckpt-13")
+    finding.find(tmp_path / "ckpt-13")
 
 
 def test_a_run_without_any_marker_is_known_by_its_card(tmp_path):
   path = save(tmp_path / "ckpt-12", {"other": tf.zeros(2)})
-  assert initialise.find(path) == path
+  assert finding.find(path) == path
   (tmp_path / "run_card.md").write_text("# run")
   with pytest.raises(StorageError, match="checkpoint-not-committed"):
-    initialise.find(path)
+    finding.find(path)
 
 
 def test_checkpoints_of_others_have_no_marker(tmp_path):
   foreign = {"backbone/layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE": tf.zeros(2)}
   path = save(tmp_path / "ckpt-28080", foreign)
-  assert initialise.find(path) == path
-  assert initialise.find(save(tmp_path / "exported", ours())) == tmp_path / "exported"
+  assert finding.find(path) == path
+  assert finding.find(save(tmp_path / "exported", ours())) == tmp_path / "exported"
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path, weights):
   changed = {**weights, "bn1.bias": np.full(64, np.inf, np.float32)}
-  source = initialise.open_source(write(tmp_path, changed))
+  source = recognise.open_source(write(tmp_path, changed))
   with pytest.raises(StorageError, match="bn1.bias: 64 values are not finite"):
     initialise.from_source(fresh(average=False, **source.network), source)

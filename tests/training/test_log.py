@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from jft_reps.training import log, run_directory
+from jft_reps.training import log
+from jft_reps.training.run_directory import directory
 from jft_reps.training.step import Push
 
 
@@ -17,7 +18,7 @@ def push(step, rows):
 
 def test_the_quarantine_list_has_the_tasks_words_and_at_most_20_of_a_reason(tmp_path):
   files = ["train-0.tfrecord", "train-1.tfrecord"]
-  pushes = log.PushLog(run_directory.RunDirectory(tmp_path), ["cut", "dark"], 100, 10,
+  pushes = log.PushLog(directory.RunDirectory(tmp_path), ["cut", "dark"], 100, 10,
                        describe=lambda rows: [f"{files[s]}, record {r}" for _, _, s, r in rows])
   for i in range(30):
     pushes(push(i + 1, [[0, 2, 1, i]]))
@@ -31,7 +32,7 @@ def test_the_quarantine_list_has_the_tasks_words_and_at_most_20_of_a_reason(tmp_
 
 def test_records_left_out_are_counted_by_reason_and_read_only_when_there_are_new_ones(tmp_path):
   counted, reads = np.array([0, 2, 0]), []
-  pushes = log.PushLog(run_directory.RunDirectory(tmp_path), ["cut", "dark"], 2, 10,
+  pushes = log.PushLog(directory.RunDirectory(tmp_path), ["cut", "dark"], 2, 10,
                        dropped=lambda: (reads.append(1), counted.copy())[1])
   assert pushes.left_out == "left out 2: dark 2" and len(reads) == 1  # before a restart
   for step in (1, 2):
@@ -47,7 +48,7 @@ def test_records_left_out_are_counted_by_reason_and_read_only_when_there_are_new
 
 
 def test_without_a_loss_nothing_is_said(tmp_path):
-  pushes = log.PushLog(run_directory.RunDirectory(tmp_path), ["cut"], 1, 10,
+  pushes = log.PushLog(directory.RunDirectory(tmp_path), ["cut"], 1, 10,
                        dropped=lambda: np.zeros(1, np.int64))
   pushes(push(1, []))
   assert pushes.left_out == ""

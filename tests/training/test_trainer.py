@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import NumericError, StorageError
-from jft_reps.training import checkpoints, optimizers, run_directory, schedules, trainer
+from jft_reps.training import optimizers, schedules, trainer
+from jft_reps.training.run_directory import checkpoints, directory
 from tests.training.tiny_task import FEATURES, TinyTask
 
 
@@ -25,7 +26,7 @@ def options(steps, **values):
 
 def train(path, steps, task=None, **values):
   task = task or TinyTask()
-  return trainer.Trainer(task, run_directory.RunDirectory(path), options(steps, **values),
+  return trainer.Trainer(task, directory.RunDirectory(path), options(steps, **values),
                          notes=task.notes).train()
 
 
@@ -51,7 +52,7 @@ def test_a_run_leaves_what_the_readme_promises(tmp_path):
 def test_tensorboard_has_a_card_of_where_the_weights_came_from(tmp_path):
   task = TinyTask()
   task.prepare = lambda model: "batch-norm: as it came"
-  trainer.Trainer(task, run_directory.RunDirectory(tmp_path), options(5), notes=task.notes,
+  trainer.Trainer(task, directory.RunDirectory(tmp_path), options(5), notes=task.notes,
                   initialize=lambda state: "initialised from somewhere").train()
   cards = [value.tensor.string_val[0].decode() for file in (tmp_path / "train").iterdir()
            for event in tf.compat.v1.train.summary_iterator(str(file))
@@ -98,12 +99,13 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path):
 _KILLED = """
 import os, signal, sys
 from tests.training.test_trainer import TinyTask, options
-from jft_reps.training import run_directory, trainer
+from jft_reps.training import trainer
+from jft_reps.training.run_directory import directory
 def progress(step, note):
   if step == 33:
     os.kill(os.getpid(), signal.SIGKILL)
 task = TinyTask()
-trainer.Trainer(task, run_directory.RunDirectory(sys.argv[1]), options(60), notes=task.notes,
+trainer.Trainer(task, directory.RunDirectory(sys.argv[1]), options(60), notes=task.notes,
                 progress=progress).train()
 """
 
@@ -146,7 +148,7 @@ def test_milestones_stay_and_the_rest_is_swept(tmp_path):
 
 
 def test_a_second_trainer_in_a_run_directory_is_refused(tmp_path):
-  run = run_directory.RunDirectory(tmp_path)
+  run = directory.RunDirectory(tmp_path)
   run.open()
   try:
     with pytest.raises(StorageError, match=f"in use by process {os.getpid()}"):
@@ -176,9 +178,9 @@ def test_another_vocabulary_is_refused_before_anything_is_restored(tmp_path):
 
 
 def test_run_id_ignores_the_workdir_only():
-  a = run_directory.run_id({"lr": 1, "workdir": "x"})
-  assert a == run_directory.run_id({"workdir": "y", "lr": 1})
-  assert a != run_directory.run_id({"workdir": "x", "lr": 2})
+  a = directory.run_id({"lr": 1, "workdir": "x"})
+  assert a == directory.run_id({"workdir": "y", "lr": 1})
+  assert a != directory.run_id({"workdir": "x", "lr": 2})
 
 
 def test_statistics_are_part_of_the_state(tmp_path):

@@ -1,0 +1,1 @@
+"""What the studies of `paper.py` share: runs, records, names, checks and pages."""

@@ -1,0 +1,1 @@
+"""What is wrong with record sets: shards, records, pictures, sets against each other."""

@@ -1,0 +1,1 @@
+"""Near-duplicates between and within sets of pictures."""

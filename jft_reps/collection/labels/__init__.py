@@ -1,0 +1,1 @@
+"""What the labels of a set are like: counts, precision, noise, and a FastEval set of them."""

@@ -1,0 +1,1 @@
+"""Hash-nested subsets by size, and subsets by class."""

@@ -1,0 +1,1 @@
+"""From pictures of a source to sharded records with a manifest."""

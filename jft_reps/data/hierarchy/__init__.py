@@ -1,0 +1,1 @@
+"""Label hierarchies: any directed acyclic graph, its file formats, its checks and its closure."""

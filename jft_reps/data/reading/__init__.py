@@ -1,0 +1,1 @@
+"""From records to batches: order, decoding, parsing, label expansion."""

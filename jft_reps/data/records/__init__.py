@@ -1,0 +1,1 @@
+"""The form of records on disk: schema, framing, shards, manifest."""

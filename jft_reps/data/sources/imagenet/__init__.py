@@ -1,0 +1,1 @@
+"""ILSVRC-2012 and ImageNet-21k."""

@@ -1,0 +1,1 @@
+"""Tencent ML-Images: its lists and its records."""

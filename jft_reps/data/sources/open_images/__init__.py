@@ -1,0 +1,1 @@
+"""Open Images: image-level labels and boxes."""

@@ -1,0 +1,1 @@
+"""Sets that TensorFlow Datasets has prepared."""

@@ -1,0 +1,1 @@
+"""Linear classifiers on features, solved instead of trained, and calibration of their scores."""

@@ -1,0 +1,1 @@
+"""Runs as processes: keeper, ledger, stored plan, results, archive."""

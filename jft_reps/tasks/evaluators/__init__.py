@@ -1,0 +1,1 @@
+"""What judges a task's answers on an evaluation split."""

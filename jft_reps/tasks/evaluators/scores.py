@@ -1,0 +1,121 @@
+"""Evaluators of models that score every class of a picture: FastEval, mAP and top-k accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jft_reps.data.records import reasons
+from jft_reps.metrics import fasteval, topk
+
+
+class _ScoredSet:
+  """One evaluation set and the logits of a `models.classifier.Classifier` on it.
+
+  Args:
+    name: of the set; its curves go to `eval_<name>/`.
+    dataset: gives batches with `id`, `image` and `targets`.
+  """
+
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset]):
+    self.name, self._dataset = name, dataset
+
+  def dataset(self) -> tf.data.Dataset:
+    """Batches with `id`, `image` and `targets`."""
+    return self._dataset()
+
+  def predict(self, model: Any, batch: Mapping[str, Any]) -> tf.Tensor:
+    """Float32 logits `[batch, num_classes]`."""
+    return model(batch["image"], batch_norm="frozen")
+
+
+class FastEvalSet(_ScoredSet):
+  """mAP@100 of one evaluation set (section 3 and 4.1; `metrics.fasteval` defines it).
+
+  Args:
+    name: of the set; its curves go to `eval_<name>/`.
+    dataset: gives batches with `id`, `image` and `targets`, uint8 `[batch, num_classes]`.
+    num_classes: of the model.
+    metric: further arguments of `fasteval.FastEval`.
+
+  Attributes:
+    last: the whole result that `result` gave last; its definition says what reading left out.
+  """
+
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset], num_classes: int,
+               metric: Mapping[str, Any]):
+    super().__init__(name, dataset)
+    self._metric = fasteval.FastEval(num_classes, **metric)
+    self._has_leaves = "leaves" in (metric.get("groups") or {})
+    self._dropped = np.zeros(reasons.COUNT, np.int64)
+    self.last: fasteval.Result | None = None
+
+  def update(self, ids: Sequence[str], predictions: np.ndarray, truth: Mapping[str, Any]) -> None:
+    """Takes one batch's logits and targets."""
+    self._metric.update(ids, predictions, truth["targets"])
+    if "dropped" in truth:
+      self._dropped += truth["dropped"].sum(0)
+
+  def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
+    """Numbers by TensorBoard name."""
+    found = self._metric.result(exclude_ids)
+    if not exclude_ids:
+      self.last = dataclasses.replace(
+          found, definition=found.definition + self._leaves() + self._left_out(found.pictures))
+    return self._scalars(found)
+
+  def _leaves(self) -> str:
+    return ("; leaves: plain mean of AP over the classes with none below them in the hierarchy"
+            if self._has_leaves else "")
+
+  def _left_out(self, pictures: int) -> str:
+    lost = int(self._dropped.sum())
+    return "" if not lost else (f"; left out in reading: {lost:,} of {pictures + lost:,} records "
+                                f"({reasons.text(self._dropped)})")
+
+  def _scalars(self, found: fasteval.Result) -> dict[str, float]:
+    return found.scalars("fasteval/")
+
+
+class MeanApSet(FastEvalSet):
+  """mAP of a multi-label set: the plain mean over classes of AP over all pictures."""
+
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset], num_classes: int):
+    # With k the number of classes nothing is cut off, and AP is that of the whole ranking.
+    super().__init__(name, dataset, num_classes,
+                     {"k": num_classes, "class_weights": np.ones(num_classes)})
+
+  def _scalars(self, found: fasteval.Result) -> dict[str, float]:
+    numbers = {"mAP": found.value, "pictures": float(found.pictures)}
+    return {f"classification/{k}": v for k, v in numbers.items() if not np.isnan(v)}
+
+
+class TopKSet(_ScoredSet):
+  """Single-crop top-1 and top-5 accuracy (Table 1; `metrics.topk` defines it).
+
+  Args:
+    name: of the set; its curves go to `eval_<name>/`.
+    dataset: gives batches with `id`, `image` and `targets`, int `[batch]`.
+
+  Attributes:
+    definition: one line that says what the numbers are.
+  """
+
+  definition = f"{topk.definition((1, 5))}; single centre crop"
+
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset]):
+    super().__init__(name, dataset)
+    self._metric = topk.TopK((1, 5))
+
+  def update(self, ids: Sequence[str], predictions: np.ndarray, truth: Mapping[str, Any]) -> None:
+    """Takes one batch's logits and class indices."""
+    self._metric.update(ids, predictions, truth["targets"])
+
+  def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
+    """Numbers by TensorBoard name."""
+    found = self._metric.result(exclude_ids or ())
+    return {f"classification/{name}": value for name, value in found.items()}

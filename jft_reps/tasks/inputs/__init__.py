@@ -1,0 +1,1 @@
+"""What a task reads: batches of pictures with labels, boxes, masks or people."""

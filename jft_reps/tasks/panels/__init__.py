@@ -1,0 +1,1 @@
+"""Pictures for TensorBoard: the truth left, the prediction right."""

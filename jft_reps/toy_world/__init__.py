@@ -1,0 +1,1 @@
+"""The generated picture world: everything small that trains and tests without a download."""

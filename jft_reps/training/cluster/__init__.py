@@ -1,0 +1,1 @@
+"""A cluster's processes: start, addresses, placement, liveness, failures."""

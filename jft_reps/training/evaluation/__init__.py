@@ -1,0 +1,1 @@
+"""Checkpoints judged: each as it comes, or one when asked."""

@@ -1,0 +1,40 @@
+"""Pictures to vectors by a backbone: what finds near-duplicates and draws noise sheets."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from jft_reps.workflows import weights
+
+
+def embedder(checkpoint: str | os.PathLike, size: int = 0
+             ) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+  """`embed_fn` of a backbone, which averages conv5, and the side of the pictures it takes.
+
+  Args:
+    checkpoint: a run directory, a checkpoint or a weight file.
+    size: that side; 0: as our checkpoint was trained, or 224.
+
+  Raises:
+    StorageError: it cannot be read.
+  """
+  import tensorflow as tf
+
+  from jft_reps.models.pretrained import loading, own
+
+  source = weights.open_source(checkpoint)
+  network = loading.load(source)
+  if not size:
+    note = source.tensors.read("preprocessing").item() if source.format == own.FORMAT else b"{}"
+    size = json.loads(note).get("crop") or 224
+
+  @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
+  def embed(pictures):
+    features = network(pictures, batch_norm="frozen", stages=("conv5",))["conv5"]
+    return tf.reduce_mean(tf.cast(features, tf.float32), [1, 2])
+
+  return lambda pictures: embed(tf.constant(pictures)).numpy(), size

@@ -1,0 +1,110 @@
+"""How good a frozen representation is: a linear probe on its features, and few-shot accuracy."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from jft_reps.errors import ConfigError, StorageError
+from jft_reps.workflows import compose, configuration, generating, weights
+
+if TYPE_CHECKING:
+  import ml_collections
+
+
+def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None = None,
+          features: str | os.PathLike | None = None) -> dict[str, Any]:
+  """Fits the probe of a configuration; its numbers, also in `probe.json` of the run directory.
+
+  Args:
+    config: of a task that classifies.
+    workdir: the run directory; None: the configuration's own.
+    features: folder of cached features; None: in the run directory.
+
+  Returns:
+    `method`, `values` by TensorBoard name, and `few_shot` accuracies.
+
+  Raises:
+    StorageError: the run directory holds a run already.
+    ConfigError: the task is no classification.
+  """
+  from jft_reps import progress
+  from jft_reps.training.run_directory import directory
+
+  config = configuration.placed(config, workdir)
+  generating.generate(config, progress.counter("generated pictures"))
+  path = config.init.checkpoint
+  source = weights.open_source(path) if path else None
+  task = compose.task(config, source)
+  if not hasattr(task, "feature_key"):
+    raise ConfigError("task", "config.task.name", repr(config.task.name), "classify")
+  options = compose.probe_options(config)
+  run = directory.RunDirectory(config.workdir)
+  run.open()
+  try:
+    state = _state(config, run, task, source)
+    run.describe(config.to_dict(), {"probe": f"{options.method}, features by frozen statistics"})
+    result = _solve(task, state.model, config.task.train_split, options, run,
+                    features or run.path / "features")
+    state.save(run.path, {"run": directory.run_id(config.to_dict()),
+                          "versions": directory.versions()}, task.notes)
+    (run.path / "probe.json").write_text(json.dumps(result, indent=1))
+    run.finish(0)
+  finally:
+    run.close()
+  return result
+
+
+def _state(config, run, task, source):
+  """The network with its weights, and batch-norm as the task wants it."""
+  import tensorflow as tf
+
+  from jft_reps.training import initialise, optimizers
+  from jft_reps.training import state as state_lib
+  from jft_reps.training.run_directory import checkpoints
+
+  if checkpoints.committed(run.path):
+    raise StorageError("workdir-has-run", run.path, "checkpoints of a run", "a new directory",
+                       "Choose another --workdir; --features=FOLDER shares computed features.")
+  tf.random.set_seed(config.train.seed)
+  state = state_lib.TrainState(task, optimizers.Momentum(), 1, max(1, len(task.reasons)), False,
+                               tf.distribute.get_strategy())
+  said = "starting from random weights"
+  if source is not None:
+    said = initialise.from_source(
+        state, source, config.init.get("allow", ()), run.path / "init_report.json").text()
+  print(f"jft_reps: {said}\n{task.prepare(state.model)}", flush=True)
+  return state
+
+
+def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Path) -> dict:
+  """Fits on the training features and judges on each evaluation split."""
+  from jft_reps import progress
+  from jft_reps.tasks.frozen import features as frozen_features
+  from jft_reps.training.evaluation import monitor
+  from jft_reps.training.run_directory import events
+
+  embed = frozen_features.embedder(model)
+
+  def features(split: str):
+    bar = progress.counter(f"pictures of {split}")
+    total = task.size(split)
+    return frozen_features.extract(task, model, split, folder, lambda done: bar(done, total),
+                                   embed)
+
+  train = features(train_split)
+  fitted = frozen_features.fit(train, len(task.labels), options)
+  frozen_features.install(fitted, model)
+  values, few_shot = {}, {}
+  for evaluator in task.evaluators():
+    test = features(evaluator.name)
+    evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
+    found = evaluator.result()
+    events.Events(run.path / f"eval_{evaluator.name}").scalars(0, found)
+    if not few_shot and test.targets.ndim == 1 and options.shots:
+      few_shot = frozen_features.few_shot(train, test, len(task.labels), options)
+    values |= monitor.by_set(evaluator, found, first=not values)
+  run.append(event="eval", step=0, **values)
+  return {"method": fitted.method, "values": values, "few_shot": few_shot}

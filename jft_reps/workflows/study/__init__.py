@@ -1,0 +1,1 @@
+"""The runs of a study: what each kind of run does."""

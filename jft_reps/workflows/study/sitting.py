@@ -1,0 +1,53 @@
+"""Makes the runs of a plan on this machine: each a process of its own, several at once."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+from jft_reps.studies.plan import Plan, Run
+from jft_reps.studies.running import archive as archives
+from jft_reps.studies.running import progress, runner
+from jft_reps.studies.running import results as report_runs
+
+
+def run(
+    plan: Plan, workdir: str | os.PathLike, jobs: int | None = None, timeout: float | None = None,
+    source: progress.Source | None = None, whole: Plan | None = None, retry_failed: bool = False,
+    archive: str | None = None,
+) -> progress.Progress:
+  """Makes what is not made yet; what is done is kept, what was cut off goes on.
+
+  Args:
+    plan: of `plans.read_plan`, or a part of it.
+    workdir: takes the runs.
+    jobs: runs at once; None: one for each core.
+    timeout: seconds that a run may take.
+    source: file and configuration of the plan, for the report.
+    whole: what the plan is a part of.
+    retry_failed: try runs that failed once more.
+    archive: of a study to go on from.
+
+  Raises:
+    errors.JftError: the plan, the archive or the folder is not what it has to be.
+  """
+  return runner.run(
+      plan, workdir, command, jobs=jobs or len(os.sched_getaffinity(0)), timeout=timeout,
+      source=source, retry_failed=retry_failed, stream=sys.stderr, whole=whole,
+      elsewhere=_taken(plan, archive, workdir) if archive else ())
+
+
+def command(run: Run, directory: pathlib.Path) -> list[str]:
+  """The process that makes a run."""
+  return [sys.executable, "-m", "jft_reps.apps.study", f"--run={directory}"]
+
+
+def _taken(plan: Plan, archive: str, workdir: str | os.PathLike) -> list[report_runs.Result]:
+  """Runs of the archive, of which those of the plan are counted aloud."""
+  results = archives.take(archive, workdir)
+  done = {result.id for result in results if result.status == report_runs.DONE}
+  known = done & set(plan.ids().values())
+  print(f"{archive}: {len(known)} of {len(set(plan.ids().values()))} runs are done there"
+        + ("" if known else ": is it of this plan and configuration?"), file=sys.stderr)
+  return results

@@ -1,0 +1,21 @@
+"""Weights, ours or others': find the file, understand it. `training.initialise` applies them."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from jft_reps.models.pretrained.source import Source
+
+
+def open_source(path: str | pathlib.Path) -> Source:
+  """Understands a run directory, a checkpoint or a weight file of any known format.
+
+  Raises:
+    errors.StorageError: it cannot be read or recognised.
+  """
+  from jft_reps.models.pretrained import recognise
+  from jft_reps.training.run_directory import finding
+
+  return recognise.open_source(finding.find(path))
