@@ -9,7 +9,9 @@ import pathlib
 import hypothesis
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from jft_reps import environment
+
+environment.set_defaults()
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # In-process clusters need a waiting thread per worker, and TensorFlow fixes them at its first op.
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "16")

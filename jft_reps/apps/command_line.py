@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
+from jft_reps import environment
 from jft_reps.errors import ClusterError, ConfigError, JftError, StorageError, printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     main: takes the arguments, program name first.
     argv: instead of the process's own.
   """
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
+  environment.set_defaults()
   argv = list(sys.argv if argv is None else argv)
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(argv[:1])  # absl's logging asks; our programs have flag values of their own

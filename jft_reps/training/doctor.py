@@ -9,6 +9,7 @@ import platform
 import shutil
 from importlib import metadata
 
+from jft_reps import environment
 from jft_reps.errors import JftError
 
 # package: (wanted prefix or None, what goes wrong otherwise)
@@ -85,7 +86,7 @@ def _setuptools() -> Finding:
 
 
 def _devices() -> list[Finding]:
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  environment.set_defaults()
   try:
     import tensorflow as tf
   except Exception as e:  # noqa: BLE001 - any failure of the import is the finding

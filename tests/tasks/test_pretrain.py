@@ -254,7 +254,7 @@ def test_a_reduced_vocabulary_is_what_fasteval_and_tensorboard_show(reduced, mon
   np.testing.assert_allclose(values["fasteval/mAP@100"], expected.value, rtol=1e-4)
   np.testing.assert_allclose(values["fasteval/macro mAP@100"], expected.macro, rtol=1e-4)
   drawn = []
-  monkeypatch.setattr(pretrain.labelled_pictures, "panels", lambda *parts: drawn.append(parts))
+  monkeypatch.setattr(pretrain.labels, "panels", lambda *parts: drawn.append(parts))
   task.pictures(model, next(iter(evaluator.dataset())))
   ((_, truth, best),) = drawn
   hierarchy = readers.read(whole._sets.records / "hierarchy.csv", "edges")

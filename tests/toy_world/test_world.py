@@ -40,8 +40,8 @@ def test_pictures_do_not_depend_on_order_or_process():
   world = ToyWorld(seed=5)
   assert {key: fingerprint(world, *key) for key in shuffled} == forwards
   code = (
-      "import sys; sys.path[:0] = ['.', 'tests/data']\n"
-      "import test_toy_world as t\n"
+      "import sys; sys.path[:0] = ['.', 'tests/toy_world']\n"
+      "import test_world as t\n"
       f"print([t.fingerprint(t.ToyWorld(seed=5), *key) for key in {shuffled!r}])\n"
       "assert 'tensorflow' not in sys.modules\n")
   root = pathlib.Path(__file__).resolve().parents[2]

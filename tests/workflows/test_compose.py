@@ -128,7 +128,7 @@ def test_a_package_that_a_task_lacks_is_not_an_unknown_task(monkeypatch):
   monkeypatch.delitem(sys.modules, "jft_reps.tasks.pretrain", raising=False)
   monkeypatch.setitem(sys.modules, "jft_reps.tasks.panels.labels", None)
   monkeypatch.delattr("jft_reps.tasks.panels.labels", raising=False)
-  with pytest.raises(ModuleNotFoundError, match="labelled_pictures"):
+  with pytest.raises(ModuleNotFoundError, match="panels.labels"):
     compose.task(config())
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
+from jft_reps import environment
 from jft_reps.errors import JftError
 
 
 def main() -> int:
+  environment.set_defaults()
   from jft_reps.training.cluster import start as cluster_lib
 
   try:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import optimize
 
 from jft_reps.errors import DataError
 from jft_reps.models.probes import calibration, linear_probe, logistic_regression
@@ -60,9 +61,18 @@ def test_logistic_regression_is_scikit_learns():
                                    abs=0.005)
 
 
-def test_rounding_may_end_the_search_and_too_few_steps_are_no_convergence():
+def test_rounding_may_end_the_search_and_too_few_steps_are_no_convergence(monkeypatch):
   x, labels = problem(600)
-  exact = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=0.0, most=1000)
+  search = optimize.minimize
+
+  def rounded(*arguments, **options):  # on some processors rounding ends the line search first
+    outcome = search(*arguments, **options)
+    outcome.success, outcome.message = False, "ABNORMAL"
+    return outcome
+
+  with monkeypatch.context() as patched:
+    patched.setattr(optimize, "minimize", rounded)
+    exact = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=0.0, most=1000)
   assert exact.converged and "converged to single precision" in exact.method
   short = logistic_regression.logistic(x, labels, 5, grid=(0.01,), tolerance=0.0, most=5)
   assert not short.converged and "stopped" in short.method

@@ -15,14 +15,16 @@ from jft_reps.training.run_directory import checkpoints
 _RUN = """
 import os, signal, sys
 from tests.training.test_trainer import TinyTask, options
-from jft_reps.training import cluster, run_directory, trainer
+from jft_reps.training import trainer
+from jft_reps.training.cluster import start
+from jft_reps.training.run_directory.directory import RunDirectory
 kind, path, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 task = TinyTask()
 def progress(step, note):
   if kind == "training" and step == 33:
     os.kill(os.getpid(), number)
-where = {"cluster": cluster.local(1, 1)} if kind == "preflight" else {}
-trainer.Trainer(task, run_directory.RunDirectory(path), options(60), notes=task.notes,
+where = {"cluster": start.local(1, 1)} if kind == "preflight" else {}
+trainer.Trainer(task, RunDirectory(path), options(60), notes=task.notes,
                 progress=progress, **where).train()
 """
 
