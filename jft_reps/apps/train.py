@@ -18,6 +18,7 @@ from absl import flags
 
 from jft_reps.apps import command_line
 from jft_reps.errors import ConfigError
+from jft_reps.training.cluster import addresses
 from jft_reps.workflows import evaluation, training
 
 FLAGS = flags.FlagValues()
@@ -42,12 +43,12 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.dry_run:
     print(json.dumps(config.to_dict(), indent=1, default=str))
     return 0
-  from jft_reps.training.cluster import start as cluster_lib
-  from jft_reps.training.run_directory import directory
-
   if tf_config:
-    cluster = cluster_lib.from_tf_config(tf_config, FLAGS.allow_remote_cluster)
+    cluster = addresses.from_tf_config(tf_config, FLAGS.allow_remote_cluster)
     if cluster.job in ("worker", "ps"):
+      from jft_reps.training.cluster import start as cluster_lib
+      from jft_reps.training.run_directory import directory
+
       sys.stderr.flush()
       done = lambda: directory.RunDirectory(config.workdir).done() is not None
       os._exit(cluster_lib.serve(cluster, done))  # TensorFlow's server threads never end

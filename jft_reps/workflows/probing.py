@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.workflows import compose, configuration, generating, weights
+from jft_reps.workflows import compose, configuration, generating, presence, weights
 
 if TYPE_CHECKING:
   import ml_collections
@@ -34,6 +34,8 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
   from jft_reps.training.run_directory import directory
 
   config = configuration.placed(config, workdir)
+  if not config.get("toy_world"):
+    presence.check_records(config)
   generating.generate(config, progress.counter("generated pictures"))
   path = config.init.checkpoint
   source = weights.open_source(path) if path else None

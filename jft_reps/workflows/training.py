@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jft_reps.errors import ConfigError
-from jft_reps.workflows import compose, configuration, generating, weights
+from jft_reps.training.cluster import addresses
+from jft_reps.workflows import compose, configuration, generating, presence, weights
 
 if TYPE_CHECKING:
   import ml_collections
@@ -37,9 +38,12 @@ def train(
     errors.JftError: what is wrong with the configuration, the data, the weights or the cluster.
   """
   config = configuration.placed(config, workdir)
+  topology = addresses.parse_local(local_cluster) if local_cluster else None
+  if not config.get("toy_world"):  # whose records are made here
+    presence.check_records(config)
   with contextlib.ExitStack() as stack:
-    if local_cluster:
-      cluster = _started(stack, local_cluster, config.workdir)
+    if topology is not None:
+      cluster = _started(stack, *topology, config.workdir)
     return _train(config, cluster, mirrored)
 
 
@@ -84,12 +88,12 @@ def _devices(tf, count: int) -> list[str]:
   return [f"/cpu:{i}" for i in range(count)]
 
 
-def _started(stack: contextlib.ExitStack, text: str, workdir: str):
-  """Starts the cluster that `--local_cluster` describes; processes end with the stack."""
+def _started(stack: contextlib.ExitStack, workers: int, servers: int, mode: str, workdir: str
+             ) -> Cluster:
+  """Starts a cluster on this machine; processes end with the stack."""
   from jft_reps.training.cluster import local_processes
   from jft_reps.training.cluster import start as cluster_lib
 
-  workers, servers, mode = cluster_lib.parse_local(text)
   if mode == "inprocess":
     return cluster_lib.start_in_process(workers, servers)
   processes = stack.enter_context(local_processes.LocalProcesses(

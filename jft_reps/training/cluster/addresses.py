@@ -8,10 +8,12 @@ import ipaddress
 import json
 import socket
 from collections.abc import Iterator
-
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
 from jft_reps.errors import ConfigError
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 _JOBS = ("chief", "worker", "ps")
 
@@ -36,6 +38,8 @@ class Cluster:
 
   @property
   def spec(self) -> tf.train.ClusterSpec:
+    import tensorflow as tf  # here alone: wrong addresses are answered without it
+
     return tf.train.ClusterSpec(
         {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.servers)})
 
