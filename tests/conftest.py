@@ -19,9 +19,11 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "16")
 # Thousands of graphs live in one process; looking through them often takes a tenth of the time.
 gc.set_threshold(50_000, 10, 10)
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile(
-    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How long an example takes says how busy the machine is. --hypothesis-profile=nightly looks longer.
+_ANY_MACHINE = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("any_machine", _ANY_MACHINE, max_examples=30)
+hypothesis.settings.register_profile("nightly", _ANY_MACHINE, max_examples=400)
 hypothesis.settings.load_profile("any_machine")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

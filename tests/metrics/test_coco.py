@@ -72,14 +72,12 @@ def found(boxes, scores=None, classes=None):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_numbers_are_those_of_the_definition_in_plain_loops(backend, seed):
   pictures = world(seed)
   close(evaluate(pictures, backend=backend).numbers, transcription(by_number(pictures)))
 
 
-@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_order_of_pictures_and_boxes_gives_the_same_result_to_the_bit(seed):
   pictures, rng = world(seed), np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.errors import ConfigError, DataError, StorageError
@@ -181,7 +181,6 @@ def test_published_cases_of_ap_at_k(shared_data):
     assert result.value == pytest.approx(case["expected"], abs=1e-12), case["src"]
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from(READINGS), st.sampled_from(RESTRICTS),
        st.integers(1, 20), st.data())
 def test_order_and_batches_change_nothing(seed, reading, restrict, k, data):
@@ -195,7 +194,6 @@ def test_order_and_batches_change_nothing(seed, reading, restrict, k, data):
   same(whole, stream(scores, labels, cuts, order, dense=False, **options))
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from(READINGS), st.sampled_from(RESTRICTS),
        st.integers(1, 20))
 def test_monotone_transforms_of_scores_change_nothing(seed, reading, restrict, k):
@@ -207,7 +205,6 @@ def test_monotone_transforms_of_scores_change_nothing(seed, reading, restrict, k
     same(whole, fasteval.mean_average_precision(changed, labels, **options))
 
 
-@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(READINGS), st.integers(1, 20),
        st.floats(1e-300, 1e300))
 def test_scale_of_weights_changes_nothing(seed, reading, k, scale):
@@ -218,7 +215,6 @@ def test_scale_of_weights_changes_nothing(seed, reading, k, scale):
   assert one.value == pytest.approx(other.value, abs=1e-12)
 
 
-@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(READINGS), st.integers(1, 20))
 def test_a_class_without_positives_changes_only_the_count(seed, reading, k):
   scores, labels = world(seed)
@@ -232,7 +228,6 @@ def test_a_class_without_positives_changes_only_the_count(seed, reading, k):
   assert other.undefined == one.undefined + 1
 
 
-@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(READINGS), st.sampled_from(RESTRICTS))
 def test_a_perfect_scorer_gets_one_where_labels_fit(seed, reading, restrict):
   _, labels = world(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -111,14 +111,12 @@ def world(seed):
   return pictures
 
 
-@settings(max_examples=80)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_masks_are_counted_like_sets(seed):
   pictures = world(seed)
   assert_is_set_counting(evaluate(pictures), pictures)
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_leaving_out_equals_never_having_seen_and_order_does_not_matter(seed, share):
   pictures, rng = world(seed), np.random.default_rng(seed)
@@ -130,7 +128,6 @@ def test_leaving_out_equals_never_having_seen_and_order_does_not_matter(seed, sh
   assert a.excluded == len(out)
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_predicted_at_void_pixels_has_no_influence(seed):
   pictures, rng = world(seed), np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval, Params
 
@@ -68,7 +68,6 @@ def test_real_people_have_pycocotools_similarities(shared_data):
     assert values[60 + j, j] == 1 and 0 < np.median(values[:, j]) < 1
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_people_have_pycocotools_similarities(seed):
   rng = np.random.default_rng(seed)
@@ -103,7 +102,6 @@ def test_points_without_a_label_do_not_count():
   np.testing.assert_allclose(oks.oks(far, true, areas, np.zeros((1, 4)), sigmas), 2 / 3)
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_similarity_of_poses_is_the_formula_with_the_mean_area(seed):
   points, _, areas, sigmas = world(seed)
@@ -118,7 +116,6 @@ def test_similarity_of_poses_is_the_formula_with_the_mean_area(seed):
   np.testing.assert_allclose(larger, values, rtol=1e-9)
 
 
-@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]))
 def test_suppression_is_that_of_plain_loops(seed, threshold):
   points, scores, areas, sigmas = world(seed)
@@ -130,7 +127,6 @@ def test_suppression_is_that_of_plain_loops(seed, threshold):
   assert oks.suppress(points, scores, areas, sigmas, threshold).tolist() == kept
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_stays_is_unlike_and_what_goes_is_like_a_better_one(seed):
   points, scores, areas, sigmas = world(seed)

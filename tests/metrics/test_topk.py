@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.errors import NumericError
@@ -15,7 +15,6 @@ def test_against_sorting_where_no_scores_tie():
     np.testing.assert_array_equal(topk.hits(scores, labels, k), (best == labels[:, None]).any(1))
 
 
-@settings(max_examples=100)
 @given(st.integers(2, 6), st.integers(1, 6), st.integers(0, 10_000))
 def test_ties_count_by_the_chance_of_a_random_order(classes, k, seed):
   rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.errors import ConfigError, DataError, NumericError
@@ -144,7 +144,6 @@ def world(seed):
   return pictures
 
 
-@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), iou=st.sampled_from([0.3, 0.5, 0.75]),
        method=st.sampled_from(METHODS), plus_one=st.booleans())
 def test_ap_is_that_of_the_kit_in_plain_loops(seed, iou, method, plus_one):
@@ -159,7 +158,6 @@ def test_ap_is_that_of_the_kit_in_plain_loops(seed, iou, method, plus_one):
   assert result.undefined == 3 - len(defined)
 
 
-@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_order_does_not_matter_and_leaving_out_equals_never_having_seen(seed, share):
   pictures, rng = world(seed), np.random.default_rng(seed)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings, strategies
+from hypothesis import given, strategies
 
 from jft_reps.ops import boxes as box_ops
 from tests.models import numpy_faster_rcnn as reference
 
 NAN = float("nan")
-few = settings(max_examples=30)
 seeds = strategies.integers(0, 2**32 - 1)
 
 
@@ -36,7 +35,6 @@ def test_area_and_overlap_of_boxes_one_can_draw():
   np.testing.assert_allclose(box_ops.covered(b, a)[:, 0], [0.5, 0, 1], rtol=1e-6)
 
 
-@few
 @given(seeds)
 def test_overlaps_are_those_of_loops(seed):
   a, b = some(seed, None, None)
@@ -47,7 +45,6 @@ def test_overlaps_are_those_of_loops(seed):
       rtol=1e-4, atol=1e-2)
 
 
-@few
 @given(seeds, strategies.integers(-300, 300), strategies.integers(1, 8))
 def test_overlap_is_symmetric_and_knows_neither_place_nor_scale(seed, shift, factor):
   a, b = some(seed, None, None)
@@ -82,7 +79,6 @@ def test_a_box_that_is_no_number_passes_no_threshold(value):
   assert not np.any(box_ops.iou(box, odd) >= 0.3) and not np.any(box_ops.iou(odd, box) >= 0.3)
 
 
-@few
 @given(seeds)
 def test_cut_boxes_lie_in_the_picture_and_are_cut_once(seed):
   boxes, = some(seed, 20)
@@ -123,7 +119,6 @@ def test_codes_of_a_box_one_can_draw():
       rtol=1e-6)
 
 
-@few
 @given(seeds)
 def test_codes_are_the_reference_s_and_come_back_as_boxes(seed):
   boxes, anchors = some(seed, 12, 12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings, strategies
+from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
 from jft_reps import errors
@@ -27,7 +27,6 @@ def case(batch=4, classes=30, seed=0):
 shapes = strategies.tuples(strategies.integers(1, 4), strategies.integers(1, 6))
 
 
-@settings(max_examples=40)
 @given(shapes.flatmap(lambda shape: strategies.tuples(
     arrays.arrays(np.float32, shape, elements=strategies.floats(-1e4, 1e4, width=32)),
     arrays.arrays(np.float32, shape, elements=strategies.floats(0, 1, width=32)))))

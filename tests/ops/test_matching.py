@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings, strategies
+from hypothesis import given, strategies
 
 from jft_reps.ops import matching
 from jft_reps.ops.matching import BACKGROUND, IGNORED
 from tests.models import numpy_faster_rcnn as reference
 
-few = settings(max_examples=40)
 seeds = strategies.integers(0, 2**32 - 1)
 
 
@@ -70,7 +69,6 @@ def test_without_objects_all_is_background_and_without_boxes_there_is_nothing(fo
   assert match(np.zeros([0, 0]), 0.7, 0.3, force=force) == []
 
 
-@few
 @given(seeds, strategies.booleans(), strategies.booleans())
 def test_matches_are_the_reference_s(seed, force, ties):
   overlaps = random_overlaps(seed, ties)
@@ -102,7 +100,6 @@ def drawn(positive, negative, size, fraction, seed):
   return [index.numpy() for index in found]
 
 
-@few
 @given(seeds, strategies.sampled_from(SIZES), strategies.integers(0, 400),
        strategies.integers(0, 400))
 def test_positives_up_to_their_share_then_negatives_and_nothing_else(seed, how, p, n):

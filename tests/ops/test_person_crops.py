@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.ops import person_crops
@@ -76,7 +76,6 @@ def test_no_crop_of_no_region():
 _SIDE = st.floats(0, 2000, width=32)
 
 
-@settings(max_examples=60)
 @given(st.tuples(_SIDE, _SIDE, _SIDE, _SIDE), st.floats(1, 1.5))
 def test_a_region_holds_its_box_at_the_crops_aspect(sides, factor):
   (y, x), (h, w) = sides[:2], np.maximum(sides[2:], 1.0)

@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.collection.dedup import candidates, hash_search
@@ -26,7 +26,6 @@ def brute(queries, items, radius):
           if (d := (a ^ b).bit_count()) <= radius}
 
 
-@settings(max_examples=50)
 @given(st.lists(WORDS, min_size=1, max_size=20, unique=True), st.data(), st.integers(0, 7))
 def test_every_pair_within_the_radius_and_no_other(items, data, radius):
   items = np.array(items, np.uint64)

@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -93,7 +93,6 @@ def test_rows_are_equal_steps_of_the_distance_on_the_unit_sphere():
   assert np.allclose(same.distances, 0) and len(set(same.rows)) == 1
 
 
-@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(0, 5))
 def test_centroids_are_means_of_what_is_nearest(count, clusters, seed):
   values = np.random.default_rng(seed).normal(size=(count, 3))

@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -65,7 +65,6 @@ def test_numbers_are_those_of_sets(tmp_path, expand):
   assert all(count > 0 for _, count in summary["tail"])
 
 
-@settings(max_examples=60)
 @given(st.lists(st.sets(st.integers(0, 4)), min_size=1, max_size=8))
 def test_pairs_expand_as_the_hierarchy_does(listed):
   rows = [i for i, ids in enumerate(listed) for _ in ids]

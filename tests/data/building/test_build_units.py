@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps import errors
@@ -181,7 +181,6 @@ def test_copies_and_placeholders_are_told(pictures, tmp_path):
   assert stored.records == summary.pictures == 39
 
 
-@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 999)), unique=True, max_size=60),
        st.integers(1, 7), st.integers(2, 5))
 def test_copies_are_the_groups_of_equal_digests(tmp_path_factory, pairs, parts, at_once):

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some
 from PIL import Image
@@ -38,7 +38,6 @@ def _pixels(data: bytes) -> np.ndarray:
   return np.asarray(image)
 
 
-@settings(max_examples=60)
 @given(some.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40))))
 def test_any_indices_survive_the_png(indices):
   np.testing.assert_array_equal(_pixels(masks.encode(indices)), indices)
@@ -179,7 +178,6 @@ def test_what_is_cut_or_does_not_fit_has_a_reason(tmp_path, data, name, reason):
   assert reasons.NAMES[found] == reason
 
 
-@settings(max_examples=150)
 @given(st.data())
 def test_no_bytes_bring_it_down(tmp_path_factory, data):
   """Bytes changed anywhere: the same indices, an error of ours, or a reason; nothing else."""

@@ -10,7 +10,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.data.hierarchy import closure as closure_lib
@@ -47,7 +47,6 @@ def dags(draw):
   return ids, edges
 
 
-@settings(max_examples=150)
 @given(dags())
 def test_equals_the_oracle(dag):
   ids, edges = dag
@@ -106,7 +105,6 @@ def test_is_immutable():
     tree.ids = ()
 
 
-@settings(max_examples=60)
 @given(dag=dags(), names=st.tuples(*[st.sampled_from(["", "a, b", 'a "b"', "é", "same"])] * 14))
 def test_a_written_hierarchy_reads_back(tmp_path_factory, dag, names):
   ids, edges = dag
@@ -146,7 +144,6 @@ def test_a_cycle_names_only_the_cycle():
   assert caught.value.found == "cycle 'c' -> 'a' -> 'b' -> 'c'"
 
 
-@settings(max_examples=60)
 @given(dags(), st.data())
 def test_a_cycle_is_found_wherever_it_is(dag, data):
   ids, edges = dag

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.data.hierarchy.graph import Hierarchy
@@ -49,7 +49,6 @@ def batches(classes, width=6):
   return st.lists(labels, min_size=1, max_size=5).map(lambda rows: padded(rows, width))
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 5), st.data(), st.sampled_from([tf.float32, tf.uint8, tf.bfloat16]))
 def test_equals_sets_of_labels(seed, data, dtype):
   tree = random_hierarchy(seed, 23)
@@ -136,7 +135,6 @@ def test_another_number_of_classes_is_refused():
     LabelExpansion(2, (np.array([0, 1, 2]), np.array([0, 2])))
 
 
-@settings(max_examples=25)
 @given(st.integers(0, 5), st.data())
 def test_a_reduced_vocabulary_is_columns_of_the_whole_one(seed, data):
   tree = random_hierarchy(seed, 23)

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -297,7 +297,6 @@ def test_coco128_is_drawn_as_pycocotools_draws_each_object(shared_data, tmp_path
   assert crowds == 10 and void > 0 and opened.count == 128
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30), st.floats(0, 1))
 def test_run_lengths_in_both_forms(seed, height, width, share):
   from pycocotools import mask as coco_mask
