@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from jft_reps.data.sources.opened import Opened
@@ -32,31 +33,33 @@ _SOURCES = {
 }
 
 
-def open_source(name: str, **arguments: Any) -> Opened:
+def open_source(name: str, input: str, *, labels: Sequence[str] | None = None,
+                split: str = "train", **options: Any) -> Opened:
   """Opens the pictures of a source.
 
   Args:
     name: a key of `_SOURCES`, or `tfds:NAME[/config][:version]`.
-    **arguments: by name, of which a source takes those that its function has: `input`, a folder,
-      list or file, or several with commas; `annotations`, likewise; `labels`, class ids in class
-      order or None; `split`, of the records; and those that a source alone has.
+    input: a folder, list or file, or several with commas.
+    labels: class ids in class order; None: those of the source.
+    split: name of the records, by which some sources choose their part.
+    **options: by name, of which a source takes those that its function has, such as `annotations`.
 
   Raises:
     errors.ConfigError: no such source; an argument is missing or does not fit.
     errors.DataError: what was opened is wrong.
   """
-  if arguments.get("keypoints") and name != "coco_keypoints":
+  if options.get("keypoints") and name != "coco_keypoints":
     raise ConfigError("flags", "--keypoints", f"given with --source={printable(name)}",
                       "--source=coco_keypoints")
-  if name.startswith(TFDS):
-    arguments, name = {**arguments, "name": name.removeprefix(TFDS)}, TFDS
-  if name not in _SOURCES:
+  key = TFDS if name.startswith(TFDS) else name
+  if key not in _SOURCES:
     raise ConfigError("flags", "--source", printable(name),
                       f"{', '.join(_SOURCES)}NAME[/config][:version]")
-  module, function = _SOURCES[name].split(":")
+  module, function = _SOURCES[key].split(":")
   opener = getattr(importlib.import_module(f"jft_reps.data.sources.{module}"), function)
   taken = inspect.signature(opener).parameters
-  if any(arguments.get(key) and key not in taken for key in ("keep_ids", "leave_out_ids")):
-    raise ConfigError("flags", "--keep_ids or --leave_out_ids", f"given for {name}",
+  if any(options.get(option) and option not in taken for option in ("keep_ids", "leave_out_ids")):
+    raise ConfigError("flags", "--keep_ids or --leave_out_ids", f"given for {printable(name)}",
                       "a source of COCO or of masks")
-  return opener(**{key: value for key, value in arguments.items() if key in taken})
+  given = {**options, "labels": labels, "split": split, "name": name.removeprefix(TFDS)}
+  return opener(input, **{key: value for key, value in given.items() if key in taken})

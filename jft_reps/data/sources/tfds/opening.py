@@ -13,14 +13,14 @@ from jft_reps.errors import ConfigError
 
 
 def open_prepared(
-    name: str, input: str, split: str, labels: Sequence[str] | None = None,
+    input: str, name: str, split: str, labels: Sequence[str] | None = None,
     tfds_split: str | None = None, tfds_label: str | None = None, tfds_id: str | None = None,
 ) -> Opened:
   """Labels, or boxes where the set has some. Nothing is downloaded.
 
   Args:
-    name: `NAME[/config][:version]`.
     input: directory in which TFDS prepared it.
+    name: `NAME[/config][:version]`.
     split: of the records, and of TFDS where `tfds_split` names none.
     labels: in place of the set's.
     tfds_split: split or slice, as `train[:90%]`.
