@@ -16,12 +16,18 @@ better at every size.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import table2_coco, table3_voc
+from experiments import rows, table2_coco, table3_voc
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-SIZES = ("10M", "30M", "100M", "300M")
-ROWS = {f"{name}-{size}": {"init.checkpoint": size} for name in ("coco", "voc") for size in SIZES}
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 EXPECTED = [
     ("coco-30M", "coco/AP", 0.319, 0.01, "table 5, fine-tuned, remembered", "memory"),
@@ -29,9 +35,49 @@ EXPECTED = [
     ("voc-300M", "voc/mAP", 0.814, 0.01, "table 3, fine-tuned, remembered", "memory"),
 ]
 
+SIZES = ("10M", "30M", "100M", "300M")
+ROWS = {f"{name}-{size}": {"init.checkpoint": size} for name in ("coco", "voc") for size in SIZES}
+
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,huang][,atrous][,laptop]`."""
   arg = arg or "coco-300M"
   base = table3_voc if arg.startswith("voc") else table2_coco
-  return table2_coco.configure(ROWS, base.paper(), arg)
+  return rows.configure(base.paper(), ROWS, table2_coco.OPTIONS, arg)
+
+
+def runs(study: Study) -> None:
+  """Detection from pre-training on each size, fine-tuned and frozen."""
+  for pictures in study.config.pictures:
+    for task in ("detect", "voc"):
+      for frozen in (False, True):
+        if task in study.config.tasks:
+          study.transfer(task, study.noisy(pictures=pictures), frozen)
+
+
+def pages(names: Names) -> list[Page]:
+  """mAP@100 of the pre-trainings, and a curve of each detection set."""
+  curves = [Page(
+      "fig4_fasteval", "mAP@100 against pictures", TASKS["pretrain"].headings,
+      {"random start": arms.sizes("pretrain")}, x="pictures", protocol=names.protocol(),
+      definitions=arms.LEAVES, deviations=names.world(),
+      says="Not a figure of the paper, which measures its pre-training by detection."),
+      _curve(names, "fig4_data_size", "Figure 4: detection", "detect", "coco")]
+  if "voc" in names.config.tasks:
+    curves.append(_curve(names, "fig4_voc", "Figure 4, right: PASCAL VOC", "voc", "voc"))
+  return curves
+
+
+def _curve(names: Names, name: str, what: str, task: str, prefix: str) -> Page:
+  """Detection against pictures; `prefix` of the rows of the set."""
+  headings = TASKS[task].headings
+  points = {f"{prefix}-{size}": f"fine-tuned, {size} pictures" for size in SIZES}
+  return Page(
+      name, f"{what} against pictures, fine-tuned and frozen", headings,
+      {"fine-tuned": arms.sizes(task), "frozen": arms.sizes(task, True)}, x="pictures",
+      pairs=(("fine-tuned", "frozen"),), protocol=names.protocol(),
+      paper=arms.of_paper(EXPECTED, headings, points), says_mark="seed",
+      says="Performance grows about linearly in the logarithm of the pictures.",
+      deviations=(*names.world(), *names.task(task), *names.sizes(), "Remembered of the paper, not "
+                  "verified: no plateau at 300M, and fine-tuning is better than frozen features at "
+                  "every size."))

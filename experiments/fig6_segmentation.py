@@ -27,9 +27,25 @@ on kernels, where memory has all layers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import fig3_pretraining
+from experiments import fig3_pretraining, rows
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
+
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
+
+# The right plot's points were not recovered: it grows about linearly in the logarithm of the size.
+EXPECTED = [
+    ("ImageNet", "segmentation/mIOU", 0.736, 0.005, "figure 6, remembered", "memory"),
+    ("300M", "segmentation/mIOU", 0.753, 0.005, "figure 6, remembered", "memory"),
+    ("ImageNet+300M", "segmentation/mIOU", 0.765, 0.005, "figure 6, remembered", "memory"),
+]
 
 SIZES = ("10M", "30M", "100M")
 ROWS = {
@@ -39,13 +55,6 @@ ROWS = {
     **{size: {"init.checkpoint": size} for size in SIZES},
     "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
 }
-
-# The right plot's points were not recovered: it grows about linearly in the logarithm of the size.
-EXPECTED = [
-    ("ImageNet", "segmentation/mIOU", 0.736, 0.005, "figure 6, remembered", "memory"),
-    ("300M", "segmentation/mIOU", 0.753, 0.005, "figure 6, remembered", "memory"),
-    ("ImageNet+300M", "segmentation/mIOU", 0.765, 0.005, "figure 6, remembered", "memory"),
-]
 
 
 def paper() -> ml_collections.ConfigDict:
@@ -114,14 +123,25 @@ OPTIONS = {"frozen": frozen, "augmented": augmented, "laptop": laptop}
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,augmented][,laptop]`."""
-  row, *options = (arg or "ImageNet+300M").split(",")
-  if row not in ROWS or set(options) - set(OPTIONS):
-    raise ValueError(f"{arg!r}: expected {', '.join(ROWS)}, optionally with {', '.join(OPTIONS)}")
-  config = paper()
-  with config.unlocked():
-    for key, value in ROWS[row].items():
-      config.update_from_flattened_dict({key: value})
-    for option, apply in OPTIONS.items():
-      if option in options:
-        apply(config)
-  return config
+  return rows.configure(paper(), ROWS, OPTIONS, arg or "ImageNet+300M")
+
+
+def runs(study: Study) -> None:
+  """Training from every start, and from each size of pre-training."""
+  study.four_starts("segment")
+  for pictures in study.config.pictures:
+    study.transfer("segment", study.noisy(pictures=pictures))
+
+
+def pages(names: Names) -> list[Page]:
+  """Both plots."""
+  headings = TASKS["segment"].headings
+  return [
+      Page("fig6_segmentation", "Figure 6, left: segmentation from different starts", headings,
+           arms.starts(names, "segment"), pairs=arms.pairs(names), says=arms.BEST,
+           says_mark="memory", paper=arms.of_paper(EXPECTED, headings, names.rows),
+           deviations=(*names.world(), *names.task("segment"), names.budgets())),
+      Page("fig6_data_size", "Figure 6, right: segmentation against pictures", headings,
+           {"fine-tuned": arms.sizes("segment")}, x="pictures", protocol=names.protocol(),
+           says="mIOU grows about linearly in the logarithm of the pictures.", says_mark="memory",
+           deviations=(*names.world(), *names.task("segment"), *names.sizes()))]

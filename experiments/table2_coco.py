@@ -29,16 +29,18 @@ test-dev, which only COCO's server can tell.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import fig3_pretraining
+from experiments import fig3_pretraining, rows
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-ROWS = {
-    "ImageNet": {"init.checkpoint": "ImageNet"},
-    "300M": {"init.checkpoint": "300M"},
-    "ImageNet+300M": {"init.checkpoint": "ImageNet+300M"},
-    "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
-}
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 _SERVER = "COCO's server"
 EXPECTED = [
@@ -50,6 +52,13 @@ EXPECTED = [
     ("ImageNet+300M", "test-dev: coco/AP50", 0.58, 0.005, f"{_SERVER}, public text", "found"),
     ("ImageNet+300M", "test-dev: coco/AP75", 0.401, 0.005, f"{_SERVER}, public text", "found"),
 ]
+
+ROWS = {
+    "ImageNet": {"init.checkpoint": "ImageNet"},
+    "300M": {"init.checkpoint": "300M"},
+    "ImageNet+300M": {"init.checkpoint": "ImageNet+300M"},
+    "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
+}
 
 
 def paper() -> ml_collections.ConfigDict:
@@ -123,28 +132,25 @@ def laptop(config: ml_collections.ConfigDict) -> None:
       "splits": {"boxes_train": (2000, 2), "boxes_dev": (200, 1), "boxes_test": (600, 1)}}
 
 
-# In the order in which they are applied, whatever the order in which they are given.
+# In the order in which they are applied.
 OPTIONS = {"frozen": frozen, "laptop": laptop, "huang": huang, "atrous": atrous}
-
-
-def configure(rows, config: ml_collections.ConfigDict, arg: str) -> ml_collections.ConfigDict:
-  """A configuration of `row[,option…]`: the row's values first, then its options.
-
-  Raises:
-    ValueError: no such row or option.
-  """
-  row, *options = arg.split(",")
-  if row not in rows or set(options) - set(OPTIONS):
-    raise ValueError(f"{arg!r}: expected {', '.join(rows)}, optionally with {', '.join(OPTIONS)}")
-  with config.unlocked():
-    for key, value in rows[row].items():
-      config.update_from_flattened_dict({key: value})
-    for option, apply in OPTIONS.items():
-      if option in options:
-        apply(config)
-  return config
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,huang][,atrous][,laptop]`."""
-  return configure(ROWS, paper(), arg or "ImageNet+300M")
+  return rows.configure(paper(), ROWS, OPTIONS, arg or "ImageNet+300M")
+
+
+def runs(study: Study) -> None:
+  """Training from every start."""
+  study.four_starts("detect")
+
+
+def pages(names: Names) -> list[Page]:
+  """The table, and what 300M gained over random weights by class and size of objects."""
+  headings = TASKS["detect"].headings
+  return [Page(
+      "table2_coco", "Table 2: detection from different starts", headings,
+      arms.starts(names, "detect"), pairs=arms.pairs(names), gained=(names.random, names.noisy),
+      paper=arms.of_paper(EXPECTED, headings, names.rows), says=arms.BEST, says_mark="memory",
+      deviations=(*names.world(), *names.task("detect"), names.budgets(), arms.SERVER))]

@@ -18,17 +18,26 @@ the area under the curve; the paper does not say which of VOC's two definitions 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import table2_coco
+from experiments import rows, table2_coco
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-ROWS = table2_coco.ROWS
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 EXPECTED = [
     ("ImageNet", "voc/mAP", 0.763, 0.005, "remembered", "memory"),
     ("300M", "voc/mAP", 0.814, 0.005, "remembered", "memory"),
     ("ImageNet+300M", "voc/mAP", 0.813, 0.005, "remembered", "memory"),
 ]
+
+ROWS = table2_coco.ROWS
 
 
 def paper() -> ml_collections.ConfigDict:
@@ -40,14 +49,38 @@ def paper() -> ml_collections.ConfigDict:
   return config
 
 
+def late(config: ml_collections.ConfigDict) -> None:
+  """The other schedule that memory offers."""
+  config.schedule.boundaries = (590_000,)
+  config.train.steps = 900_000
+
+
+OPTIONS = {"late": late, **table2_coco.OPTIONS}
+
+
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,late][,huang][,atrous][,laptop]`, or `frozen`, whose schedule is COCO's, for `late`."""
-  row, *options = (arg or "ImageNet+300M").split(",")
-  config = paper()
-  if {"late", "frozen"} <= set(options):
+  if {"late", "frozen"} <= set(arg.split(",")):
     raise ValueError(f"{arg!r}: late or frozen, each has a schedule of its own")
-  if "late" in options:
-    options.remove("late")
-    config.schedule.boundaries = (590_000,)
-    config.train.steps = 900_000
-  return table2_coco.configure(ROWS, config, ",".join([row, *options]))
+  return rows.configure(paper(), ROWS, OPTIONS, arg or "ImageNet+300M")
+
+
+def runs(study: Study) -> None:
+  """Training from the paper's three starts; the generated world has no VOC."""
+  for start in (study.clean(), study.noisy(), study.noisy(clean=True)):
+    study.transfer("voc", start)
+
+
+def pages(names: Names) -> list[Page]:
+  """The table, at full size alone."""
+  if "voc" not in names.config.tasks:
+    return []
+  headings = TASKS["voc"].headings
+  starts = {name: {"task": "voc", **arms.TUNED, **start} for name, start in (
+      (names.clean, arms.CLEAN), (names.noisy, arms.NOISY), (names.both, arms.BOTH))}
+  return [Page(
+      "table3_voc", "Table 3: detection of PASCAL VOC from different starts", headings, starts,
+      pairs=((names.noisy, names.clean), (names.both, names.clean), (names.both, names.noisy)),
+      paper=arms.of_paper(EXPECTED, headings, names.rows),
+      says="300M is better than ImageNet, and both together are no better.", says_mark="memory",
+      deviations=(*names.world(), *names.task("voc"), names.budgets()))]

@@ -10,18 +10,47 @@ deviations as in `table2_coco`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import table2_coco
+from experiments import rows, table2_coco
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-ROWS = {row: {"init.checkpoint": row} for row in ("12M", "24M", "36M")}
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 EXPECTED = [
     (row, "coco/AP", ap, 0.005, "minival*, remembered", "memory")
     for row, ap in (("12M", 0.350), ("24M", 0.361), ("36M", 0.368))
 ]
 
+ROWS = {row: {"init.checkpoint": row} for row in ("12M", "24M", "36M")}
+
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,huang][,atrous][,laptop]`."""
-  return table2_coco.configure(ROWS, table2_coco.paper(), arg or "36M")
+  return rows.configure(table2_coco.paper(), ROWS, table2_coco.OPTIONS, arg or "36M")
+
+
+def runs(study: Study) -> None:
+  """Detection from each third of one pre-training."""
+  for third in (1, 2, 3):
+    study.transfer("detect", study.noisy(third=third))
+
+
+def pages(names: Names) -> list[Page]:
+  """The table."""
+  first, second, last = moments = [names.moment(third) for third in (1, 2, 3)]
+  headings = TASKS["detect"].headings
+  return [Page(
+      "table4_epochs", "Table 4: detection from three moments of one pre-training", headings,
+      {moment: {"task": "detect", **arms.TUNED, **arms.NOISY, "third": third}
+       for third, moment in enumerate(moments, 1)},
+      pairs=((last, first), (last, second)),
+      paper=arms.of_paper(EXPECTED, headings, dict(zip(ROWS, moments))),
+      says="Longer pre-training is better.", says_mark="memory",
+      deviations=(*names.world(), *names.task("detect"), *names.length()))]

@@ -13,18 +13,50 @@ deviations as in `table2_coco`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import table2_coco
+from experiments import rows, table2_coco
+from experiments.study import arms
+from experiments.study.names import has_labels_above
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-ROWS = {row: {"init.checkpoint": row} for row in ("1K", "18K")}
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 EXPECTED = [
     (row, "coco/AP", ap, 0.005, "minival*, remembered", "memory")
     for row, ap in (("1K", 0.312), ("18K", 0.319))
 ]
 
+ROWS = {row: {"init.checkpoint": row} for row in ("1K", "18K")}
+
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,huang][,atrous][,laptop]`."""
-  return table2_coco.configure(ROWS, table2_coco.paper(), arg or "18K")
+  return rows.configure(table2_coco.paper(), ROWS, table2_coco.OPTIONS, arg or "18K")
+
+
+def runs(study: Study) -> None:
+  """Detection from pre-training with all labels, with fewer, and with these and those above them,
+  which see the same pictures; the paper has no such row."""
+  config = study.config
+  for labels in ("all", "fewer", *(["above"] if has_labels_above(config) else [])):
+    study.transfer("detect", study.noisy(pictures=config.fewer_labels_pictures, labels=labels))
+
+
+def pages(names: Names) -> list[Page]:
+  """The table."""
+  labels, headings = names.labels(), TASKS["detect"].headings
+  fewer, *above, whole = labels.values()
+  of = {"task": "detect", "start": "noisy", "size": "fewer", **arms.BASE, **arms.TUNED}
+  return [Page(
+      "table5_classes", "Table 5: detection from fewer labels, as many pictures", headings,
+      {arm: {**of, "labels": name} for name, arm in labels.items()},
+      pairs=((whole, fewer), *((a, b) for arm in above for a, b in ((arm, fewer), (whole, arm)))),
+      paper=arms.of_paper(EXPECTED, headings, {"1K": fewer, "18K": whole}),
+      says="On par: pictures help more than labels.", says_mark="memory",
+      deviations=(*names.world(), *names.task("detect"), names.fewer()))]

@@ -39,16 +39,18 @@ not stated; the paper's numbers are of test-dev.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ml_collections
 
-from experiments import fig3_pretraining
+from experiments import fig3_pretraining, rows
+from experiments.study import arms
+from experiments.study.tasks import TASKS
+from jft_reps.studies.report.pages import Page
 
-ROWS = {
-    "ImageNet": {"init.checkpoint": "ImageNet"},
-    "300M": {"init.checkpoint": "300M"},
-    "ImageNet+300M": {"init.checkpoint": "ImageNet+300M"},
-    "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
-}
+if TYPE_CHECKING:
+  from experiments.study.names import Names
+  from experiments.study.runs import Study
 
 _SERVER = "COCO's server"
 EXPECTED = [
@@ -60,6 +62,13 @@ EXPECTED = [
     ("ImageNet+300M", "test-dev: keypoints/AP", 0.644, 0.005, f"{_SERVER}, remembered", "memory"),
     ("ImageNet+300M", "test-dev: keypoints/AP50", 0.857, 0.005, f"{_SERVER}, remembered", "memory"),
 ]
+
+ROWS = {
+    "ImageNet": {"init.checkpoint": "ImageNet"},
+    "300M": {"init.checkpoint": "300M"},
+    "ImageNet+300M": {"init.checkpoint": "ImageNet+300M"},
+    "random": {"init.checkpoint": "", "task.batch_norm": "recalibrate"},
+}
 
 
 def paper() -> ml_collections.ConfigDict:
@@ -124,14 +133,24 @@ OPTIONS = {"frozen": frozen, "laptop": laptop}
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`row[,frozen][,laptop]`."""
-  row, *options = (arg or "300M").split(",")
-  if row not in ROWS or set(options) - set(OPTIONS):
-    raise ValueError(f"{arg!r}: expected {', '.join(ROWS)}, optionally with {', '.join(OPTIONS)}")
-  config = paper()
-  with config.unlocked():
-    for key, value in ROWS[row].items():
-      config.update_from_flattened_dict({key: value})
-    for option, apply in OPTIONS.items():
-      if option in options:
-        apply(config)
-  return config
+  return rows.configure(paper(), ROWS, OPTIONS, arg or "300M")
+
+
+def runs(study: Study) -> None:
+  """AP50 is at its end from every start, so what is left to learn is how long one trains."""
+  study.four_starts("pose")
+  study.transfer("pose", study.noisy(), times=3)
+
+
+def pages(names: Names) -> list[Page]:
+  """The table."""
+  headings = TASKS["pose"].headings
+  longer = {names.noisy_longer: {"task": "pose", **arms.TUNED, **arms.NOISY, "times": 3}}
+  return [Page(
+      "table6_pose", "Table 6: keypoints from different starts", headings,
+      {**arms.starts(names, "pose"), **longer},
+      pairs=(*arms.pairs(names), (names.noisy_longer, names.longer)),
+      paper=arms.of_paper(EXPECTED, headings, names.rows), says="300M is better than ImageNet.",
+      says_mark="memory", deviations=(
+          *names.world(), *names.task("pose"), names.budgets(), arms.SERVER,
+          "People are looked for in their true boxes, not in those of a detector."))]
