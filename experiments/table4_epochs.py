@@ -1,7 +1,13 @@
 """Table 4: does pre-training longer help? COCO minival* from 12M, 24M and 36M steps of one run.
 
+Sun et al. 2017 (arXiv:1707.02968), section 5.2. Remembered, not verified: longer is
+better.
+
   python -m jft_reps.apps.train --config=experiments/table4_epochs.py:12M --workdir=RUN \\
       --config.init.checkpoint=PRETRAINING/ckpt-12000000 --config.task.records=RECORDS
+
+`36M` takes 17.5 days on the paper's 9 workers and 11 servers, 3,777 GPU-hours (docs/cluster.md);
+with `,laptop` minutes on two cores.
 
 The pre-training (`fig3_pretraining:random`) keeps the three checkpoints as milestones
 (`config.train.keep_steps`): 1.3, 2.6 and 4 epochs of 300M pictures. Cluster, schedule, options and

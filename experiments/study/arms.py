@@ -42,6 +42,18 @@ def sizes(task: str, frozen: bool = False) -> dict:
           **({} if task == "pretrain" else {"frozen": "frozen" if frozen else "fine-tuned"})}
 
 
+def cited(numbers: Sequence[tuple], headings: Mapping[str, str]) -> tuple[PaperNumber, ...]:
+  """The numbers of a table's CITED that a page shows, in rows of their own: none is trained.
+
+  Args:
+    numbers: row, metric, value, source and mark of each.
+    headings: of the page, by metric.
+  """
+  return tuple(PaperNumber(row, heading, value, source, mark)
+               for row, metric, value, source, mark in numbers
+               if (heading := headings.get(metric.rpartition(": ")[2])))
+
+
 def of_paper(expected: Sequence[tuple], headings: Mapping[str, str],
              rows: Mapping[str, str]) -> tuple[PaperNumber, ...]:
   """The numbers of a table's EXPECTED that a page shows.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pathlib
+import re
+
 import pytest
 
 from experiments import (
@@ -86,3 +90,34 @@ def test_a_task_is_of_its_configuration(name, root):
     made = configuration.read_config(f"{root / task.config}:{next(iter(module.ROWS))},laptop")[0]
     assert {*made.toy_world.splits} == {f"{task.generated}_{s}" for s in ("train", "dev", "test")}
     assert set(task.laptop.rates) <= set(task.miniature.rates)
+
+
+_TAKES = re.compile(r"`([^`]+)` takes ([\d.]+) days on (?:the paper's|our) (\d+) workers?"
+                    r"(?: \(one K80 each\))? and (\d+) servers?, ([\d,]+) GPU-hours")
+_FILES = sorted(p.stem for p in (pathlib.Path(__file__).parents[2] / "experiments").glob("*.py")
+                if "\nROWS = " in p.read_text())
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_the_time_that_a_table_says_it_takes_is_the_models(name):
+  module = importlib.import_module(f"experiments.{name}")
+  said = _TAKES.findall(" ".join(module.__doc__.split()))
+  assert len(said) == module.__doc__.count("GPU-hours") >= 1
+  for row, days, workers, servers, gpu_hours in said:
+    config = module.get_config(row)
+    task = tasks.of_config(config.task)
+    hours = machine_hours.model(
+        tasks.work(config.task.to_dict()), config.task.get("batch_size", 1),
+        task.pushes or config.train.steps, *task.cluster)
+    assert (int(workers), int(servers)) == task.cluster
+    assert (days, gpu_hours) == (f"{hours.days:.1f}", f"{hours.gpu_hours:,.0f}")
+
+
+@pytest.mark.parametrize("module, systems", [
+    (table1_imagenet, 1), (table2_coco, 2), (table6_pose, 1)])
+def test_what_is_cited_is_no_row_that_is_trained(module, systems):
+  assert len({row for row, *_ in module.CITED}) == systems
+  judged = {metric for _, metric, *_ in module.EXPECTED}
+  for row, metric, value, source, mark in module.CITED:
+    assert row not in module.ROWS and metric in judged and 0 < value < 1
+    assert mark in ("found", "memory") and ("remembered" in source) == (mark == "memory")
