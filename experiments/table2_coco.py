@@ -1,7 +1,7 @@
 """Table 2: does pre-training help detection? COCO, Faster R-CNN from three initialisations.
 
-Sun et al. 2017 (arXiv:1707.02968), section 5.2: 300M is better than ImageNet, and both together are
-best. The other systems it compares with are `CITED`.
+Sun et al. 2017 (arXiv:1707.02968), section 5.2: both together are better than ImageNet alone;
+remembered, not verified: so is 300M alone. The other systems of the table are `CITED`.
 
   python -m jft_reps.apps.build_records --source=coco --input=train2014,val2014 \\
       --annotations=instances_train2014.json,instances_val2014.json --leave_out_ids=MINIVAL \\
