@@ -30,12 +30,12 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     StorageError: the run directory holds a run already.
     ConfigError: the task is no classification.
   """
-  from jft_reps import progress
-  from jft_reps.training.run_directory import directory
-
   config = configuration.placed(config, workdir)
   if not config.get("toy_world"):
     presence.check_records(config)
+  from jft_reps import progress
+  from jft_reps.training.run_directory import directory
+
   generating.generate(config, progress.counter("generated pictures"))
   path = config.init.checkpoint
   source = weights.open_source(path) if path else None
