@@ -40,5 +40,6 @@ def test_a_row_of_table_2_is_one_entry(monkeypatch, root):
 def test_an_entry_written_into_the_file_is_a_row_of_the_programs(root, tmp_path):
   text = (root / "experiments" / "table2_coco.py").read_text()
   file = tmp_path / "own_table.py"
-  file.write_text(text.replace("ROWS = {\n", 'ROWS = {\n    "mine": {"init.checkpoint": "X"},\n', 1))
+  entry = '    "mine": {"init.checkpoint": "X"},\n'
+  file.write_text(text.replace("ROWS = {\n", f"ROWS = {{\n{entry}", 1))
   assert workflows.load(f"{file}:mine,laptop").init.checkpoint == "X"
