@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw
+from jft_reps.data.sources.opened import Opened, about_source, required, several
 
 _MASKS = (".png", ".mat")
+
+NONE = "none"  # in place of folders of masks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,3 +160,25 @@ def _listed(
   if not wanted:
     raise errors.DataError("mask-list", path, "no name", "one name per line")
   return wanted
+
+
+def open_masks(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    keep_ids: str | None = None, leave_out_ids: str | None = None,
+) -> Opened:
+  """Folders of pictures and of masks; `annotations` may be `none`, to predict only."""
+  if labels is None:
+    raise errors.ConfigError("flags", "--labels", "missing",
+                             "the classes in order of their indices")
+  return open_folders("masks", labels, several(input),
+                      required(annotations, "folders of masks, or none"), keep_ids, leave_out_ids)
+
+
+def open_folders(
+    name: str, labels: Sequence[str], pictures: list[str], masks: list[str], names: str | None,
+    leave_out: str | None, **more: Any,
+) -> Opened:
+  """What `open_set` finds, as a source of this name, of which the manifest says `more`."""
+  opened = open_set(pictures, [] if masks == [NONE] else masks, names, leave_out)
+  about = about_source(name, unused_pictures=opened.unused, **more)
+  return Opened(opened.read, labels, {**about, "masks": True})

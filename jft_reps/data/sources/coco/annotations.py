@@ -22,8 +22,6 @@ from jft_reps.data.sources import raw
 from jft_reps.data.sources.coco import files, ids, outlines
 from jft_reps.data.sources.coco import keypoints as coco_keypoints
 
-BACKGROUND = "background"
-
 
 @dataclasses.dataclass(frozen=True)
 class _Picture:
@@ -138,11 +136,11 @@ def open_set(
         pictures, content, path, index, "segmentation" if masks else "bbox", one)
   labels = tuple(categories.values())
   if masks:
-    if BACKGROUND in labels:
+    if raw.BACKGROUND in labels:
       raise errors.DataError(
-          "coco-category", annotations[0], f"a category {BACKGROUND!r}", "another name",
+          "coco-category", annotations[0], f"a category {raw.BACKGROUND!r}", "another name",
           "It is that of pixels without an object, which become class 0.")
-    labels = (BACKGROUND, *labels)
+    labels = (raw.BACKGROUND, *labels)
   chosen = ids.chosen(pictures, keep, leave_out)
   left_out = {name: count for name, count in passed.items() if count}
   return CocoSet(labels, tuple(categories), masks, keypoints, left_out,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw
 from jft_reps.data.sources.imagenet import lists
+from jft_reps.data.sources.opened import Opened, about_source
 
 _PARTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 _FOLDERS = {"train": ("train", "ILSVRC2012_img_train"),
@@ -175,3 +176,9 @@ def _from_list(
   for name, (wnid, line) in sorted(truth.items()):
     where = f"{listing}:{line}"
     yield raw.Source(name, raw.inside(path, name, where), (wnid,), (1.0,), where)
+
+
+def open_ilsvrc(input: str, split: str, labels: Sequence[str] | None = None) -> Opened:
+  """ILSVRC-2012; the split of the records, `train` or `validation`, names the part."""
+  part = open_part(input, split)
+  return Opened(part.read, labels or part.labels, about_source("imagenet"))

@@ -10,10 +10,11 @@ import collections
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw, tar_files
+from jft_reps.data.sources.opened import Opened, about_source
 
 _CLASS = re.compile(r"(n\d{8})\.(?:tar|tar\.gz|tgz)", re.ASCII)
 _LARGEST_PICTURE = 32 << 20
@@ -115,3 +116,10 @@ def open_set(path: str | os.PathLike) -> ImageNetTars:
 def _archives(path: str) -> list[str]:
   return sorted(name for name in os.listdir(path)
                 if _CLASS.fullmatch(name) and os.path.isfile(os.path.join(path, name)))
+
+
+def open_tars(input: str, labels: Sequence[str] | None = None) -> Opened:
+  """ImageNet-21k as its archives."""
+  opened = open_set(input)
+  about = about_source("imagenet21k", source_counts=opened.counts)
+  return Opened(opened.read, labels or opened.labels, about)

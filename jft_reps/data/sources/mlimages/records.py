@@ -6,6 +6,7 @@ bytes of them, or one whole number for sets with one class per picture.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,8 @@ from google.protobuf import message
 from jft_reps import errors
 from jft_reps.data.records import framing
 from jft_reps.data.sources import raw
+from jft_reps.data.sources.mlimages import lists
+from jft_reps.data.sources.opened import Opened, about_source, several
 
 _SUFFIXES = (".tfrecords", ".tfrecord")
 _LONGEST = 256 << 20
@@ -98,3 +101,10 @@ def _confidences(label: tf.train.Feature, count: int, where: str) -> np.ndarray:
     raise errors.DataError("bad-confidence", where, "a confidence outside of 0 and 1",
                            "numbers within 0 and 1")
   return values
+
+
+def open_records(input: str, labels: Sequence[str] | None = None) -> Opened:
+  """Tencent's own tfrecords."""
+  labels = lists.checked_classes(labels)
+  return Opened(functools.partial(read, files(several(input)), labels), labels,
+                about_source("mlimages_records"))

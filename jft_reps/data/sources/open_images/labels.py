@@ -17,6 +17,7 @@ import numpy as np
 from jft_reps import errors
 from jft_reps.data.sources import folder, joined, raw
 from jft_reps.data.sources.open_images import rows as open_images_rows
+from jft_reps.data.sources.opened import Opened, about_source, required, several
 
 _PICTURE, _LABEL, _BOX = "p", "l", "b"
 
@@ -176,3 +177,21 @@ def _objects(rows: list[list[str]]) -> raw.Objects:
       np.reshape([[float(side) for side in cells[3:]] for cells in rows], (-1, 4)), labels,
       tuple(cells[2] == "1" for cells in rows), (False,) * len(rows), (math.nan,) * len(rows),
       normalised=True)
+
+
+def open_labels(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    boxes: bool = False,
+) -> Opened:
+  """Image-level labels of Open Images; boxes, where only files of boxes are given."""
+  files = required(annotations, "CSV files of Open Images")
+  opened = open_set(several(input), files, labels, boxes)
+  about = about_source("open_images", source_counts=opened.counts)
+  return Opened(opened.read, labels, {**about, "boxes": opened.boxes})
+
+
+def open_boxes(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None
+) -> Opened:
+  """Boxes of Open Images, also where there are labels too."""
+  return open_labels(input, annotations, labels, boxes=True)
