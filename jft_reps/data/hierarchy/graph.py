@@ -1,7 +1,7 @@
 """Label hierarchies: any directed acyclic graph of labels, with their ids and names.
 
 Labels of a fine class imply those of every coarser one ("apple" is also "fruit"; Sun et al.
-2017, section 3). A hierarchy may have several roots, nodes with several parents and nodes that
+2017, section 4.1). A hierarchy may have several roots, nodes with several parents and nodes that
 share a display name; parents may be listed after their children.
 """
 
