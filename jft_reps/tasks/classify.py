@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.data.reading.label_expansion import LabelExpansion
 from jft_reps.data.records import reasons
 from jft_reps.errors import ConfigError
 from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import classifier
-from jft_reps.models.resnet import STAGES
+from jft_reps.models.depths import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
+from jft_reps.task import START, Place
 from jft_reps.tasks.backbone import Backbone, trainable
 from jft_reps.tasks.evaluators.scores import MeanApSet, TopKSet
 from jft_reps.tasks.inputs.pictures import PictureSets
@@ -61,7 +63,7 @@ class Classify:
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
       multi_label: bool = False, batch_norm: str = "train", recalibration_batches: int = 50,
       frozen_through: str | None = None, label_smoothing: float = 0.0, batch_size: int = 32,
-      resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = 2048,
+      resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = order.SHUFFLE,
       eval_batch_size: int = 64):
     for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
                               ("frozen_through", frozen_through, (None, *STAGES))):
@@ -70,8 +72,8 @@ class Classify:
                           " or ".join(map(str, known)))
     self._sets = PictureSets(
         records, train_split, eval_splits, None, batch_size, eval_batch_size, resize, crop,
-        max_labels if multi_label else 1, max_labels if multi_label else 1,
-        keep_empty=multi_label, shuffle=shuffle)
+        max_labels if multi_label else 1, max_labels if multi_label else 1, shuffle,
+        keep_empty=multi_label)
     self.labels = self._sets.labels
     self.best = "classification/mAP" if multi_label else "classification/top1"
     self._expand = LabelExpansion(len(self.labels), dtype=tf.uint8) if multi_label else None
@@ -100,16 +102,16 @@ class Classify:
     """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
     if self._batch_norm != "recalibrate":
       return f"batch-norm: {self._batch_norm}"
-    batches = self.train_dataset(0, 1, 0, (0, 0, 0))
+    batches = self.train_dataset(START)
     layers = batch_norm_lib.recalibrate(
         lambda batch: model(batch["image"], batch_norm="recalibrate"), batches, self._batches)
     return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
             f"{self._sets.train_split}, then frozen")
 
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless batches with `image` (uint8) and `targets`: class indices int64 `[batch]`, or uint8
     `[batch, classes]` where pictures have several."""
-    return self._sets.train_batches(worker, workers, seed, position, self._with_targets)
+    return self._sets.train_batches(place, self._with_targets)
 
   def eval_dataset(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, the training split too: centre crops with `targets`."""

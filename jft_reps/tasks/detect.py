@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco, voc
 from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
+from jft_reps.ops import keep_aspect
 from jft_reps.ops.anchors import AnchorGrid
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators import detections
@@ -40,7 +42,8 @@ class Detect(FineTuning):
     recalibration_pictures: training pictures whose statistics those are.
     frozen_through: up to and with this stage nothing is trained (`conv4` in the paper's study of
       frozen features); None: everything is.
-    min_side, max_side: of the resized picture in pixels.
+    min_side, max_side: pixels that the shorter side is brought to, unless the longer would pass
+      the second (600 and 1024 in section 5.2).
     sampling: arguments of `models.faster_rcnn_loss.Sampling`: anchors and boxes a step trains on.
     anchors: arguments of `ops.anchors.AnchorGrid`.
     rpn_rate: atrous rate of the region proposal network; 2 with `output_stride` 8.
@@ -58,9 +61,9 @@ class Detect(FineTuning):
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
       metric: str = "coco", coco_backend: str = "pycocotools", batch_norm: str = "frozen",
       recalibration_pictures: int = 100, frozen_through: str | None = None,
-      min_side: int = 600, max_side: int = 1024,
+      min_side: int = keep_aspect.MIN_SIDE, max_side: int = keep_aspect.MAX_SIDE,
       sampling: Mapping[str, Any] | None = None, anchors: Mapping[str, Any] | None = None,
-      rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = 2048):
+      rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = order.SHUFFLE):
     if metric not in _BEST:
       raise ConfigError("config-value", "config.task.metric", repr(metric), " or ".join(_BEST))
     sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)

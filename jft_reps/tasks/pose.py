@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import pose
 from jft_reps.ops import keypoints as keypoint_ops
@@ -61,7 +62,7 @@ class Pose(FineTuning):
       frozen_through: str | None = None, crop: tuple[int, int] = pose.CROP,
       enlarge: tuple[float, float] = (1.0, 1.5), radius: float = keypoint_ops.RADIUS,
       intermediate_unit: int | None = 10, suppression: float = 0.5, mirror: bool = True,
-      shuffle: int = 2048):
+      shuffle: int = order.SHUFFLE):
     require_dense(backbone)
     if any(side < 9 or (side - 1) % backbone.output_stride for side in crop):
       raise ConfigError("config-value", "config.task.crop", str(tuple(crop)),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import deeplab
 from jft_reps.ops import score_maps
@@ -54,7 +55,7 @@ class Segment(FineTuning):
       batch_size: int = 6, batch_norm: str = "frozen", recalibration_pictures: int = 100,
       frozen_through: str | None = None, resize: int | None = 514,
       scale: tuple[float, float] = (1.0, 1.0), mirror: bool = False, crop: int | None = None,
-      rates: Sequence[int] = deeplab.RATES, shuffle: int = 2048):
+      rates: Sequence[int] = deeplab.RATES, shuffle: int = order.SHUFFLE):
     require_dense(backbone)
     if not rates or min(rates) < 1:
       raise ConfigError("config-value", "config.task.rates", str(rates), "rates from 1")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jft_reps.errors import StorageError, printable
+from jft_reps.models.depths import UNITS
 from jft_reps.models.pretrained.containers import Tensors
-from jft_reps.models.resnet import UNITS
 from jft_reps.ops.preprocessing import Preprocessing
 
 # Names of a TensorFlow 1 training graph that belong to no backbone.
