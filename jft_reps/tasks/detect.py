@@ -17,6 +17,7 @@ from jft_reps.metrics import coco, voc
 from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
 from jft_reps.ops import keep_aspect
 from jft_reps.ops.anchors import AnchorGrid
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators import detections
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -27,7 +28,7 @@ _SHOWN = 0.3  # least score of a detection that is drawn
 _BEST = {"coco": "coco/AP", "voc": "voc/mAP", "voc07": "voc/mAP"}
 
 
-class Detect(FineTuning):
+class Detect(FineTuning[BoxSets]):
   """Faster R-CNN, one picture per worker and step.
 
   Args:
@@ -99,6 +100,10 @@ class Detect(FineTuning):
 
   def _seen(self, model: faster_rcnn.FasterRCNN, batch):
     return self._run(model, batch, "recalibrate", frozen_through=None)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """One picture per batch, with `draw`; see `BoxSets.train_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of four losses: objectness and box of proposals, class and box of objects."""

@@ -1,8 +1,8 @@
-"""What tasks share that train a pre-trained backbone on: its batch-norm, and what stays frozen."""
+"""What tasks share that train a backbone on: its batch-norm, and what stays frozen."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import tensorflow as tf
 
@@ -15,9 +15,11 @@ from jft_reps.task import START, Place
 from jft_reps.tasks.backbone import trainable
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
+Sets = TypeVar("Sets", bound=RecordSets)
 
-class FineTuning:
-  """A task on record sets with `train_batches`, whose model has a `backbone`.
+
+class FineTuning(Generic[Sets]):
+  """A task on record sets whose model has a `backbone`, from scratch or from a representation.
 
   Args:
     sets: the record sets.
@@ -32,7 +34,7 @@ class FineTuning:
 
   reasons = reasons.NAMES
 
-  def __init__(self, sets: RecordSets, batch_norm: str, frozen_through: str | None, batches: int):
+  def __init__(self, sets: Sets, batch_norm: str, frozen_through: str | None, batches: int):
     for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
                               ("frozen_through", frozen_through, (None, *STAGES))):
       if value not in known:
@@ -68,7 +70,7 @@ class FineTuning:
 
   def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless training batches, see `Task.train_dataset`."""
-    return self._sets.train_batches(place)
+    raise NotImplementedError
 
   def trainable(self, model: Any) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""

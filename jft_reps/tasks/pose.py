@@ -14,6 +14,7 @@ from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import pose
 from jft_reps.ops import keypoints as keypoint_ops
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone, require_dense
 from jft_reps.tasks.evaluators import poses as pose_sets
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -23,7 +24,7 @@ from jft_reps.tasks.panels import poses as pose_pictures
 _SHOWN = 1 / 3  # of the best score of a picture
 
 
-class Pose(FineTuning):
+class Pose(FineTuning[PeopleSets]):
   """Heatmaps and offsets of keypoints in crops around people.
 
   Args:
@@ -98,6 +99,10 @@ class Pose(FineTuning):
     """The network with random weights."""
     return pose.PoseNetwork(
         self._backbone.build(), self._sets.schema.count, self._unit, self._radius)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """Endless batches of crops, see `data.reading.keypoint_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Four times the heatmaps, once the offsets, four times the intermediate heatmaps."""

@@ -14,6 +14,7 @@ from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import deeplab
 from jft_reps.ops import score_maps
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone, require_dense
 from jft_reps.tasks.evaluators.masks import SegmentationSet
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -21,7 +22,7 @@ from jft_reps.tasks.inputs.masks import MaskSets
 from jft_reps.tasks.panels import masks
 
 
-class Segment(FineTuning):
+class Segment(FineTuning[MaskSets]):
   """DeepLab-ASPP-L.
 
   Args:
@@ -81,6 +82,10 @@ class Segment(FineTuning):
   def build(self) -> deeplab.DeepLab:
     """The network with random weights."""
     return deeplab.DeepLab(self._backbone.build(), len(self.labels), self._rates)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """Endless batches with `image` and `mask`, see `data.reading.mask_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Cross entropy at every `stride`-th pixel, and the share of those pixels that are right."""

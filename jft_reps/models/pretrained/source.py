@@ -85,6 +85,7 @@ class Source:
     assumed: those among them that the file does not tell, so that a configuration may differ.
     preprocessing: what the weights expect of pixels.
     ignored: regular expressions of names that belong to no backbone: heads, slots, counters.
+    crop: side in pixels of the square pictures it was trained on, where the file tells one.
   """
 
   format: str
@@ -94,6 +95,7 @@ class Source:
   preprocessing: Preprocessing
   assumed: Sequence[str] = ()
   ignored: Sequence[str] = ()
+  crop: int | None = None
 
   def shape(self, name: str) -> tuple[int, ...] | None:
     """The shape of one of our variables as the file has it, or None where it is absent."""
