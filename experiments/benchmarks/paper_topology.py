@@ -48,11 +48,11 @@ class HeadTask:
 
     return Model(self._classes)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     import tensorflow as tf
 
     def picture(i):
-      key = tf.stack([tf.cast(worker, tf.int64), i])
+      key = tf.stack([tf.cast(place.worker, tf.int64), i])
       return {"image": tf.random.stateless_uniform([1, 8, 8, 3], key, -1, 1),
               "targets": tf.one_hot([i % self._classes], self._classes)}
 

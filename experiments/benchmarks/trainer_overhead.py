@@ -24,6 +24,7 @@ from jft_reps import program
 from jft_reps.models import batch_norm, classifier, resnet
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
+from jft_reps.task import START
 from jft_reps.training import log, optimizers, schedules
 from jft_reps.training import state as state_lib
 from jft_reps.training import step as step_lib
@@ -53,7 +54,7 @@ class FixedBatch:
     return classifier.Classifier(
         resnet.ResNet(depth=self._depth), self._classes, shards=1, prior=0.01)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     return tf.data.Dataset.from_tensors(self.batch).repeat()
 
   def loss(self, model, batch):
@@ -72,7 +73,7 @@ class FixedBatch:
 
 def bare_step(task: FixedBatch, state, optimizer):
   """Forward, backward, decay and update, and nothing else."""
-  iterator = iter(task.train_dataset(0, 1, 0, (0, 0, 0)))
+  iterator = iter(task.train_dataset(START))
   rate = tf.constant(1e-3)
 
   @tf.function(autograph=False)
@@ -96,7 +97,7 @@ def trainer_step(task: FixedBatch, state, optimizer, directory: str):
   """The trainer's own step with its log, a point of the curves every 10 steps."""
   strategy = tf.distribute.get_strategy()
   step = step_lib.TrainStep(task, state, optimizer, schedules.ExponentialDecay(), strategy)
-  iterator = iter(task.train_dataset(0, 1, 0, (0, 0, 0)))
+  iterator = iter(task.train_dataset(START))
   run = tf.function(lambda: step(iterator), autograph=False)
   report = log.PushLog(RunDirectory(directory), (), 10, 10)
   return lambda: report(step.decode(run()))

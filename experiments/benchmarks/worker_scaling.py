@@ -43,7 +43,7 @@ class WaitingTask:
     from jft_reps.models import sharded_dense
     return sharded_dense.ShardedDense(8, 4, 2)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     import tensorflow as tf
     from tensorflow.python.data.experimental.ops import testing
 

@@ -21,6 +21,7 @@ from jft_reps.data.records import keypoint_schema, label_map, schema
 from jft_reps.data.records.writing import Writer
 from jft_reps.models.variables import named_variables
 from jft_reps.studies.cluster import machine_hours
+from jft_reps.task import START
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import state as state_lib
 from jft_reps.training.step import TrainStep
@@ -146,7 +147,7 @@ def pushed(full_records):
     task.prepare(state.model)
     step = TrainStep(task, state, options.optimizer, options.schedule, strategy,
                      options.weight_decay, options.ema_decay, options.gradient_clip)
-    batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+    batch = next(iter(task.train_dataset(START)))
     before = {name: variable.numpy() for name, variable in flat(state).items()}
     return task, state, step.decode(tf.function(step.push)(batch)), before
 

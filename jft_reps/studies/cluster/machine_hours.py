@@ -16,10 +16,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from jft_reps.errors import ConfigError, printable
+from jft_reps.models.depths import STAGES, UNITS
 
-UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
-         152: (3, 8, 36, 3)}
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _PAPER = {"steps": 36_000_000, "days": 60.0, "workers": 50, "batch": 32}
 _CROP = 7  # side of what conv5 sees of a box
 _RPN = 512  # channels

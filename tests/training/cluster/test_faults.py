@@ -117,9 +117,9 @@ from jft_reps.training.run_directory.directory import RunDirectory
 from tests.training.cluster.test_cluster import TinyTask, options, trainer
 
 class RecordsTask(TinyTask):
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     records = tf.data.TFRecordDataset(tf.constant(["my records/train-0.tfrecord"])).repeat()
-    rows = super().train_dataset(worker, workers, seed, position)
+    rows = super().train_dataset(place)
     return tf.data.Dataset.zip((rows, records)).map(lambda row, record: row)
 
   def explain(self, error):  # as seen from the chief
