@@ -37,6 +37,7 @@ setup(
         "opencv-python-headless",
         "h5py",
         "scipy",
+        "google-crc32c",
         "matplotlib",
     ],
     extras_require={

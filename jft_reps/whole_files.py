@@ -1,8 +1,9 @@
-"""Files that appear as a whole or not at all."""
+"""Files that appear as a whole or not at all, and what tells two of them apart."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -64,6 +65,15 @@ def write_all(folder: str | os.PathLike, contents: Mapping[str, str | bytes]) ->
   for path, content in zip(paths, contents.values()):
     write(path, content)
   return paths
+
+
+def sha256(path: str | os.PathLike) -> str:
+  """SHA-256 of a file's bytes, in hexadecimal digits."""
+  digest = hashlib.sha256()
+  with open(path, "rb") as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
 
 
 def _remove(path: str) -> None:

@@ -8,7 +8,6 @@ picture. Indexes are merged by naming several folders.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -150,15 +149,7 @@ def _whole(path: str | os.PathLike, fill: Callable[[Any], Any]) -> str:
   with whole_files.replacing(path, binary=True) as file:
     fill(file)
     file.flush()
-    return _sha256(file.name)
-
-
-def _sha256(path: str | os.PathLike) -> str:
-  digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
+    return whole_files.sha256(file.name)
 
 
 def is_index(folder: str | os.PathLike) -> bool:
@@ -184,7 +175,7 @@ def _read(folder: pathlib.Path) -> Iterator[Part]:
     for number, (count, sums) in enumerate(zip(about["parts"], about["sha256"], strict=True)):
       stem = folder / f"part-{number:05d}"
       for ending in ("json", *(f"{name}.npy" for name in _ARRAYS)):
-        if _sha256(f"{stem}.{ending}") != sums[ending]:
+        if whole_files.sha256(f"{stem}.{ending}") != sums[ending]:
           raise ValueError(f"{stem.name}.{ending} is another file: its checksum differs")
       yield _load(stem, count, about["source"])
   except (OSError, ValueError, KeyError, TypeError) as e:
