@@ -39,6 +39,7 @@ setup(
         "safetensors>=0.4",
         "ml_dtypes",  # TensorFlow has it too
         "scipy",
+        "google-crc32c",
         "matplotlib",
     ],
     extras_require={
