@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from jft_reps.errors import DataError, printable
-from jft_reps.studies.report import rates
+from jft_reps.studies import rates
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.running import results as report_runs
 from jft_reps.studies.running.results import Result
