@@ -23,8 +23,7 @@ from absl import flags
 
 from jft_reps import whole_files
 from jft_reps.data.hierarchy import graph as hierarchy_lib
-from jft_reps.data.hierarchy import readers
-from jft_reps.data.hierarchy.checks import examine
+from jft_reps.data.hierarchy import listing, readers
 from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, JftError, StorageError, printable
 
@@ -85,8 +84,8 @@ def run() -> None:
 
 def _run(argv: Sequence[str]) -> int:
   commands: dict[str, Callable[[], Iterator[str]]] = {
-      "show": lambda: show(_read(), _NODE.value, _DEPTH.value),
-      "closure": lambda: closure(_read(), _IDS.value, _MAX_PAIRS.value),
+      "show": lambda: listing.tree(_read(), _NODE.value, _DEPTH.value),
+      "closure": lambda: listing.pairs(_read(), _IDS.value, _MAX_PAIRS.value),
       "stats": lambda: iter([json.dumps(_read().stats())]),
   }
   FLAGS.unparse_flags()
@@ -120,58 +119,15 @@ def _read() -> Hierarchy:
 
 
 def _check(out: TextIO) -> int:
-  listing = readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments())
-  graph = examine(listing.nodes, listing.edges, listing.source)
-  notes = [*listing.notes]
-  if graph.repeated:
-    notes.append(f"{graph.repeated} edges stated again, counted once")
-  alone = sum(not p and not c for p, c in zip(graph.parents, graph.children))
-  if alone and len(graph.parents) > 1:
-    notes.append(f"{alone} nodes without parent and child")
-  out.writelines(f"note: {note}\n" for note in notes)
+  found = listing.check(readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments()))
+  out.writelines(f"note: {note}\n" for note in found.notes)
   out.flush()
-  for finding in graph.findings:
+  for finding in found.findings:
     print(printable(finding, 2000), file=sys.stderr)
-  if graph.findings:
-    return graph.findings[0].exit_code
-  edges = sum(map(len, graph.parents))
-  out.write(f"ok: {len(graph.parents)} nodes, {edges} edges\n")
+  if found.findings:
+    return found.findings[0].exit_code
+  out.write(f"ok: {found.nodes} nodes, {found.edges} edges\n")
   return 0
-
-
-def show(hierarchy: Hierarchy, node: str | None, depth: int) -> Iterator[str]:
-  """Lines of a tree: id, name, number of children; a node met again is not unfolded again."""
-  tops = hierarchy.roots if node is None else (node,)
-  stack = [(top, 0) for top in reversed(tops)]
-  unfolded = set()
-  while stack:
-    label, level = stack.pop()
-    name, children = hierarchy.name(label), hierarchy.children(label)
-    line = "  " * level + printable(label)
-    line += f"  {printable(name)}" if name != label else ""
-    if children:
-      line += f"  ({len(children)})" + (" see above" if label in unfolded else "")
-    yield line
-    if level < depth and label not in unfolded:
-      unfolded.add(label)
-      stack.extend((child, level + 1) for child in reversed(children))
-
-
-def closure(hierarchy: Hierarchy, ids: str, max_pairs: int) -> Iterator[str]:
-  """Lines `node<TAB>ancestor` in class order, by "id", "index" or "name".
-
-  Raises:
-    DataError: there are more than `max_pairs`.
-  """
-  hierarchy.check_pairs(max_pairs)
-  text = {
-      "id": str, "index": lambda i: str(hierarchy.index(i)),
-      "name": lambda i: printable(hierarchy.name(i)),
-  }[ids]
-  for label in hierarchy.ids:
-    start = text(label)
-    for ancestor in hierarchy.ancestors(label):
-      yield f"{start}\t{text(ancestor)}"
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
-"""What can be wrong with a label hierarchy, found in linear time and without recursion."""
+"""What can be wrong with a label hierarchy, found in linear time."""
 
 from __future__ import annotations
 
+import graphlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jft_reps.errors import DataError, printable
@@ -35,9 +36,9 @@ class Graph(NamedTuple):
     index: id to class index.
     parents: for each class the indices of its parents, ascending, each once.
     children: for each class the indices of its children, ascending.
-    order: class indices, every parent before its children; nodes in or below a cycle miss.
+    order: class indices, every parent before its children; empty where there is a cycle.
     repeated: how many edges stated again what was stated before.
-    findings: one error for each kind of problem, one for each of the first five cycles.
+    findings: one error for each kind of problem.
   """
 
   index: dict[str, int]
@@ -76,55 +77,21 @@ def examine(nodes: Sequence[Node], edges: Sequence[Edge], source: str) -> Graph:
   for child, parent in sorted(lines):
     parents[child].append(parent)
     children[parent].append(child)
-  order = _topological_order(parents, children)
-  if len(order) < len(parents):
-    ids = list(index)
-    for cycle in _cycles(parents, order)[:_NAMED]:
-      findings.append(_cycle_error(cycle, ids, lines, source))
+  try:
+    order = [*graphlib.TopologicalSorter(dict(enumerate(parents))).static_order()]
+  except graphlib.CycleError as error:
+    order = []
+    findings.append(_cycle_error(error.args[1], list(index), lines, source))
   return Graph(
       index, tuple(map(tuple, parents)), tuple(map(tuple, children)), order, repeated, findings)
 
 
-def _topological_order(
-    parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> list[int]:
-  """Kahn 1962: nodes whose parents have all been listed, until none is left."""
-  waiting = [len(p) for p in parents]
-  order = [node for node, count in enumerate(waiting) if not count]
-  for node in order:  # grows while it is read
-    for child in children[node]:
-      waiting[child] -= 1
-      if not waiting[child]:
-        order.append(child)
-  return order
-
-
-def _cycles(parents: Sequence[Sequence[int]], order: Iterable[int]) -> list[list[int]]:
-  """Disjoint cycles among the nodes not in `order`, each as child, its parent, …
-
-  Every such node has a parent that is no more in `order` than itself, so going from parent
-  to parent always ends in a cycle.
-  """
-  seen_from = [-1] * len(parents)  # the walk that came by
-  for node in order:
-    seen_from[node] = len(parents)
-  found = []
-  for start, seen in enumerate(seen_from):
-    if seen == len(parents):
-      continue
-    path, node = [], start
-    while seen_from[node] == -1:
-      seen_from[node] = start
-      path.append(node)
-      node = next(p for p in parents[node] if seen_from[p] < len(parents))
-    if seen_from[node] == start and path:
-      cycle = path[path.index(node):]
-      first = cycle.index(min(cycle))
-      found.append(cycle[first:] + cycle[:first])
-  return found
-
-
 def _cycle_error(
     cycle: list[int], ids: list[str], lines: dict[tuple[int, int], int], source: str) -> DataError:
+  """Of a cycle whose first node is its last too, each a parent of the next."""
+  cycle = cycle[:0:-1]  # from child to parent
+  first = cycle.index(min(cycle))
+  cycle = cycle[first:] + cycle[:first]
   steps = []
   for child, parent in list(zip(cycle, cycle[1:] + cycle[:1]))[:_NAMED]:
     line = lines[child, parent]
