@@ -36,7 +36,7 @@ setup(
         "pillow",
         "opencv-python-headless",
         "h5py",
-        "scipy",
+        "scipy>=1.15",
         "google-crc32c",
         "matplotlib",
     ],
