@@ -20,7 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["jft_reps", "jft_reps.*"]),
-    package_data={"jft_reps.data.records": ["keypoint_schemas/*.json"]},
+    package_data={"jft_reps": ["py.typed"], "jft_reps.data.records": ["keypoint_schemas/*.json"]},
     install_requires=[
         TENSORFLOW,
         "tf_keras~=2.20.0",
@@ -36,6 +36,8 @@ setup(
         "pillow",
         "opencv-python-headless",
         "h5py",
+        "safetensors>=0.4",
+        "ml_dtypes",  # TensorFlow has it too
         "scipy>=1.15",
         "google-crc32c",
         "matplotlib",

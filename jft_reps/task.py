@@ -1,12 +1,39 @@
-"""The two protocols on which everything hangs: what is trained, and how it is judged."""
+"""What everything hangs on: what is trained, how it is judged, and a place in the data."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 Batch = Mapping[str, Any]
-Position = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where in the data a worker reads: whose share, in which order, and from which record on.
+
+  Each value may be an int64 tensor: under parameter servers one graph builds the dataset of every
+  worker, and which worker it is and where it goes on are known only when that graph runs there.
+
+  Attributes:
+    worker: index of the worker, `0 <= worker < workers`.
+    workers: how many share the data.
+    seed: of order and augmentation.
+    position: (epoch, shard in this worker's order, record) of the first record to give, so that of
+      the last example used, whose `position` already says the next one; `[3]` as a tensor.
+  """
+
+  worker: int | tf.Tensor = 0
+  workers: int | tf.Tensor = 1
+  seed: int | tf.Tensor = 0
+  position: tuple[int, int, int] | tf.Tensor = (0, 0, 0)
+
+
+START = Place()  # of all the data, for one reader
 
 
 class Task(Protocol):
@@ -31,15 +58,8 @@ class Task(Protocol):
   def build(self) -> Any:
     """Creates the model with all of its variables."""
 
-  def train_dataset(self, worker: int, workers: int, seed: int, position: Position) -> Any:
-    """An endless `tf.data.Dataset` of batches: graph ops only, a function of its arguments.
-
-    Args:
-      worker: index of this worker, `0 <= worker < workers`; may be a scalar int64 tensor.
-      workers: how many share the data.
-      seed: of order and augmentation.
-      position: (epoch, shard, record) of the first record to give; int64 tensor `[3]` or tuple.
-    """
+  def train_dataset(self, place: Place) -> Any:
+    """An endless `tf.data.Dataset` of batches: graph ops only, a function of the place alone."""
 
   def loss(self, model: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
     """Scalar float32 loss of a batch, and scalars to plot, keyed by TensorBoard name."""

@@ -1,4 +1,4 @@
-"""Files that appear as a whole or not at all, and what tells two of them apart."""
+"""Files that appear as a whole or not at all, and the checksum of one."""
 
 from __future__ import annotations
 
@@ -67,12 +67,13 @@ def write_all(folder: str | os.PathLike, contents: Mapping[str, str | bytes]) ->
   return paths
 
 
-def sha256(path: str | os.PathLike) -> str:
-  """SHA-256 of a file's bytes, in hexadecimal digits."""
+def sha256(*paths: str | os.PathLike) -> str:
+  """Checksum of a file, or of several one after another, in hexadecimal digits."""
   digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
+  for path in paths:
+    with open(path, "rb") as file:
+      while block := file.read(1 << 20):
+        digest.update(block)
   return digest.hexdigest()
 
 

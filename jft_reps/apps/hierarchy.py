@@ -13,17 +13,18 @@ FORMAT is edges, mlimages, openimages or is_a; see jft_reps/data/hierarchy/reade
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import IO
 
 from absl import flags
 
 from jft_reps import whole_files
+from jft_reps.data.hierarchy import display, readers
 from jft_reps.data.hierarchy import graph as hierarchy_lib
-from jft_reps.data.hierarchy import listing, readers
 from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, JftError, StorageError, printable
 
@@ -78,14 +79,15 @@ def main(argv: Sequence[str]) -> int:
 def run() -> None:
   """Entry point of the console."""
   for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(errors="backslashreplace")  # terminals without UTF-8
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")  # terminals without UTF-8
   sys.exit(main(sys.argv))
 
 
 def _run(argv: Sequence[str]) -> int:
   commands: dict[str, Callable[[], Iterator[str]]] = {
-      "show": lambda: listing.tree(_read(), _NODE.value, _DEPTH.value),
-      "closure": lambda: listing.pairs(_read(), _IDS.value, _MAX_PAIRS.value),
+      "show": lambda: display.tree(_read(), _NODE.value, _DEPTH.value),
+      "closure": lambda: display.pairs(_read(), _IDS.value, _MAX_PAIRS.value),
       "stats": lambda: iter([json.dumps(_read().stats())]),
   }
   FLAGS.unparse_flags()
@@ -118,8 +120,8 @@ def _read() -> Hierarchy:
   return readers.read(_HIERARCHY.value, _FORMAT.value, **_arguments())
 
 
-def _check(out: TextIO) -> int:
-  found = listing.check(readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments()))
+def _check(out: IO[str]) -> int:
+  found = display.check(readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments()))
   out.writelines(f"note: {note}\n" for note in found.notes)
   out.flush()
   for finding in found.findings:
@@ -131,7 +133,7 @@ def _check(out: TextIO) -> int:
 
 
 @contextlib.contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
+def _output(path: str | None) -> Iterator[IO[str]]:
   """Stdout, flushed, or a file that appears whole or not at all."""
   if path is not None:
     with whole_files.replacing(path) as out:

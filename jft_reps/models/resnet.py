@@ -33,12 +33,10 @@ import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.models import layers
+from jft_reps.models.depths import STAGES, UNITS
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
 from jft_reps.ops import preprocessing as preprocessing_lib
 
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
-UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
-         152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
 PADDINGS = ("symmetric", "same_pool", "same")
 _COMPUTE_DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+BACKBONE = "backbone/"  # what the paths of a network's variables start with in a checkpoint
 _read = threading.local()
 
 

@@ -14,8 +14,11 @@ import tensorflow as tf
 from jft_reps.ops import images
 from jft_reps.ops.picture_headers import SizeLimits, header_size
 
+# Pixels: Huang et al.'s setting for COCO, whose framework section 5.2 uses.
+MIN_SIDE, MAX_SIDE = 600, 1024
 
-def new_size(size: tf.Tensor, min_side: int = 600, max_side: int = 1024) -> tf.Tensor:
+
+def new_size(size: tf.Tensor, min_side: int = MIN_SIDE, max_side: int = MAX_SIDE) -> tf.Tensor:
   """int32 `[2]` height and width after resizing, of `size`, `[2]` before; rounds half to even."""
   sides = tf.cast(size, tf.float32)  # the API's own precision decides what is rounded where
   larger = tf.round(sides * (float(min_side) / tf.reduce_min(sides)))
@@ -44,8 +47,8 @@ class KeepAspect:
     limits: what the header may say.
   """
 
-  min_side: int = 600
-  max_side: int = 1024
+  min_side: int = MIN_SIDE
+  max_side: int = MAX_SIDE
   mirror: bool = True
   resize: bool = True
   limits: SizeLimits = SizeLimits()

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from jft_reps.data.hierarchy import readers
 from jft_reps.data.hierarchy.graph import Hierarchy
+from jft_reps.data.reading import order
 from jft_reps.data.records import reasons
 from jft_reps.errors import DataError
 from jft_reps.metrics import class_weights as class_weights_lib
@@ -20,6 +21,7 @@ from jft_reps.metrics import fasteval
 from jft_reps.models import classifier
 from jft_reps.models.variables import named_variables, trainable_variables
 from jft_reps.ops import losses
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators.scores import FastEvalSet
 from jft_reps.tasks.inputs.label_targets import LabelTargets
@@ -82,7 +84,7 @@ class Pretrain:
       batch_size: int = 32, resize: int = 340, crop: int = 299, prior: float | str = "records",
       class_weights: str | None = None, k: int = 100, restrict: str = "before",
       reading: str = "class", max_labels: int = 64, eval_max_labels: int = 256,
-      eval_classes: str | None = None, shuffle: int = 2048, eval_batch_size: int = 64,
+      eval_classes: str | None = None, shuffle: int = order.SHUFFLE, eval_batch_size: int = 64,
       reduction: str = "sum_classes", prior_sample: int = 100_000,
       classes: str | None = None, noise: Mapping[str, Any] | None = None, negatives: str = "all",
       min_confidence: float = 0.0):
@@ -91,7 +93,7 @@ class Pretrain:
       self._hierarchy = readers.read(hierarchy, hierarchy_format)
     self._sets = PictureSets(
         records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
-        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle,
+        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle,
         absent=negatives == "verified")
     known = self._sets.labels
     chosen = None if classes is None else self._sets.class_indices(classes)
@@ -177,9 +179,9 @@ class Pretrain:
     return (f"classifier: the bias starts at a prior of {prior.min():.2g} to {prior.max():.2g} "
             f"for {len(prior):,} classes")
 
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless batches with `image`, `targets` (ancestors added) and `unknown_targets`, uint8."""
-    return self._sets.train_batches(worker, workers, seed, position, self._targets.training)
+    return self._sets.train_batches(place, self._targets.training)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Per-label logistic loss, summed over classes, mean over the batch (section 4.1).

@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from jft_reps.errors import ClusterError
-from jft_reps.task import Task
+from jft_reps.task import Place, Task
 from jft_reps.training.cluster import failures, liveness
 from jft_reps.training.cluster import start as cluster_lib
 from jft_reps.training.cluster.start import Cluster
@@ -32,9 +32,9 @@ class OneProcess:
     self._step = step
     if strategy.num_replicas_in_sync > 1:
       dataset = strategy.distribute_datasets_from_function(
-          lambda context: task.train_dataset(0, 1, seed, state.position[0]))
+          lambda context: task.train_dataset(Place(seed=seed, position=state.position[0])))
     else:
-      dataset = task.train_dataset(0, 1, seed, state.position[0])
+      dataset = task.train_dataset(Place(seed=seed, position=state.position[0]))
     self._iterator = iter(dataset)
     self._run = tf.function(lambda: step(self._iterator), autograph=False)
 
@@ -92,7 +92,8 @@ class Coordinated:
     @tf.function(autograph=False)
     def dataset():
       worker = tf.cast(index(), tf.int64)
-      return task.train_dataset(worker, workers, seed, tf.gather(state.position, worker))
+      position = tf.gather(state.position, worker)
+      return task.train_dataset(Place(worker, workers, seed, position))
 
     with coordinator.strategy.scope():
       self._iterator = iter(coordinator.create_per_worker_dataset(dataset))

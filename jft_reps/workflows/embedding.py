@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 
 import numpy as np
 
 from jft_reps.workflows import weights
+
+_SIDE = 224  # of pictures, where the weights do not tell: that of ImageNet's open checkpoints
 
 
 def embedder(checkpoint: str | os.PathLike, size: int = 0
@@ -24,13 +25,11 @@ def embedder(checkpoint: str | os.PathLike, size: int = 0
   """
   import tensorflow as tf
 
-  from jft_reps.models.pretrained import loading, own
+  from jft_reps.models.pretrained import loading
 
   source = weights.open_source(checkpoint)
   network = loading.load(source)
-  if not size:
-    note = source.tensors.read("preprocessing").item() if source.format == own.FORMAT else b"{}"
-    size = json.loads(note).get("crop") or 224
+  size = size or source.crop or _SIDE
 
   @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
   def embed(pictures):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from jft_reps import whole_files
 from jft_reps.errors import ConfigError
 from jft_reps.workflows import compose, configuration, weights
 
@@ -58,7 +58,6 @@ def _origin(path: pathlib.Path, average: bool, task: str) -> dict[str, Any]:
   """Which weights these are. The index of a checkpoint holds a checksum of every tensor."""
   from jft_reps.training.run_directory import checkpoints, directory
 
-  index = pathlib.Path(f"{path}.index")
   return {"checkpoint": str(path.resolve()), "step": int(checkpoints.read(path, ["step"])["step"]),
-          "index_sha256": hashlib.sha256(index.read_bytes()).hexdigest(), "average": average,
+          "index_sha256": whole_files.sha256(f"{path}.index"), "average": average,
           "task": task, "versions": directory.versions()}

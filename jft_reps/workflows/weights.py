@@ -1,4 +1,7 @@
-"""Weights, ours or others': find the file, understand it. `training.initialise` applies them."""
+"""Weights, ours or others': find the file, understand it. `training.initialise` applies them.
+
+docs/architecture.md, "The way of a weight", goes along it.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from jft_reps.collection.checks import validation
 from jft_reps.data.hierarchy import readers
 from jft_reps.data.reading import order as reading
 from jft_reps.data.records import manifest, schema
+from jft_reps.task import START
 from jft_reps.tasks import pretrain
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.inputs import record_sets
@@ -165,7 +166,7 @@ def test_a_task_trains_from_a_subset_and_starts_at_its_prior(folder, tmp_path):
         eval_splits=("fasteval",), hierarchy=str(folder / "hierarchy.csv"), classifier_shards=2,
         batch_size=5, resize=36, crop=32, shuffle=16)
     seen = [tuple(batch["id"].numpy().tolist()) for batch in
-            task.train_dataset(0, 1, 0, (0, 0, 0)).take(len(names) // 5)]
+            task.train_dataset(START).take(len(names) // 5)]
     assert sorted(sum(seen, ())) == sorted(name.encode() for name in names)
     prints.add(task._sets.fingerprint(split))
   whole = task._sets.fingerprint("train")

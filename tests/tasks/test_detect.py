@@ -13,6 +13,7 @@ from jft_reps.data.records import writing as records
 from jft_reps.errors import ConfigError, NumericError, StorageError
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
+from jft_reps.task import START, Place
 from jft_reps.tasks import detect
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.panels import boxes as box_pictures
@@ -149,7 +150,7 @@ def test_a_picture_without_boxes_has_a_loss_of_background_alone(tmp_path):
   task = task_of(tmp_path, eval_splits=())
   model = task.build()
   seen = {}
-  for batch in task.train_dataset(0, 1, 0, (0, 0, 0)).take(2):
+  for batch in task.train_dataset(START).take(2):
     loss, parts = task.loss(model, batch)
     assert np.isfinite(loss)
     seen[batch["id"].numpy()[0].decode()] = {k: float(v) for k, v in parts.items()}
@@ -199,7 +200,7 @@ def test_classes_that_coco_does_not_know_are_not_sent_to_its_server(boxes, tmp_p
 
 def test_the_draw_depends_on_the_seed_and_on_the_place_alone(boxes):
   draws = lambda seed: [b["draw"].numpy().tolist() for b in
-                        task_of(boxes).train_dataset(0, 1, seed, (0, 0, 0)).take(30)]
+                        task_of(boxes).train_dataset(Place(seed=seed)).take(30)]
   one, again, other = draws(1), draws(1), draws(2)
   assert one == again and len({str(d) for d in one}) == 30
   assert not {str(d) for d in one} & {str(d) for d in other}

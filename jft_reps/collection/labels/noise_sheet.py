@@ -82,7 +82,9 @@ def collect(
   Raises:
     errors.DataError: no picture carries the class, or a shard is damaged.
   """
-  ids, features, thumbnails = [], [], []
+  ids: list[str] = []
+  features: list[np.ndarray] = []
+  thumbnails: list[np.ndarray] = []
   try:
     for batch in _batches(record_set, num_classes, classes, picture):
       kept = min(limit - len(ids), len(batch["id"]))

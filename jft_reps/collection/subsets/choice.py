@@ -130,6 +130,8 @@ class Choice:
                              "a vocabulary", "Give the hierarchy of the records.")
     self.labels = tuple(labels)
     self.counts, self.ancestors = counts and bool(labels), hierarchy is not None
+    self._splits: np.ndarray
+    self._above: np.ndarray
     self._splits, self._above = (
         (np.arange(len(labels) + 1), np.arange(len(labels))) if hierarchy is None
         else hierarchy.closure())

@@ -1,10 +1,11 @@
-"""What can be wrong with a label hierarchy, found in linear time."""
+"""What can be wrong with a label hierarchy, found in linear time and without recursion."""
 
 from __future__ import annotations
 
+import dataclasses
 import graphlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jft_reps.errors import DataError, printable
@@ -29,7 +30,8 @@ class Edge(NamedTuple):
   line: int = 0
 
 
-class Graph(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Graph:
   """Nodes by class index. With findings it is not a hierarchy and only good for messages.
 
   Attributes:
@@ -38,7 +40,7 @@ class Graph(NamedTuple):
     children: for each class the indices of its children, ascending.
     order: class indices, every parent before its children; empty where there is a cycle.
     repeated: how many edges stated again what was stated before.
-    findings: one error for each kind of problem.
+    findings: one error for each kind of problem, of a cycle the first that is found.
   """
 
   index: dict[str, int]
@@ -74,24 +76,28 @@ def examine(nodes: Sequence[Node], edges: Sequence[Edge], source: str) -> Graph:
       lines[pair] = line
   parents: list[list[int]] = [[] for _ in index]
   children: list[list[int]] = [[] for _ in index]
-  for child, parent in sorted(lines):
-    parents[child].append(parent)
-    children[parent].append(child)
-  try:
-    order = [*graphlib.TopologicalSorter(dict(enumerate(parents))).static_order()]
-  except graphlib.CycleError as error:
-    order = []
-    findings.append(_cycle_error(error.args[1], list(index), lines, source))
+  for below, above in sorted(lines):
+    parents[below].append(above)
+    children[above].append(below)
+  order, cycle = _ordered(parents)
+  if cycle:
+    findings.append(_cycle_error(cycle, list(index), lines, source))
   return Graph(
       index, tuple(map(tuple, parents)), tuple(map(tuple, children)), order, repeated, findings)
 
 
+def _ordered(parents: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+  """Every node after its parents; or none, and a cycle: child, its parent, …, the least first."""
+  try:
+    return list(graphlib.TopologicalSorter(dict(enumerate(parents))).static_order()), []
+  except graphlib.CycleError as error:
+    cycle = error.args[1][:0:-1]  # listed from parent to child, and the first node again at the end
+    first = cycle.index(min(cycle))
+    return [], cycle[first:] + cycle[:first]
+
+
 def _cycle_error(
     cycle: list[int], ids: list[str], lines: dict[tuple[int, int], int], source: str) -> DataError:
-  """Of a cycle whose first node is its last too, each a parent of the next."""
-  cycle = cycle[:0:-1]  # from child to parent
-  first = cycle.index(min(cycle))
-  cycle = cycle[first:] + cycle[:first]
   steps = []
   for child, parent in list(zip(cycle, cycle[1:] + cycle[:1]))[:_NAMED]:
     line = lines[child, parent]
@@ -119,11 +125,13 @@ def _duplicates(nodes: Sequence[Node], source: str) -> list[DataError]:
 
 def _unknown(index: dict[str, int], edges: Sequence[Edge], source: str) -> list[DataError]:
   found = []
-  for slug, column in (("missing-parent", 1), ("missing-child", 0)):
-    bad = {}
+  ends: tuple[tuple[str, Callable[[Edge], str]], ...] = (
+      ("missing-parent", lambda edge: edge.parent), ("missing-child", lambda edge: edge.child))
+  for slug, end in ends:
+    bad: dict[str, int] = {}
     for edge in edges:
-      if edge[column] not in index:
-        bad.setdefault(edge[column], edge.line)
+      if end(edge) not in index:
+        bad.setdefault(end(edge), edge.line)
     found += _finding(
         slug, source, f"{slug.replace('-', ' ')}", list(bad.items()),
         "every end of an edge to be a node of the hierarchy", "Add the node or correct its id.")
@@ -138,7 +146,7 @@ def _self_parents(edges: Sequence[Edge], source: str) -> list[DataError]:
 
 
 def _finding(
-    slug: str, source: str, what: str, bad: list[tuple[str, object]], expected: str, fix: str
+    slug: str, source: str, what: str, bad: Sequence[tuple[str, object]], expected: str, fix: str
 ) -> list[DataError]:
   if not bad:
     return []

@@ -18,6 +18,7 @@ from jft_reps.data.reading import guarded, label_batches, order, parse_boxes, pa
 from jft_reps.data.records import keypoint_schema, manifest
 from jft_reps.data.records.keypoint_schema import KeypointSchema
 from jft_reps.ops import images, person_crops
+from jft_reps.task import START, Place
 
 __all__ = ["check_schema", "eval_batches", "train_batches"]
 
@@ -131,11 +132,8 @@ def train_batches(
     batch_size: int,
     schema: KeypointSchema,
     *,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
+    place: Place = START,
+    shuffle: int = order.SHUFFLE,
     limits: guarded.Limits | None = None,
     mirror: bool = True,
     enlarge: tuple[float, float] = (1.0, 1.5),
@@ -151,7 +149,7 @@ def train_batches(
     record_set: of `records.load`.
     batch_size: crops in every batch.
     schema: of the keypoints; the records must have the same names.
-    worker, workers, seed, position, shuffle, limits: as in `picture_batches.train_batches`.
+    place, shuffle, limits: as in `label_batches.train_batches`.
     mirror: mirror half of the crops.
     enlarge: least and most factor of the extended box, drawn uniformly.
     crop: height and width in pixels.
@@ -163,7 +161,7 @@ def train_batches(
     off the crop; `others` float32 `[batch, P, K, 3]`, those of the other people of the picture,
     without crowds, likewise, padded with zeros to the most of the batch, which may be 0; `id`
     string `[batch]` of the picture; `position`, `dropped` and `quarantined` as in
-    `picture_batches.train_batches`, the last number of a position being record · 1024 + person.
+    `label_batches.train_batches`, the last number of a position being record · 1024 + person.
 
   Raises:
     errors.DataError: the set is empty, or has no or other keypoints. errors.ConfigError: sizes and
@@ -174,13 +172,13 @@ def train_batches(
   label_batches.check_arguments(record_set, batch_size, 1)
   check_schema(record_set, schema)
   crops = _Crops(schema, *crop, mirror, enlarge, most_others)
-  start = tf.cast(position, tf.int64)
+  start = tf.cast(place.position, tf.int64)
   begin = tf.stack([start[0], start[1], start[2] // parse_keypoints.PEOPLE])
-  records = order.chunks(record_set, _CHUNK, worker, workers, seed, begin, shuffle)
-  pictures = _counted(record_set, records, schema, seed, limits, train=True)
+  records = order.chunks(record_set, _CHUNK, dataclasses.replace(place, position=begin), shuffle)
+  pictures = _counted(record_set, records, schema, place.seed, limits, train=True)
   # Somebody used early in one epoch and late in the next is nearly two epochs away; the shares of
   # several workers vary, so that it may take as many times longer.
-  longest = 2 * record_set.records * tf.cast(workers, tf.int64)
+  longest = 2 * record_set.records * tf.cast(place.workers, tf.int64)
   pictures = parse_keypoints.with_people(pictures, start, longest)
   people = pictures.flat_map(_plain_python(parse_keypoints.people))
   parallel = max(4, os.cpu_count() or 1)
@@ -204,7 +202,7 @@ def eval_batches(
     A dataset of dicts of one picture each: `image` uint8 `[1, height, width, 3]`; `id` string
     `[1]`; `size` int64 `[1, 2]`; `boxes` float32 `[1, n, 4]` and `points` float32 `[1, n, K, 3]`
     in its pixels, zeros where not labelled; `area` float32, `crowd` bool `[1, n]`, n may be 0;
-    `dropped_boxes`, `position`, `dropped`, `quarantined` as in `detection.eval_batches`.
+    `dropped_boxes`, `position`, `dropped`, `quarantined` as in `box_batches.eval_batches`.
 
   Raises:
     errors.DataError: as `train_batches`, and the same when run.

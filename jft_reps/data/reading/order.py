@@ -13,7 +13,11 @@ import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.data.records import manifest
+from jft_reps.task import START, Place
 
+# Encoded records in the shuffle window, 50 MB of pictures of 340 x 340. The first example after a
+# start or resume waits for all of them.
+SHUFFLE = 2048
 # tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
 _GRAPH_SEED = 20170710
 _SHUFFLE_STREAM = 1 << 40
@@ -82,10 +86,7 @@ def _worker_shards(
 def _shard_chunks(
     record_set: manifest.RecordSet,
     size: int,
-    worker: int | tf.Tensor,
-    workers: int | tf.Tensor,
-    seed: int | tf.Tensor,
-    position: tuple[int, int, int] | tf.Tensor,
+    place: Place,
     shuffle: int,
     repeat: bool,
 ) -> tf.data.Dataset:
@@ -94,8 +95,9 @@ def _shard_chunks(
   Batched inside the shard, because every dataset a single record passes costs microseconds.
   """
   shards = _Shards(record_set)
-  worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
-  start = tf.cast(position, tf.int64)
+  worker, workers, seed = (
+      tf.cast(v, tf.int64) for v in (place.worker, place.workers, place.seed))
+  start = tf.cast(place.position, tf.int64)
 
   def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
     mine, part, parts = _worker_shards(epoch, shards.count, worker, workers, seed)
@@ -135,11 +137,8 @@ def _shard_chunks(
 def chunks(
     record_set: manifest.RecordSet,
     size: int,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
+    place: Place = START,
+    shuffle: int = SHUFFLE,
     repeat: bool = True,
 ) -> tf.data.Dataset:
   """Reads the share of one worker in batches, each record once per epoch over all workers.
@@ -154,10 +153,7 @@ def chunks(
   Args:
     record_set: a checked set.
     size: records in a batch; the last of a finite dataset may be smaller.
-    worker: index of this worker, may be an int64 tensor like the next three.
-    workers: number of workers.
-    seed: of the order.
-    position: where to start.
+    place: whose share to read, and from where on.
     shuffle: records in the window; 0 or 1 keeps the order of the file.
     repeat: go on with further epochs for ever, instead of ending after the first.
 
@@ -169,7 +165,7 @@ def chunks(
     errors.DataError: the set has no records. When run, TensorFlow's errors on files
       that vanish or change, among them shards with fewer records than the manifest says.
   """
-  found = _shard_chunks(record_set, size, worker, workers, seed, position, shuffle, repeat)
+  found = _shard_chunks(record_set, size, place, shuffle, repeat)
   return found.rebatch(size)
 
 

@@ -8,7 +8,7 @@ of a picture lie one object after another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,11 +49,11 @@ def _bytes(*values: bytes) -> Any:
   return Feature(bytes_list=BytesList(value=values))
 
 
-def _ints(values: Sequence[int]) -> Any:
+def _ints(values: Iterable[int]) -> Any:
   return Feature(int64_list=Int64List(value=[int(v) for v in values]))
 
 
-def _floats(values: Sequence[float]) -> Any:
+def _floats(values: Iterable[float]) -> Any:
   return Feature(float_list=FloatList(value=[float(v) for v in values]))
 
 
@@ -80,12 +80,13 @@ def _objects(
   _expect(box.shape[1] == 4, picture_id, f"boxes of {box.shape}", "[objects, 4]")
   _expect(bool(np.isfinite(box).all()), picture_id, "a box that is not finite", "numbers")
   feature = {key: _floats(side) for key, side in zip(BOX, box.T, strict=True)}
-  for key, name, values, convert in (
+  columns: tuple[tuple[str, str, Sequence[Any] | None, Callable[[Any], tf.train.Feature]], ...] = (
       (OBJECT_LABEL, "object labels", object_labels, _ints),
       (OBJECT_CROWD, "crowd flags", crowd, _ints),
       (OBJECT_DIFFICULT, "difficult flags", difficult, _ints),
       (OBJECT_AREA, "areas", area, _floats),
-      (OBJECT_MASK, "masks", object_masks, lambda masks: _bytes(*masks))):
+      (OBJECT_MASK, "masks", object_masks, lambda masks: _bytes(*masks)))
+  for key, name, values, convert in columns:
     if values is not None:
       found = f"{len(values)} {name}"
       _expect(len(values) == len(box), picture_id, found, f"{len(box)}, one per box")
@@ -94,7 +95,7 @@ def _objects(
     points = np.asarray(keypoints, np.float64)
     fits = not len(box) or (points.ndim == 3 and points.shape[::2] == (len(box), 3))
     _expect(fits, picture_id, f"keypoints of {points.shape}", f"[{len(box)}, points, 3]")
-    y, x, visible = points.reshape(-1, 3).T if points.size else ((), (), ())
+    y, x, visible = points.reshape(-1, 3).T
     feature.update(zip(KEYPOINT, (_floats(y), _floats(x), _ints(visible)), strict=True))
   return feature
 

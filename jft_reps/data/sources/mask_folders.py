@@ -90,7 +90,7 @@ def open_set(
 
 
 def _text(folders: Sequence[str | os.PathLike]) -> str:
-  return ", ".join(map(os.fspath, folders))
+  return ", ".join(os.fspath(path) for path in folders)
 
 
 def _files(
@@ -98,7 +98,7 @@ def _files(
 ) -> dict[str, str]:
   """Path by name without the ending; of several folders the first counts."""
   found: dict[str, str] = {}
-  for root in map(os.fspath, folders):
+  for root in [os.fspath(path) for path in folders]:
     if not os.path.isdir(root):
       raise errors.DataError("missing-folder", root, "no such folder", f"a folder of {kind}")
     here: dict[str, str] = {}

@@ -113,5 +113,5 @@ def _numbers(body: bytes, order: str) -> np.ndarray:
   stored = _STORED.get(parts[0][0]) if parts else None
   if kind not in _NUMBERS or stored is None or min(dimensions) < 0:
     raise ValueError("no numbers")
-  values = np.frombuffer(parts[0][1], np.dtype(stored).newbyteorder(order))
+  values = np.frombuffer(parts[0][1], np.dtype(order + stored))
   return values.reshape(dimensions, order="F")

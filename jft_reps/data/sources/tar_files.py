@@ -92,7 +92,8 @@ def members(
     errors.DataError: a header is damaged or cut off; a member is a link, a device, sparse, or
       leaves its folder; there are more than a million. Names the byte.
   """
-  at, given, count = start, {}, 0
+  at, count = start, 0
+  given: dict[str, str] = {}
   while True:
     info = _header(file, f"{where} @ byte {at}", at)
     if info is None:

@@ -86,7 +86,7 @@ def read(devkits: Sequence[Devkit], image_set: str | None = None) -> list[raw.So
   return list(found.values())
 
 
-def list_path(image_sets: str, image_set: str) -> str:
+def list_path(image_sets: str, image_set: str | None) -> str:
   """Path of the list `<set>.txt` in a devkit's `ImageSets/Main` or `ImageSets/Segmentation`.
 
   Raises:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from jft_reps.models.depths import UNITS
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
@@ -18,7 +19,6 @@ from jft_reps.models.pretrained.source import (
   depth_of,
   norm_origins,
 )
-from jft_reps.models.resnet import UNITS
 from jft_reps.ops import preprocessing
 
 FORMAT = "Model Garden ResNet"

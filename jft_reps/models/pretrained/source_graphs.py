@@ -14,9 +14,9 @@ import tensorflow as tf
 import tf_keras
 
 from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.models.depths import STAGES, UNITS
 from jft_reps.models.pretrained import keras_applications, model_garden, slim
 from jft_reps.models.pretrained.source import Source
-from jft_reps.models.resnet import STAGES, UNITS
 
 Features = dict[str, np.ndarray]
 # What the authors' own means of loading raise for a file that is not theirs after all.

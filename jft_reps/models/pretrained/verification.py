@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from jft_reps.models import resnet
+from jft_reps.models.depths import STAGES
 from jft_reps.models.pretrained import loading, source_graphs
 from jft_reps.models.pretrained.source import Source
 
@@ -65,7 +65,7 @@ def verify(source: Source, images: np.ndarray, output_stride: int = 32) -> list[
   shared = output_stride in strides
   theirs = source_graphs.features(source, images, output_stride if shared else 32)
   found = []
-  for i, stage in enumerate(resnet.STAGES):
+  for i, stage in enumerate(STAGES):
     # Undilated, a stage comes out at stride 2, 4, 8, 16 and 32.
     step = 1 if shared else 2 ** (i + 1) // model.feature_info[stage].stride
     difference, scale = _compare(ours[stage].numpy()[:, ::step, ::step], theirs[stage])

@@ -115,7 +115,7 @@ def _classes(root: str, path: str, occurring: Sequence[str]) -> tuple[str, ...]:
 
 def _from_folders(path: str, wnids: Sequence[str]) -> Iterator[raw.Source]:
   """Pictures of the class folders; raises at the end where a folder had none."""
-  seen = set()
+  seen: set[str] = set()
   for picture in folder.read(path):
     seen.update(picture.labels)
     name = picture.picture_id.rpartition("/")[2]

@@ -48,7 +48,7 @@ def read(
   counts.clear()
   if not os.path.isdir(folder):
     raise errors.DataError("missing-folder", folder, "no such folder", "pictures of ML-Images")
-  for path in map(os.fspath, lists):
+  for path in [os.fspath(path) for path in lists]:
     try:
       with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):

@@ -30,8 +30,8 @@ def files(paths: Sequence[str | os.PathLike]) -> list[str]:
   Raises:
     errors.DataError: there is none.
   """
-  found = []
-  for path in map(os.fspath, paths):
+  found: list[str] = []
+  for path in [os.fspath(path) for path in paths]:
     names = sorted(os.listdir(path)) if os.path.isdir(path) else None
     inside = [path] if names is None else [
         os.path.join(path, name) for name in names if name.endswith(_SUFFIXES)]
@@ -79,7 +79,8 @@ def _source(record: bytes, labels: Sequence[str], where: str) -> raw.Source:
         "bad-example", where, f"{len(image)} image, {len(name)} name among "
         f"{errors.printable(sorted(key for key in feature))}", "one image, one label, one name")
   confidences = _confidences(feature["label"], len(labels), where)
-  graded = {labels[i]: round(float(confidences[i]), 6) for i in np.flatnonzero(confidences)}
+  graded = {labels[i]: round(float(confidences[i]), 6)
+            for i in np.flatnonzero(confidences).tolist()}
   picture_id = name[0].decode("utf-8", "backslashreplace")
   return raw.Source(picture_id, "", tuple(graded), tuple(graded.values()), where, image[0])
 

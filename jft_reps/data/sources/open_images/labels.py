@@ -99,7 +99,8 @@ class OpenImages:
 
   def _verdicts(self, stated: list[list[str]]) -> tuple[dict[str, float], tuple[str, ...]]:
     """(confidence by label, labels verified as absent) of one picture."""
-    verified, guessed = {}, {}
+    verified: dict[str, float] = {}
+    guessed: dict[str, float] = {}
     for kind, label, *cells in stated:
       human, confidence = (True, 1.0) if kind == _BOX else (cells[0] == "1", float(cells[1]))
       found = verified if human else guessed
@@ -140,7 +141,8 @@ def open_set(
     raise errors.DataError("open-images-columns", annotations[0], "no boxes in any file",
                            "a file with XMin,XMax,YMin,YMax")
   return OpenImages(
-      tuple(map(os.fspath, folders)), tuple(map(os.fspath, annotations)), boxes or all(have),
+      tuple(os.fspath(f) for f in folders), tuple(os.fspath(a) for a in annotations),
+      boxes or all(have),
       None if classes is None else frozenset(classes))
 
 

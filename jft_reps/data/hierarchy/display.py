@@ -1,8 +1,8 @@
-"""A label hierarchy in lines of text: as a tree, as pairs, and what a check of its file says."""
+"""A hierarchy in text: a tree, pairs of a node and its ancestors, what a check of a file says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jft_reps.data.hierarchy.checks import examine
@@ -64,10 +64,10 @@ def pairs(hierarchy: Hierarchy, ids: str, max_pairs: int) -> Iterator[str]:
     DataError: there are more than `max_pairs`.
   """
   hierarchy.check_pairs(max_pairs)
-  text = {
+  texts: dict[str, Callable[[str], str]] = {
       "id": str, "index": lambda i: str(hierarchy.index(i)),
-      "name": lambda i: printable(hierarchy.name(i)),
-  }[ids]
+      "name": lambda i: printable(hierarchy.name(i))}
+  text = texts[ids]
   for label in hierarchy.ids:
     start = text(label)
     for ancestor in hierarchy.ancestors(label):
