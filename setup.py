@@ -38,7 +38,7 @@ setup(
         "h5py",
         "safetensors>=0.4",
         "ml_dtypes",  # TensorFlow has it too
-        "scipy",
+        "scipy>=1.15",
         "google-crc32c",
         "matplotlib",
     ],

@@ -32,6 +32,7 @@ from absl import flags
 
 from jft_reps.apps import command_line
 from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError
 from jft_reps.workflows import build_summary
 
@@ -87,17 +88,7 @@ _OF_SOURCE = ("input", "annotations", "root", "keep_ids", "leave_out_ids", "voc_
               "tfds_label", "tfds_id")
 
 
-def _hierarchy():
-  """The hierarchy of the flags, or None."""
-  if not FLAGS.hierarchy:
-    return None
-  if not FLAGS.hierarchy_format:
-    raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  names = {"names": FLAGS.names} if FLAGS.names else {}
-  return readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
-
-
-def _labels(hierarchy) -> Sequence[str] | None:
+def _labels(hierarchy: Hierarchy | None) -> Sequence[str] | None:
   if FLAGS.labels and FLAGS.hierarchy:
     raise ConfigError("flags", "--labels", "given beside --hierarchy", "one of them")
   if FLAGS.labels:
@@ -145,7 +136,8 @@ def _identity() -> str:
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
-  hierarchy = _hierarchy()
+  hierarchy = command_line.hierarchy(
+      FLAGS, **({"names": FLAGS.names} if FLAGS.names else {}))
   labels = _labels(hierarchy)
   from jft_reps import progress
   from jft_reps.data.building import build

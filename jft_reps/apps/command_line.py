@@ -6,7 +6,7 @@ import importlib
 import sys
 import types
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -16,10 +16,32 @@ from jft_reps.program import log_tensorflow_to, parse, run
 if TYPE_CHECKING:
   import ml_collections
 
-__all__ = ["PROGRAMS", "log_tensorflow_to", "main", "parse", "resolve", "run", "split_overrides"]
+  from jft_reps.data.hierarchy.graph import Hierarchy
+
+__all__ = ["PROGRAMS", "hierarchy", "log_tensorflow_to", "main", "parse", "resolve", "run",
+           "split_overrides"]
 
 PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
             "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor")
+
+
+def hierarchy(values: flags.FlagValues, **arguments: Any) -> Hierarchy | None:
+  """The label hierarchy of `--hierarchy` and `--hierarchy_format`, or None.
+
+  Args:
+    values: of the program's flags.
+    **arguments: of the form's reader.
+
+  Raises:
+    JftError: the form is not given, or the file does not hold a hierarchy of it.
+  """
+  if not values.hierarchy:
+    return None
+  if not values.hierarchy_format:
+    raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
+  from jft_reps.data.hierarchy import readers
+
+  return readers.read(values.hierarchy, values.hierarchy_format, **arguments)
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -25,7 +25,6 @@ from absl import flags
 from jft_reps import whole_files
 from jft_reps.data.hierarchy import display, readers
 from jft_reps.data.hierarchy import graph as hierarchy_lib
-from jft_reps.data.hierarchy.checks import examine
 from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, JftError, StorageError, printable
 
@@ -122,22 +121,14 @@ def _read() -> Hierarchy:
 
 
 def _check(out: IO[str]) -> int:
-  listing = readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments())
-  graph = examine(listing.nodes, listing.edges, listing.source)
-  notes = [*listing.notes]
-  if graph.repeated:
-    notes.append(f"{graph.repeated} edges stated again, counted once")
-  alone = sum(not p and not c for p, c in zip(graph.parents, graph.children))
-  if alone and len(graph.parents) > 1:
-    notes.append(f"{alone} nodes without parent and child")
-  out.writelines(f"note: {note}\n" for note in notes)
+  found = display.check(readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments()))
+  out.writelines(f"note: {note}\n" for note in found.notes)
   out.flush()
-  for finding in graph.findings:
+  for finding in found.findings:
     print(printable(finding, 2000), file=sys.stderr)
-  if graph.findings:
-    return graph.findings[0].exit_code
-  edges = sum(map(len, graph.parents))
-  out.write(f"ok: {len(graph.parents)} nodes, {edges} edges\n")
+  if found.findings:
+    return found.findings[0].exit_code
+  out.write(f"ok: {found.nodes} nodes, {found.edges} edges\n")
   return 0
 
 

@@ -24,7 +24,6 @@ from absl import flags
 
 from jft_reps.apps import command_line
 from jft_reps.data.hierarchy import readers
-from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("records", None, "Folder of the records.", flag_values=FLAGS)
@@ -50,16 +49,13 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.collection.subsets import sizes as subset_sizes
 
   sizes = subset_sizes.named(FLAGS.name, FLAGS.split, FLAGS.pictures, FLAGS.share)
-  if FLAGS.hierarchy and not FLAGS.hierarchy_format:
-    raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
+  hierarchy = command_line.hierarchy(FLAGS)
   from jft_reps import progress
   from jft_reps.collection.subsets import choice as picture_choice
   from jft_reps.collection.subsets import report, subsets
   from jft_reps.data.records import label_map, manifest
 
   record_set = manifest.read(FLAGS.records, FLAGS.split)
-  hierarchy = (readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format) if FLAGS.hierarchy
-               else None)
   choice = picture_choice.Choice(
       picture_choice.vocabulary(record_set, hierarchy), hierarchy,
       label_map.read(FLAGS.classes) if FLAGS.classes else None,

@@ -1,4 +1,4 @@
-"""The contact sheet of the toy world."""
+"""The contact sheet of the toy world, docs/toy_world.png: `sheet.write(ToyWorld(), path)`."""
 
 from __future__ import annotations
 

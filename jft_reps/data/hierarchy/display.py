@@ -1,11 +1,42 @@
-"""A hierarchy as lines of text: a tree, or pairs of a node and its ancestors."""
+"""A hierarchy in text: a tree, pairs of a node and its ancestors, what a check of a file says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+from jft_reps.data.hierarchy.checks import examine
 from jft_reps.data.hierarchy.graph import Hierarchy
-from jft_reps.errors import printable
+from jft_reps.data.hierarchy.readers import Listing
+from jft_reps.errors import DataError, printable
+
+
+class Checked(NamedTuple):
+  """What a file says of a hierarchy, be it one or not.
+
+  Attributes:
+    nodes: their number.
+    edges: their number, each counted once.
+    notes: what does no harm.
+    findings: what makes it no hierarchy.
+  """
+
+  nodes: int
+  edges: int
+  notes: list[str]
+  findings: list[DataError]
+
+
+def check(listing: Listing) -> Checked:
+  """What is to be said of the lines of a file."""
+  graph = examine(listing.nodes, listing.edges, listing.source)
+  notes = [*listing.notes]
+  if graph.repeated:
+    notes.append(f"{graph.repeated} edges stated again, counted once")
+  alone = sum(not p and not c for p, c in zip(graph.parents, graph.children))
+  if alone and len(graph.parents) > 1:
+    notes.append(f"{alone} nodes without parent and child")
+  return Checked(len(graph.parents), sum(map(len, graph.parents)), notes, graph.findings)
 
 
 def tree(hierarchy: Hierarchy, node: str | None, depth: int) -> Iterator[str]:
