@@ -55,7 +55,7 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
     return f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}."
   if seeds < paired.SEEDS:
     return f"{first} less {second}{where}: {_told(found, heading, factor)}; {paired.FEW}."
-  if found.mean < 0:
+  if found.value < 0:
     first, second, values = second, first, values[::-1]
     found = paired.difference(*values, tables.CONFIDENCE)
   return f"{first} is above {second}{where} by {_told(found, heading, factor)}."
@@ -90,7 +90,7 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
   if len(a1) < paired.SEEDS:
     return (f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}; "
             f"{paired.FEW}.")
-  if found.mean < 0:
+  if found.value < 0:
     pairs, gains = pairs[::-1], gains[::-1]
     found = paired.difference(*gains, tables.CONFIDENCE)
   digits = _decimals(found, factor)
@@ -238,14 +238,14 @@ def _over_steps(pair: tuple[str, str], rows: PageRows, heading: str,
 
 def _told(found: paired.Difference, heading: str, factor: float) -> str:
   digits = _decimals(found, factor)
-  mean, low, high = (v * factor for v in (found.mean, found.low, found.high))
+  mean, low, high = (v * factor for v in (found.value, found.low, found.high))
   interval = f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
   return (f"{_signed(mean, digits)} {heading}, {found.confidence * 100:g} % interval {interval}, "
           f"{found.seeds} seeds")
 
 
 def _decimals(found: paired.Difference, factor: float) -> int:
-  shown = tables.Estimate(found.mean, found.low, found.high, found.seeds)
+  shown = tables.Estimate(found.value, found.low, found.high, found.seeds)
   return tables.decimals([shown], factor)
 
 
