@@ -102,8 +102,9 @@ def _job(name: str, role: str, count: int, run: Mapping[str, str],
          pod: Mapping[str, Any]) -> dict[str, Any]:
   """An indexed Job of `count` pods."""
   labels = {**run, "app.kubernetes.io/component": role}
-  rules = [{"action": "Ignore",
-            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+  rules: list[dict[str, Any]] = [
+      {"action": "Ignore",
+       "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
   if role == "chief":  # the one to say that the run has failed; the others can only wait for it
     rules += [{"action": action, "onExitCodes": {"operator": "In", "values": list(codes)}}
               for action, codes in (("Ignore", (_AGAIN,)), ("FailJob", _FOR_GOOD))]

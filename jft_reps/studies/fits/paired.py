@@ -32,7 +32,7 @@ class Difference(Interval):
     return text if self.separated else f"{text}: not separated"
 
 
-def difference(first: Sequence[float], second: Sequence[float],
+def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray,
                confidence: float = 0.95) -> Difference:
   """The paired difference of two arms, one number per seed each, in the same order of seeds.
 

@@ -72,9 +72,11 @@ def saturating(curve: fits.Curve) -> PowerLaw:
     raise DataError("fit-sizes", "saturating curve", f"{len(curve.pictures)} sizes",
                     f"at least {SIZES}", "Use the line.")
   line, shape, span = fits.log_linear(curve), _best_shape(curve), _span(curve)
-  preferred = _preferred(line, span / math.log(10))
+  bend = line.bend
+  assert bend is not None  # there are sizes enough
+  preferred = _preferred(line.gain, bend, span / math.log(10))
   lowest, highest = _shapes(curve, shape)
-  exponent = fits.Interval(shape / span, lowest / span if line.bend.separated else 0.0,
+  exponent = fits.Interval(shape / span, lowest / span if bend.separated else 0.0,
                            highest / span)
   terms = _terms(curve, shape, math.inf)[:, :2]
   scale = -(np.linalg.pinv(terms) @ curve.means)[1] * math.exp(-shape)
@@ -82,8 +84,7 @@ def saturating(curve: fits.Curve) -> PowerLaw:
                   preferred)
 
 
-def _preferred(line: fits.LogLinear, decades: float) -> Preference:
-  gain, bend = line.gain, line.bend
+def _preferred(gain: fits.Interval, bend: fits.Interval, decades: float) -> Preference:
   if bend.separated:
     return "saturating" if bend.value * gain.value < 0 else "neither"
   change = max(abs(bend.low), abs(bend.high)) * decades / 2

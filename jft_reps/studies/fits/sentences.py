@@ -140,12 +140,10 @@ def _basis(curve: fits.Curve) -> str:
   word = lambda n: _NUMBERS[n] if n < len(_NUMBERS) else str(n)
   seeds = "seed" if most == 1 else "seeds"
   told = f"{word(fewest)} {'' if fewest == most else f'to {word(most)} '}{seeds}"
-  left = [(curve.left_seeds, "seeds" if len(curve.left_seeds) > 1 else "seed", str,
-           "not at every size"),
-          (curve.left_sizes, "sizes" if len(curve.left_sizes) > 1 else "size",
-           lambda size: f"{size:,.0f}", "one seed")]
-  without = [f"without {noun} {_listed([text(each) for each in items])} ({why})"
-             for items, noun, text, why in left if items]
+  left = [([str(seed) for seed in curve.left_seeds], "seed", "not at every size"),
+          ([f"{size:,.0f}" for size in curve.left_sizes], "size", "one seed")]
+  without = [f"without {noun}{'s' if len(items) > 1 else ''} {_listed(items)} ({why})"
+             for items, noun, why in left if items]
   return ", ".join([told, *without])
 
 

@@ -11,14 +11,16 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jft_reps.errors import DataError, printable
 from jft_reps.studies.fits import paired
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import PageRows, Row
+from jft_reps.studies.report.rows import PageRows
 from jft_reps.studies.report.tables import Table
+from jft_reps.studies.running.results import RunResult
 
 RATE = 0.05  # of false discoveries
 _SIZES = {"APs": "small objects", "APm": "medium objects", "APl": "large objects"}
@@ -88,10 +90,11 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   heading = next(iter(page.metrics.values()))
   x = text.largest_common(rows, page.gained, heading) if page.x else None
   first, second = page.gained
-  runs = [{r.seed: r for r in rows if r.arm == arm and r.x == x and r.result}
+  runs = [{r.seed: r.result for r in rows if r.arm == arm and r.x == x and r.result}
           for arm in page.gained]
   where = f" at {x:,.0f} {page.x}" if x is not None else ""
-  tables, told, notes = [], [], []
+  tables, told = [], []
+  notes: list[str] = []
   metric, classes = _by_class(page, runs, notes)
   for kind, values in ((f"{page.metrics.get(metric, '')} by class", classes),
                        ("AP by size of the object", _by_size(page, runs))):
@@ -105,20 +108,20 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   return tables, told + notes
 
 
-def _by_class(page: Page, runs: Sequence[Mapping[str, Row]], notes: list[str]
+def _by_class(page: Page, runs: Sequence[Mapping[str, RunResult]], notes: list[str]
               ) -> tuple[str, list[dict[str, dict[str, float]]]]:
   """The first metric that has values per class, and these by seed for both arms."""
-  files = []
+  files: list[dict[str, Any]] = []
   for arm in runs:
     files.append({})
-    for seed, row in arm.items():
+    for seed, result in arm.items():
       try:
-        files[-1][seed] = row.result.file("classes.json")
+        files[-1][seed] = result.file("classes.json")
         if any(isinstance(v, dict) and len(v) > _CLASSES for v in files[-1][seed].values()):
           raise DataError("classes", seed, f"more than {_CLASSES:,} classes")
       except DataError as error:
         files[-1].pop(seed, None)
-        notes.append(f"Values per class of {printable(row.result.run.name)} are left out: "
+        notes.append(f"Values per class of {printable(result.run.name)} are left out: "
                      f"{error.found}.")
   for metric in page.metrics:
     for key in (metric, metric.rpartition("/")[2]):  # a run may leave off what is measured
@@ -129,10 +132,11 @@ def _by_class(page: Page, runs: Sequence[Mapping[str, Row]], notes: list[str]
   return "", [{}, {}]
 
 
-def _by_size(page: Page, runs: Sequence[Mapping[str, Row]]) -> list[dict[str, dict[str, float]]]:
+def _by_size(page: Page, runs: Sequence[Mapping[str, RunResult]]
+             ) -> list[dict[str, dict[str, float]]]:
   before = next(iter(page.metrics)).rsplit("/", 1)[0]
-  return [{seed: _finite({name: row.result.numbers.get(f"{before}/{key}")
-                          for key, name in _SIZES.items()}) for seed, row in arm.items()}
+  return [{seed: _finite({name: result.numbers.get(f"{before}/{key}")
+                          for key, name in _SIZES.items()}) for seed, result in arm.items()}
           for arm in runs]
 
 

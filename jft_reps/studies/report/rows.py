@@ -65,8 +65,8 @@ class PageRows(list[Row]):
 
   def by_seed(self, arm: str, heading: str, x: float | None = None) -> dict[str, float]:
     """The finite values of an arm at an x by seed."""
-    return {row.seed: row.values[heading] for row in self.at(arm, x)
-            if row.values.get(heading) is not None}
+    return {row.seed: value for row in self.at(arm, x)
+            if (value := row.values.get(heading)) is not None}
 
   def paired(self, pair: tuple[str, str], heading: str,
              x: float | None = None) -> tuple[list[float], list[float]]:
@@ -94,7 +94,7 @@ def rows(page: Page, results: Iterable[RunResult]) -> tuple[PageRows, list[str]]
     without += not of_run
     for row in of_run:
       first = found.setdefault((arm, row.seed, row.x), row)
-      if first is not row and first.result.id != result.id:
+      if first is not row and first.result is not None and first.result.id != result.id:
         notes.append(f"{arm}, seed {row.seed}: {printable(result.run.name)} is left out, since "
                      f"{printable(first.result.run.name)} stands there.")
   if without:

@@ -21,11 +21,10 @@ _STEPS = 6  # rows of a training curve in a table
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-  """A mean over seeds; low and high are None below two seeds."""
+  """A mean over seeds with its interval, (low, high); None below two seeds."""
 
   mean: float
-  low: float | None
-  high: float | None
+  interval: tuple[float, float] | None
   seeds: int
 
 
@@ -46,12 +45,12 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     return None
   mean = float(np.mean(values))
   if len(values) == 1:
-    return Estimate(mean, None, None, 1)
+    return Estimate(mean, None, 1)
   half = quantile(confidence, len(values) - 1) * float(np.std(values, ddof=1)
                                                        / math.sqrt(len(values)))
   fraction = 0 <= min(values) and max(values) <= 1
   lowest, highest = (0.0, 1.0) if fraction else (-math.inf, math.inf)
-  return Estimate(mean, max(lowest, mean - half), min(highest, mean + half), len(values))
+  return Estimate(mean, (max(lowest, mean - half), min(highest, mean + half)), len(values))
 
 
 @functools.cache
@@ -131,8 +130,8 @@ def cell(found: Estimate | None, factor: float, digits: int, seeds: int) -> str:
     return "n/a"
   shown = lambda value: f"{round(value * factor, digits) + 0.0:.{digits}f}".replace("-", "−")
   text = shown(found.mean)
-  if found.low is not None:
-    text += f" ({shown(found.low)} to {shown(found.high)})"
+  if found.interval is not None:
+    text += " ({} to {})".format(*map(shown, found.interval))
   else:
     text += " (one seed)"
   return text + (f", {seeds - found.seeds} n/a" if found.seeds < seeds else "")
@@ -140,7 +139,8 @@ def cell(found: Estimate | None, factor: float, digits: int, seeds: int) -> str:
 
 def decimals(estimates: Sequence[Estimate | None], factor: float) -> int:
   """Decimals that show half of a middling interval of a column; at least one, at most four."""
-  halves = sorted((e.high - e.low) / 2 * factor for e in estimates if e and e.low is not None)
+  intervals = [e.interval for e in estimates if e and e.interval is not None]
+  halves = sorted((high - low) / 2 * factor for low, high in intervals)
   half = halves[len(halves) // 2] if halves else 0.0
   return min(4, max(1, math.ceil(-math.log10(half / 2)))) if half > 1e-9 else 1 + 2 * (factor == 1)
 

@@ -62,7 +62,7 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
 
 
 def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
-                values: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]],
+                values: Sequence[Sequence[float]],
                 heading: str, factor: float, where: str = "") -> str:
   """In which of two pairs the first arm gains more over the second, or that it cannot be told.
 
@@ -79,22 +79,22 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
     return (f"What {_over(pairs, 'and')}{where} cannot be compared: no seed of which all four are "
             "done.")
   a1, b1, a2, b2 = (np.asarray(each, np.float64) for each in values)
-  gains = a1 - b1, a2 - b2
+  gain, other = a1 - b1, a2 - b2
   if len(a1) == 1:
-    told = _signed(float(gains[0][0] - gains[1][0]) * factor, tables.decimals([], factor))
+    told = _signed(float(gain[0] - other[0]) * factor, tables.decimals([], factor))
     return (f"What {_over(pairs, 'and')}{where} cannot be ordered: they differ by {told} {heading} "
             "of one seed, which gives no interval and so no order.")
-  found = paired.difference(*gains, tables.CONFIDENCE)
+  found = paired.difference(gain, other, tables.CONFIDENCE)
   if not found.separated:
     return f"What {_over(pairs, 'and')}{where} is not separated: {_told(found, heading, factor)}."
   if len(a1) < paired.SEEDS:
     return (f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}; "
             f"{paired.FEW}.")
   if found.value < 0:
-    pairs, gains = pairs[::-1], gains[::-1]
-    found = paired.difference(*gains, tables.CONFIDENCE)
+    pairs, gain, other = pairs[::-1], other, gain
+    found = paired.difference(gain, other, tables.CONFIDENCE)
   digits = _decimals(found, factor)
-  each = " against ".join(_signed(float(gain.mean()) * factor, digits) for gain in gains)
+  each = " against ".join(_signed(float(each.mean()) * factor, digits) for each in (gain, other))
   return f"{_over(pairs, 'than')}{where}: {each}, by {_told(found, heading, factor)}."
 
 
@@ -216,11 +216,13 @@ def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], row
                  heading: str, factor: float) -> str:
   """The difference of differences at the largest x at which all four arms have a seed."""
   arms = [arm for pair in pairs for arm in pair]
-  values, where = ([], [], [], []), ""
-  for x in rows.sizes(arms[0]) or [None]:
+  values: Sequence[Sequence[float]] = [[], [], [], []]
+  where = ""
+  sizes: list[float | None] = [*rows.sizes(arms[0])]
+  for x in sizes or [None]:
     each = [rows.by_seed(arm, heading, x) for arm in arms]
     if seeds := [seed for seed in each[0] if all(seed in of for of in each)]:
-      values = tuple([of[seed] for seed in seeds] for of in each)
+      values = [[of[seed] for seed in seeds] for of in each]
       where = {"": "", "step": f" at step {x or 0:,.0f}"}.get(page.x, f" at {x or 0:,.0f} pictures")
   return interaction(pairs, values, heading, factor, where)
 
@@ -245,7 +247,7 @@ def _told(found: paired.Difference, heading: str, factor: float) -> str:
 
 
 def _decimals(found: paired.Difference, factor: float) -> int:
-  shown = tables.Estimate(found.value, found.low, found.high, found.seeds)
+  shown = tables.Estimate(found.value, (found.low, found.high), found.seeds)
   return tables.decimals([shown], factor)
 
 

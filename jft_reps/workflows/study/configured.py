@@ -18,6 +18,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import ml_collections
+
 from jft_reps.studies.plan import Run, assignments
 from jft_reps.workflows import configuration, training
 
@@ -43,9 +45,10 @@ def describer() -> Callable[[Run], Any]:
 
 
 def configured(run: Run, workdir: str | os.PathLike,
-               read: Callable = lambda reference: configuration.read_config(reference)[0]):
+               read: Callable[[str], ml_collections.ConfigDict] | None = None
+               ) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
   """The configuration of a run and its settings `study.…`."""
-  config = read(run.config)
+  config = read(run.config) if read else configuration.read_config(run.config)[0]
   settings = {k.removeprefix("study."): v for k, v in run.overrides.items()
               if k.startswith("study.")}
   configuration.override(config, assignments(run))

@@ -22,12 +22,12 @@ def test_the_interval_is_students():
   values = np.array([0.31, 0.35, 0.30, 0.36])
   found = tables.estimate(values)
   low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-  assert (found.mean, found.low, found.high) == pytest.approx((values.mean(), low, high))
+  assert (found.mean, *found.interval) == pytest.approx((values.mean(), low, high))
   sure = tables.estimate([0.98, 1.0, 1.0])
-  assert sure.high == 1.0 and sure.low == pytest.approx(
+  assert sure.interval[1] == 1.0 and sure.interval[0] == pytest.approx(
       stats.t.interval(0.95, 2, 2.98 / 3, stats.sem([0.98, 1.0, 1.0]))[0])
-  assert tables.estimate([0.98, 1.02]).high > 1.1  # no fraction
-  assert tables.estimate([0.5]) == tables.Estimate(0.5, None, None, 1)
+  assert tables.estimate([0.98, 1.02]).interval[1] > 1.1  # no fraction
+  assert tables.estimate([0.5]) == tables.Estimate(0.5, None, 1)
   assert tables.estimate([]) is None
 
 
@@ -65,7 +65,7 @@ def test_curves_are_tabled_at_a_few_steps_with_the_last():
 
 
 def test_a_cell_has_a_true_minus_and_no_minus_zero():
-  found = tables.Estimate(0.002, -0.0304, 0.0344, 3)
+  found = tables.Estimate(0.002, (-0.0304, 0.0344), 3)
   assert tables.cell(found, 100, 1, 4) == "0.2 (−3.0 to 3.4), 1 n/a"
-  assert tables.cell(tables.Estimate(-0.0001, None, None, 1), 100, 1, 1) == (
+  assert tables.cell(tables.Estimate(-0.0001, None, 1), 100, 1, 1) == (
       "0.0 (one seed)")
