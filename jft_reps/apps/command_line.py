@@ -66,7 +66,7 @@ def log_tensorflow_to(path: str | os.PathLike[str]) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
   except OSError as e:
-    raise StorageError("workdir", path, e.strerror, "a folder to write to",
+    raise StorageError("workdir", path, e.strerror or str(e), "a folder to write to",
                        "Choose another --workdir, or make it writable.") from e
   sys.stderr.flush()
   terminal = os.dup(2)

@@ -63,9 +63,9 @@ class FastEval:
       reading: str = "class", groups: Mapping[str, Sequence[int]] | None = None,
       train_counts: Sequence[int] | np.ndarray | None = None,
   ):
-    for key, value in {"num_classes": num_classes, "k": k}.items():
-      if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ConfigError("fasteval-size", key, f"{value!r}", "an integer, at least 1")
+    for key, size in {"num_classes": num_classes, "k": k}.items():
+      if not isinstance(size, (int, np.integer)) or size < 1:
+        raise ConfigError("fasteval-size", key, f"{size!r}", "an integer, at least 1")
     for key, value, known in (("restrict", restrict, ("before", "after")),
                               ("reading", reading, ("class", "picture"))):
       if value not in known:
@@ -126,8 +126,7 @@ class FastEval:
   def _new_ids(self, ids: Sequence[Any]) -> list[str]:
     new = [score_batches.text(i) for i in ids]
     if len(set(new)) < len(new) or not self._ids.keys().isdisjoint(new):
-      seen = set(self._ids)
-      twice = next(i for i in new if i in seen or seen.add(i))
+      twice = next(i for n, i in enumerate(new) if i in self._ids or i in new[:n])
       raise DataError("duplicate-picture", "FastEval", f"picture {printable(twice)!r} twice",
                       "each picture once", "Evaluate each record once, or make the ids unique.")
     return new

@@ -115,8 +115,9 @@ class MeanIoU:
     A network that says the same everywhere has not learned yet, or has lost what it knew.
     """
     for label, row in self.result().per_class.items():
-      if row["predicted"] is not None and row["predicted"] > over:
-        return Dominant(label, row["predicted"], row["truth"])
+      predicted, truth = row["predicted"], row["truth"]
+      if predicted is not None and truth is not None and predicted > over:
+        return Dominant(label, predicted, truth)
     return None
 
   def _require_classes(self, ids: np.ndarray, where: str, kind: str, also: str) -> None:

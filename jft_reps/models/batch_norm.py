@@ -62,7 +62,7 @@ class StatisticsTape:
     moments: list of `Moments`, from mode `recalibrate`.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.changes: list[Change] = []
     self.moments: list[Moments] = []
     self._graph = None
@@ -188,7 +188,8 @@ def recalibrate(model_fn: Callable[[Any], Any], dataset: Iterable[Any], batches:
     norms[:] = [entry.layer for entry in tape.moments]
     return [(entry.mean, entry.variance) for entry in tape.moments]
 
-  seen, sums = 0, {}
+  seen = 0
+  sums: dict[BatchNorm, np.ndarray] = {}
   for batch in dataset:
     for norm, (mean, variance) in zip(norms, moments(batch)):
       mean, variance = np.float64(mean), np.float64(variance)

@@ -150,7 +150,8 @@ class ResNet(layers.Layer):
       _check("stage", frozen_through, STAGES)
     frozen = 0 if frozen_through is None else STAGES.index(frozen_through) + 1
     last = max((STAGES.index(name.partition("/")[0]) for name in wanted), default=-1)
-    x, features = self.scale(images), {}
+    x = self.scale(images)
+    features: dict[str, tf.Tensor] = {}
     for i, stage in enumerate(STAGES[: last + 1]):
       layer, mode = getattr(self, stage), "frozen" if i < frozen else batch_norm
       with tf.name_scope(stage):

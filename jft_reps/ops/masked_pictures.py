@@ -90,7 +90,9 @@ class TrainingPicture:
   @property
   def side(self) -> int:
     """Pixels of both sides of what comes out."""
-    return self.crop or round(self.resize * self.scale[0])
+    if self.crop is not None or self.resize is None:  # one of them is there
+      return self.crop or 0
+    return round(self.resize * self.scale[0])
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """float32 `[n, 4]` in [0, 1): scale, mirror, top and left; of `seeds`, int64 `[n, 2]`."""

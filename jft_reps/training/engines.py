@@ -201,7 +201,7 @@ class Coordinated:
     if frozen:
       why = f"No answer from {liveness.named(frozen)}."
     else:
-      worst = sorted(range(len(self._cluster.workers)), key=self._heard.get)
+      worst = sorted(range(len(self._cluster.workers)), key=self._heard.__getitem__)
       tasks = [("worker", w, self._cluster.workers[w]) for w in worst]
       why = f"All tasks answer; longest without a push: {liveness.named(tasks)}."
     raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress", why)

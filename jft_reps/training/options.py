@@ -73,7 +73,7 @@ class Options:
       raise ConfigError("config-value", "config.train.keep_steps", repr(tuple(self.keep_steps)),
                         "whole numbers from 0")
 
-  def _check(self, name: str, kind: type, expected: str, least: float = -math.inf,
+  def _check(self, name: str, kind: type[numbers.Real], expected: str, least: float = -math.inf,
              most: float = math.inf) -> None:
     value = getattr(self, name)
     fine = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)

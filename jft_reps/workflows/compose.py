@@ -39,7 +39,7 @@ def task(config: ml_collections.ConfigDict, source: Any = None) -> Any:
   try:
     create = getattr(importlib.import_module(path), "create", None)
   except ModuleNotFoundError as e:
-    if not path.startswith(e.name):
+    if e.name is None or not path.startswith(e.name):
       raise  # the task is there, and what it imports is not
   if create is None:
     raise ConfigError("task", "config.task.name", repr(name), "a task of jft_reps.tasks")

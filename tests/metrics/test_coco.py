@@ -17,8 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from jft_reps.errors import ConfigError, DataError, NumericError
-from jft_reps.metrics import coco, coco_files
+from jft_reps.metrics import coco
 from jft_reps.metrics.detections import Detections, Truth, none
+from tests.metrics import coco_files
 from tests.metrics.plain_coco import transcription
 
 LABELS = ("cat", "dog", "owl")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from jft_reps.errors import ConfigError, DataError, NumericError, StorageError
-from jft_reps.metrics import coco, coco_files, detection_files
+from jft_reps.metrics import coco, detection_files
 from jft_reps.metrics.detections import Detections, Truth, none
+from tests.metrics import coco_files
 
 # The 80 categories of COCO's instances have ids up to 90.
 COCO_IDS = sorted(set(range(1, 91)) - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from jft_reps.data.records import reasons
+from jft_reps.ops.picture_headers import SizeLimits
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = (-1, -1, -1, -1)
@@ -23,6 +24,10 @@ _plain_python = tf.autograph.experimental.do_not_convert
 
 class PicturePath(Protocol):
   """From encoded bytes to pixels."""
+
+  @property
+  def limits(self) -> SizeLimits:
+    """What the header of a picture may say."""
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """What is random, a row for each of `seeds`, int64 `[n, 2]`."""
@@ -34,7 +39,9 @@ class PicturePath(Protocol):
 class Parser(Protocol):
   """From serialised examples to tensors."""
 
-  picture: PicturePath
+  @property
+  def picture(self) -> PicturePath:
+    """What its `encoded` goes through."""
 
   def parse(self, serialized: tf.Tensor) -> Tensors:
     """Tensors of n records, never failing: `problem`, a code of `reasons` or -1, `encoded`, …"""

@@ -89,15 +89,14 @@ def check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None
     errors.DataError: the records have none, or others.
   """
   stated = record_set.metadata.get("keypoints")
-  names = stated.get("names") if isinstance(stated, Mapping) else None
   where = manifest.path_of(record_set.directory, record_set.split)
   expected = f"those of {schema.name}: {', '.join(schema.names)}"
-  if not isinstance(names, list):
+  if not isinstance(stated, Mapping) or not isinstance(stated.get("names"), list):
     raise errors.DataError(
         "no-keypoints", where, "records without keypoints", expected,
         "Build them from a source with keypoints.")
-  if tuple(names) != schema.names:
-    found = f"keypoints {errors.printable(', '.join(map(str, names)))}"
+  if tuple(stated["names"]) != schema.names:
+    found = f"keypoints {errors.printable(', '.join(map(str, stated['names'])))}"
     raise errors.DataError("other-keypoints", where, found, expected,
                            "Name the schema that the records were built with.")
   built = keypoint_schema.from_json(dict(stated), where)

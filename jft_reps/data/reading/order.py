@@ -41,8 +41,7 @@ class _Shards:
     self._take = tf.constant([-1 if s.use == s.records else s.use for s in shards], tf.int64)
     self._pictures = tf.constant([s.pictures for s in shards], tf.int64)
     index = record_set.bit_index
-    self._index = None if index is None else index.path
-    self._spans = None if index is None else tf.constant(index.spans[numbers])
+    self._index = None if index is None else (index.path, tf.constant(index.spans[numbers]))
 
   def records(self, shard: int | tf.Tensor) -> tf.data.Dataset:
     """(number in its file, serialized) of the pictures of a shard, in order."""
@@ -50,14 +49,14 @@ class _Shards:
     found = found.apply(tf.data.experimental.assert_cardinality(self._use[shard])).enumerate()
     if self._index is None:
       return found
-    found = tf.data.Dataset.zip((found, self._bits(shard)))
+    found = tf.data.Dataset.zip((found, self._bits(*self._index, shard)))
     found = found.filter(_plain_python(lambda record, belongs: belongs))
     found = found.apply(tf.data.experimental.assert_cardinality(self._pictures[shard]))
     return found.map(_plain_python(lambda record, belongs: record))
 
-  def _bits(self, shard: int | tf.Tensor) -> tf.data.Dataset:
+  def _bits(self, path: str, spans: tf.Tensor, shard: int | tf.Tensor) -> tf.data.Dataset:
     """Whether a record belongs to the set, for each that is used of a shard."""
-    before, length, after = tf.unstack(self._spans[shard])
+    before, length, after = tf.unstack(spans[shard])
 
     def unpacked(packed: tf.Tensor) -> tf.Tensor:
       octets = tf.cast(tf.io.decode_raw(packed, tf.uint8), tf.int32)[:, tf.newaxis]
@@ -66,7 +65,7 @@ class _Shards:
 
     # One record between a header and a footer: no other bytes are read, and an index of another
     # size is an error.
-    file = tf.data.FixedLengthRecordDataset(self._index, length, before, after)
+    file = tf.data.FixedLengthRecordDataset(path, length, before, after)
     return file.map(_plain_python(unpacked)).unbatch()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import tensorflow as tf
 
@@ -18,10 +19,12 @@ from jft_reps.ops import images, picture_headers
 Picture = images.RandomCrop | images.CenterCrop
 Tensors = dict[str, tf.Tensor]
 Features = dict[str, tf.io.RaggedFeature]
+Found = TypeVar("Found")  # a tensor, or a structure of them
 _plain_python = tf.autograph.experimental.do_not_convert
 
 
-def attempt(value: tf.Tensor, function: Callable, otherwise: Callable) -> Tensors:
+def attempt(value: tf.Tensor, function: Callable[[tf.Tensor], Found],
+            otherwise: Callable[[tf.Tensor], Found]) -> Found:
   """`function(value)`, or `otherwise(value)` where it fails; a try statement of graph ops."""
   # Ignoring errors is safe here: all that lies upstream is in memory.
   here = tf.data.Dataset.from_tensors(value)

@@ -6,7 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from jft_reps.data.reading import guarded, parse_labels
+from jft_reps.data.reading import parse_labels
 from jft_reps.data.records import reasons, schema
 from jft_reps.ops import masked_pictures, picture_headers
 
@@ -27,7 +27,7 @@ class MaskParser:
     needed: leave out records without a mask, which is void everywhere otherwise.
   """
 
-  picture: guarded.PicturePath
+  picture: masked_pictures.TrainingPicture | masked_pictures.WholePicture
   needed: bool = True
 
   def parse(self, serialized: tf.Tensor) -> Tensors:

@@ -38,8 +38,8 @@ def understand(tensors: Tensors) -> Source | None:
   origins = _norm("conv5/norm", f"{root[1]}global_pool/bn", tensors)
   for part in conv_norms(depth):
     name = root[1] + _name(part)
-    kernel = _existing(tensors, f"{name}/kernel", f"{name}/conv2d/kernel")
-    origins[f"{part.conv}/kernel"] = Origin(kernel)
+    origins[f"{part.conv}/kernel"] = Origin(
+        _existing(tensors, f"{name}/kernel", f"{name}/conv2d/kernel"))
     if part.stage > 1:  # conv1's batch-norm is the first of conv2's units
       origins |= _norm(part.norm, f"{name}_bn", tensors)
   network = {"depth": depth, "stride_placement": "first_3x3", "padding": "symmetric",

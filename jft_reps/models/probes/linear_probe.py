@@ -17,6 +17,8 @@ from jft_reps.errors import DataError
 from jft_reps.models.probes import calibration
 
 _ROWS = 8192  # of features held in working precision at a time
+# Of regularisation, a factor of ten apart.
+STRENGTHS = tuple(10.0 ** power for power in range(-6, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,7 @@ class _Moments:
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
-          grid: Sequence[float] = tuple(10.0 ** k for k in range(-6, 3)), seed: int = 0) -> Probe:
+          grid: Sequence[float] = STRENGTHS, seed: int = 0) -> Probe:
   """Least squares on the targets with L2 regularisation, in closed form.
 
   Minimises |XW + b - Y|² / n + λ |W|² for every λ of the grid by one eigendecomposition, and
@@ -190,7 +192,7 @@ def _chosen(features, targets, classes: int, grid: Sequence[float],
   scale = Scale(rows)
   moments = _Moments(rows, classes, scale)
   x, wanted = scale(np.asarray(features[validation], np.float32)), np.asarray(targets[validation])
-  best, best_scores, most = grid[0], None, -1.0
+  best, best_scores, most = grid[0], np.zeros(0), -1.0
   for strength, kernel in moments.solutions(sorted(grid)):
     scores = x @ kernel + moments.y
     found = agreement(scores, wanted)

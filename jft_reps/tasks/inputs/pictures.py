@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from jft_reps.ops import images as image_ops
 from jft_reps.task import Place
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
-Batch = Mapping[str, Any]
+Batch = dict[str, Any]
 
 
 class PictureSets(RecordSets):

@@ -1,4 +1,4 @@
-"""Evaluation from files alone: COCO's annotations beside a results file."""
+"""Evaluation from files alone, as tests hold it against COCO's own: annotations and results."""
 
 from __future__ import annotations
 
@@ -101,7 +101,6 @@ def _ids(entries: Any, kind: str, where: str) -> Sequence[int]:
   if wrong is not None:
     raise DataError("coco-id", where, f"{kind} id {printable(wrong)!r}", "integers")
   if len(set(ids)) < len(ids):
-    seen: set[int] = set()
-    twice = next(i for i in ids if i in seen or seen.add(i))
+    twice = next(i for n, i in enumerate(ids) if i in ids[:n])
     raise DataError("coco-id-twice", where, f"{kind} id {twice} twice", "each id once")
   return ids
