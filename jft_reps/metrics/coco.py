@@ -25,7 +25,7 @@ import numpy as np
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco_backends
 from jft_reps.metrics.coco_backends import ClassBoxes
-from jft_reps.metrics.detections import Detections, Objects, Truth
+from jft_reps.metrics.detections import CheckedTruth, Detections, Truth
 from jft_reps.metrics.pictures import Pictures, unique_labels
 from jft_reps.metrics.results import Result
 
@@ -114,7 +114,8 @@ class CocoBoxes:
         f"picture id, then box; {pictures:,} pictures, {excluded:,} left out)")
 
 
-def _by_class(kept: list[tuple[Detections, Objects, int]], classes: int) -> Iterable[ClassBoxes]:
+def _by_class(kept: list[tuple[Detections, CheckedTruth, int]],
+              classes: int) -> Iterable[ClassBoxes]:
   """The boxes of each class in turn."""
   found, truth = [picture[0] for picture in kept], [picture[1] for picture in kept]
   true_columns = (_numbered([t.boxes for t in truth]), _xywh([t.boxes for t in truth]),

@@ -17,7 +17,7 @@ import numpy as np
 from jft_reps.errors import DataError, NumericError, printable
 
 
-class Objects(NamedTuple):
+class CheckedTruth(NamedTuple):
   """What is in a picture, checked and in order: as `Truth`, and nothing is None."""
 
   boxes: np.ndarray
@@ -45,7 +45,7 @@ class Truth:
   difficult: np.ndarray | None = None
   area: np.ndarray | None = None
 
-  def checked(self, picture_id: str, num_classes: int) -> Objects:
+  def checked(self, picture_id: str, num_classes: int) -> CheckedTruth:
     """The same as float64, int64 and bool, ordered by class, then by box.
 
     Raises:
@@ -61,7 +61,7 @@ class Truth:
                         "difficult", where)
     area = _column(areas(boxes) if self.area is None else self.area, n, "area", where)
     order = np.lexsort((area, difficult, crowd, *boxes.T[::-1], classes))
-    return Objects(boxes[order], classes[order], crowd[order].astype(bool),
+    return CheckedTruth(boxes[order], classes[order], crowd[order].astype(bool),
                    difficult[order].astype(bool), area[order].astype(np.float64))
 
 

@@ -26,11 +26,11 @@ import numpy as np
 from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.metrics import average_precision, score_batches
 from jft_reps.metrics import class_weights as class_weights_lib
-from jft_reps.metrics.class_results import Result, write_csv
+from jft_reps.metrics.class_results import FastEvalResult, write_csv
 from jft_reps.metrics.class_weights import ClassWeights, read_class_weights
 
-__all__ = ["ClassWeights", "FastEval", "Result", "mean_average_precision", "read_class_weights",
-           "write_csv"]
+__all__ = ["ClassWeights", "FastEval", "FastEvalResult", "mean_average_precision",
+           "read_class_weights", "write_csv"]
 
 _CHUNK = 1 << 18  # scores looked at together: what fits the cache, and bounds the memory
 _THIRDS = ("head", "middle", "tail")
@@ -141,7 +141,7 @@ class FastEval:
     rows = np.arange(start, start + len(scores))[:, None]
     return values, classes, score_batches.is_in(rows * self._width + classes, keys)
 
-  def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:
+  def result(self, exclude_ids: Iterable[Any] | None = None) -> FastEvalResult:
     """The numbers over all pictures so far; more may follow.
 
     Args:
@@ -175,7 +175,7 @@ class FastEval:
           classes, hits, relevant, (np.cumsum(stays) - 1)[rows[wanted]], labels[wanted],
           scaled, positives, self._k)
     undefined = int(np.count_nonzero(self._evaluated & (counts == 0)))
-    return Result(
+    return FastEvalResult(
         value, average_precision.mean(per_class), per_class, counts, self._evaluated.copy(),
         undefined, self._group_means(per_class, positives), int(stays.sum()), int((~stays).sum()),
         self._k, self._definition(undefined, stays, np.unique(rows[wanted]).size, weights.source))
@@ -208,7 +208,7 @@ def mean_average_precision(
     classes: Sequence[int] | np.ndarray | None = None, restrict: str = "before",
     reading: str = "class", *, groups: Mapping[str, Sequence[int]] | None = None,
     train_counts: Sequence[int] | np.ndarray | None = None,
-) -> Result:
+) -> FastEvalResult:
   """mAP@k of arrays; arguments and errors as for `FastEval`, pictures are named by row.
 
   Args:

@@ -16,7 +16,7 @@ from jft_reps.errors import DataError, NumericError, printable
 from jft_reps.metrics.detections import Truth, areas
 
 
-class LabelledPeople(NamedTuple):
+class CheckedPeople(NamedTuple):
   """Who is in a picture, checked: as `People`, and nothing is None."""
 
   points: np.ndarray
@@ -41,7 +41,7 @@ class People:
   crowd: np.ndarray | None = None
   area: np.ndarray | None = None
 
-  def checked(self, picture_id: str, count: int) -> LabelledPeople:
+  def checked(self, picture_id: str, count: int) -> CheckedPeople:
     """The same as float64 and bool, in the same order.
 
     An area may be anything: what is 0 or not finite is the metric's to ignore.
@@ -65,7 +65,7 @@ class People:
     area = areas(boxes) if self.area is None else np.asarray(self.area, np.float64)
     if area.shape != (n,):
       raise DataError("keypoint-shape", where, f"area of shape {list(area.shape)}", f"[{n}]")
-    return LabelledPeople(points, boxes, crowd.astype(bool), area)
+    return CheckedPeople(points, boxes, crowd.astype(bool), area)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from jft_reps.training.optimizers import Momentum, RMSProp
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainerOptions:
   """How long and how a task is trained. Numbers of the paper are section 4.1's.
 
   Args:

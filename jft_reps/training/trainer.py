@@ -19,7 +19,7 @@ from jft_reps.training.cluster import failures, liveness, placement
 from jft_reps.training.cluster import start as cluster_lib
 from jft_reps.training.cluster.signals import StopSignals
 from jft_reps.training.log import PushLog
-from jft_reps.training.options import Options
+from jft_reps.training.options import TrainerOptions
 from jft_reps.training.run_directory import directory
 from jft_reps.training.run_directory.checkpoints import committed, prefix
 from jft_reps.training.run_directory.events import Events
@@ -50,7 +50,7 @@ class Trainer:
     progress: called with (step, note) after every push.
   """
 
-  def __init__(self, task: Task, run: directory.RunDirectory, options: Options,
+  def __init__(self, task: Task, run: directory.RunDirectory, options: TrainerOptions,
                strategy: tf.distribute.Strategy | None = None,
                cluster: cluster_lib.Cluster | None = None,
                initialize: Callable[[TrainState], str] | None = None,

@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from jft_reps.models.pretrained.source import Source
+  from jft_reps.models.pretrained.source import WeightSource
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
+def open_source(path: str | os.PathLike[str]) -> WeightSource:
   """Understands a run directory, a checkpoint or a weight file of any known format.
 
   Raises:

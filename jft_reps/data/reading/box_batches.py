@@ -32,7 +32,7 @@ def _parser(
                              "1 <= min_side <= max_side")
   label_batches.check_arguments(record_set, 1, num_classes)
   path = keep_aspect.KeepAspect(min_side, max_side, mirror, resize)
-  return parse_boxes.BoxParser(parse_boxes.Picture(path), num_classes)
+  return parse_boxes.BoxParser(parse_boxes.BoxPicture(path), num_classes)
 
 
 def _decoded(

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from jft_reps.data.records import reasons
-from jft_reps.ops.picture_headers import SizeLimits
 
 Tensors = dict[str, tf.Tensor]
 _NOTHING = (-1, -1, -1, -1)
@@ -24,10 +23,6 @@ _plain_python = tf.autograph.experimental.do_not_convert
 
 class PicturePath(Protocol):
   """From encoded bytes to pixels."""
-
-  @property
-  def limits(self) -> SizeLimits:
-    """What the header of a picture may say."""
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """What is random, a row for each of `seeds`, int64 `[n, 2]`."""

@@ -69,7 +69,7 @@ def train_batches(
     batch_size: int,
     *,
     num_classes: int,
-    picture: parse_labels.Picture | None = None,
+    picture: parse_labels.CroppedPicture | None = None,
     place: Place = START,
     max_labels: int = 64,
     shuffle: int = order.SHUFFLE,
@@ -106,7 +106,7 @@ def train_batches(
       `InvalidArgumentError` with the counts by reason beyond the limits.
   """
   check_arguments(record_set, batch_size, num_classes)
-  parser = parse_labels.Parser(
+  parser = parse_labels.LabelParser(
       picture or images.RandomCrop(), num_classes, max_labels, keep_empty, absent
   )
   return endless(record_set, batch_size, parser, place, shuffle, limits)
@@ -130,7 +130,7 @@ def eval_batches(
     batch_size: int,
     *,
     num_classes: int,
-    picture: parse_labels.Picture | None = None,
+    picture: parse_labels.CroppedPicture | None = None,
     max_labels: int = 64,
     limits: guarded.Limits | None = None,
     keep_empty: bool = True,
@@ -142,7 +142,7 @@ def eval_batches(
   and the number of pictures is the number of records.
   """
   check_arguments(record_set, batch_size, num_classes)
-  parser = parse_labels.Parser(
+  parser = parse_labels.LabelParser(
       picture or images.CenterCrop(), num_classes, max_labels, keep_empty
   )
   return once(record_set, batch_size, parser, _chunk_size(batch_size), limits)

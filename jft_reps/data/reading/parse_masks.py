@@ -47,7 +47,7 @@ class MaskParser:
       parsed = parse(record)
       return {**parsed, "encoded": parsed["encoded"][:, 0]}
 
-    code = parse_labels.reason_of(picture, self.picture.limits, serialized)
+    code = parse_labels.reason_of(picture, serialized)
     of_mask = lambda record: self._mask_problem(parse(record[tf.newaxis])["encoded"][0])
     undecoded = lambda _: tf.constant(reasons.BAD_MASK, tf.int64)
     return tf.cond(tf.equal(code, reasons.DECODE_ERROR),

@@ -17,7 +17,7 @@ Tensors = parse_labels.Tensors
 
 
 def target_counts(
-    records: RecordSet, parser: parse_labels.Parser,
+    records: RecordSet, parser: parse_labels.LabelParser,
     targets: Callable[[Tensors], Mapping[str, tf.Tensor]], limit: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
   """Counts over the first `limit` records; shards are random samples by hash.
@@ -81,6 +81,6 @@ def class_counts(
     found = expand(batch["labels"])
     return {"targets": found, "unknown_targets": tf.zeros_like(found)}
 
-  parser = parse_labels.Parser(images.CenterCrop(), expand.num_classes, max_labels)
+  parser = parse_labels.LabelParser(images.CenterCrop(), expand.num_classes, max_labels)
   counts, _, pictures = target_counts(records, parser, targets, limit)
   return counts, pictures

@@ -46,7 +46,7 @@ class Probe:
     return np.asarray(features, np.float32) @ self.kernel + self.bias
 
 
-class Rows:
+class FeatureRows:
   """Some pictures of a feature matrix, a block at a time, in working precision.
 
   Args:
@@ -70,7 +70,7 @@ class Rows:
 class Scale:
   """Mean and deviation of some pictures' features; calling it standardises `[m, d]`."""
 
-  def __init__(self, rows: Rows):
+  def __init__(self, rows: FeatureRows):
     mean, square = np.zeros(rows.width), np.zeros(rows.width)
     for x, _ in rows.blocks():
       mean += x.sum(0, dtype=np.float64) / rows.count
@@ -109,7 +109,7 @@ def check(features: np.ndarray, targets: np.ndarray, classes: int) -> None:
   if targets.ndim == 1 and not (0 <= targets.min() and targets.max() < classes):
     raise DataError("probe", "targets", f"ids {targets.min()} to {targets.max()}",
                     f"0 to {classes - 1}")
-  for x, _ in Rows(features, targets).blocks():
+  for x, _ in FeatureRows(features, targets).blocks():
     if not np.isfinite(x).all():
       raise DataError("probe", "features", "values that are not finite", "numbers")
 
@@ -134,7 +134,7 @@ def dense(targets: np.ndarray, classes: int) -> np.ndarray:
 class _Moments:
   """Sums over pictures that ridge needs: X'X, X'Y and the mean of Y, on standardised X."""
 
-  def __init__(self, rows: Rows, classes: int, scale: Scale):
+  def __init__(self, rows: FeatureRows, classes: int, scale: Scale):
     self.xx, self.xy = np.zeros((rows.width, rows.width)), np.zeros((rows.width, classes))
     self.y, self._count = np.zeros(classes), rows.count
     for x, targets in rows.blocks():
@@ -176,7 +176,7 @@ def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
   best, gain, shift = grid[0], 1.0, 0.0
   if len(grid) > 1:
     best, gain, shift = _chosen(features, targets, classes, grid, seed)
-  rows = Rows(features, targets)
+  rows = FeatureRows(features, targets)
   scale = Scale(rows)
   moments = _Moments(rows, classes, scale)
   ((_, kernel),) = moments.solutions([best])
@@ -188,7 +188,7 @@ def _chosen(features, targets, classes: int, grid: Sequence[float],
             seed: int) -> tuple[float, float, float]:
   """The best λ on a tenth held out, and how its scores become logits."""
   train, validation = held_out(len(features), seed)
-  rows = Rows(features, targets, train)
+  rows = FeatureRows(features, targets, train)
   scale = Scale(rows)
   moments = _Moments(rows, classes, scale)
   x, wanted = scale(np.asarray(features[validation], np.float32)), np.asarray(targets[validation])

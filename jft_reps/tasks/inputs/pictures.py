@@ -69,7 +69,7 @@ class PictureSets(RecordSets):
     Raises:
       DataError: a shard vanished or is damaged.
     """
-    parser = parse_labels.Parser(
+    parser = parse_labels.LabelParser(
         image_ops.CenterCrop(), len(self.labels), self._max_labels, self._keep_empty, self._absent)
     try:
       return target_counts.target_counts(self.training_records(), parser, targets, limit)
