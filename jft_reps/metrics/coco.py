@@ -85,6 +85,7 @@ class CocoBoxes:
     """
     kept = self._pictures.without(exclude_ids)
     classes = len(self._labels)
+    # -1 is pycocotools' mark of what is not defined.
     precision = np.full((coco_backends.THRESHOLDS, coco_backends.RECALLS, classes,
                          coco_backends.AREAS, coco_backends.LIMITS), -1.0)
     recall = np.delete(precision, np.s_[1:], axis=1)[:, 0]

@@ -68,6 +68,7 @@ class MeanIoU:
     if predicted.shape != truth.shape:
       raise DataError("mask-shape", where, f"prediction of shape {list(predicted.shape)}, truth of "
                       f"{list(truth.shape)}", "one size", "Evaluate at the picture's stored size.")
+    # One number for each pair of classes, so that one count over the pixels has them all.
     counts = np.bincount((truth.astype(np.uint16) * _IDS + predicted).ravel(),
                          minlength=_IDS * _IDS)
     pairs = np.flatnonzero(counts)

@@ -15,7 +15,7 @@ from jft_reps.errors import ConfigError
 from jft_reps.models import layers, resnet
 from jft_reps.ops import keypoints as keypoint_ops
 
-CROP = (353, 257)
+CROP = (353, 257)  # Papandreou et al.; at stride 8 both are multiples of it plus 1: 45 x 33 values
 
 
 class Maps(NamedTuple):
@@ -130,7 +130,7 @@ def loss(maps: Maps, points: tf.Tensor, others: tf.Tensor, intermediate_stride: 
     others: float32 `[batch, people, points, 3]`, of the other people.
     intermediate_stride: pixels between values of the intermediate maps.
     radius: of the disks.
-    heat_weight: of both heatmap losses.
+    heat_weight: of both heatmap losses; 4 to 1 in Papandreou et al.
     offset_weight: of the offset loss.
   """
   parts = {"loss/heatmap": heat_weight * keypoint_ops.heatmap_loss(

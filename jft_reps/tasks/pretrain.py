@@ -61,8 +61,9 @@ class Pretrain:
     classes: file with the ids of a reduced vocabulary, one per line (941 of 18,291 in Table 5):
       the classes of the network, in this order. A label outside of them counts as its ancestors
       among them, if there are any. None: all.
-    noise: `wrong`, `missing` and `seed` of `data.label_noise.LabelNoise`, laid over the labels
-      of training pictures before ancestors are added; evaluation keeps the labels as they are.
+    noise: `wrong`, `missing` and `seed` of `data.reading.label_noise.LabelNoise`, laid over the
+      labels of training pictures before ancestors are added; evaluation keeps the labels as they
+      are.
     negatives: which labels a training picture is a negative example of. `all`: those that are
       neither present nor listed as unknown, as in the paper. `verified`: only those that the
       record lists as verified absent, and all below them; all others but the positives have

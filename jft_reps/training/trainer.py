@@ -106,6 +106,7 @@ class Trainer:
                         said[:120], newest or 0)
         self._run.append(event="restart", step=newest or 0, reason=said[:200])
         with self._signals.at_once():
+          # Half a second at first, 7.5 at most: whoever starts the server again needs a moment.
           time.sleep(min(2.0 ** lost, 30.0) / 4)
 
   def _session(self) -> int:
@@ -228,7 +229,7 @@ class Trainer:
     prepare = getattr(self._task, "prepare", None)
     if newest is None and prepare is not None:
       said += f"\n{prepare(state.model)}"
-      state.start_averages()
+      state.start_averages()  # at what it left
     logging.info(said)
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing

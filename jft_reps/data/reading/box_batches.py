@@ -70,7 +70,7 @@ def train_batches(
   """Endless pictures for training; order and mirroring depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     num_classes: object labels lie in [0, num_classes).
     place: whose share to read, and from where on.
     min_side: pixels that the shorter side is resized to, unless

@@ -59,7 +59,7 @@ class _Crops:
     return tf.equal(words[0] % 2, 1) & self.mirror, factor
 
   def example(self, person: Tensors) -> Tensors:
-    """What `train_batches` describes, of one element of `keypoint_records.people`."""
+    """What `train_batches` describes, of one element of `parse_keypoints.people`."""
     mirror, factor = self.drawn(person.pop("seeds"))
     sides = {"height": self.height, "width": self.width}
     region = person_crops.region(person.pop("box"), factor, **sides)
@@ -145,7 +145,7 @@ def train_batches(
   Order, mirroring and enlarging depend on (seed, epoch, worker) and the person's place alone.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: crops in every batch.
     schema: of the keypoints; the records must have the same names.
     place, shuffle, limits: as in `label_batches.train_batches`.
@@ -193,7 +193,7 @@ def eval_batches(
   """Every picture once, in its stored size and always in the same order.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     schema: of the keypoints; the records must have the same names.
     limits: of bad records.
 

@@ -19,6 +19,8 @@ from jft_reps.task import START, Place
 
 __all__ = ["eval_batches", "labels_of", "quarantine_lines", "train_batches"]
 
+# Least and most records decoded by one call: the guard costs 0.2 ms a call, and a call is the work
+# of one thread.
 _CHUNK = 16, 64
 
 
@@ -80,7 +82,7 @@ def train_batches(
   """Endless batches for training; order and augmentation depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: pictures in every batch.
     num_classes: label ids lie in [0, num_classes).
     picture: the picture path; by default the paper's 340 to 299 with mirror.

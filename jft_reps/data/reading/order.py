@@ -20,7 +20,7 @@ from jft_reps.task import START, Place
 SHUFFLE = 2048
 # tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
 _GRAPH_SEED = 20170710
-_SHUFFLE_STREAM = 1 << 40
+_SHUFFLE_STREAM = 1 << 40  # beyond the epochs, whose numbers are the streams of the shards' order
 # Converting library code to graph control flow takes seconds and changes nothing.
 _plain_python = tf.autograph.experimental.do_not_convert
 
@@ -46,6 +46,7 @@ class _Shards:
   def records(self, shard: int | tf.Tensor) -> tf.data.Dataset:
     """(number in its file, serialized) of the pictures of a shard, in order."""
     found = tf.data.TFRecordDataset(self._paths[shard]).take(self._take[shard])
+    # A file that was cut is an error, and no shorter epoch.
     found = found.apply(tf.data.experimental.assert_cardinality(self._use[shard])).enumerate()
     if self._index is None:
       return found
@@ -125,6 +126,7 @@ def _shard_chunks(
             "source": tf.stack([same(shards.numbers[shard]), index], 1),
         }
 
+      # A position counts in the shuffled order. Nothing is decoded yet, so skipping costs reading.
       return found.skip(skip).batch(size).enumerate().map(_plain_python(named))
 
     return ordinals.flat_map(_plain_python(shard_records))

@@ -1,6 +1,6 @@
 """Records to pictures with their boxes, and why a record cannot become one.
 
-Records are parsed and decoded a chunk at a time, as in `picture_records`. Pictures of a chunk
+Records are parsed and decoded a chunk at a time, as in `parse_labels`. Pictures of a chunk
 differ in size and so cannot be stacked: each travels as a handle, an optional of TensorFlow,
 until `one_picture` opens it. Boxes are padded to the longest list of the chunk meanwhile.
 """
@@ -162,7 +162,7 @@ def opened(image: tf.Tensor) -> tf.Tensor:
 
 
 def one_picture(chunk: Tensors, per_box: Sequence[str] = _PER_BOX) -> Tensors:
-  """An element of `detection.train_batches`, of a chunk of one in which `placed` put the boxes.
+  """An element of `box_batches.train_batches`, of a chunk of one in which `placed` put the boxes.
 
   Args:
     chunk: of one picture, with `kept`.

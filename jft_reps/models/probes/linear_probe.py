@@ -3,7 +3,7 @@
 Features are `[pictures, d]` and may be a memory map larger than memory: they are read a block at a
 time. Targets are class ids `[pictures]` or a multi-hot matrix `[pictures, classes]`. Features are
 standardised by the training set; of several strengths, one is chosen on a tenth held out.
-`models.logistic_regression` is the other probe; a probe says which of the two it is.
+`logistic_regression` is the other probe; a probe says which of the two it is.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
 
   Minimises |XW + b - Y|² / n + λ |W|² for every λ of the grid by one eigendecomposition, and
   keeps the λ whose held-out tenth agrees most; fitted on all afterwards. The held-out tenth also
-  says how scores become logits (`models.calibration`).
+  says how scores become logits (`calibration`).
 
   Args:
     features: `[n, d]`, float; may be a memory map.

@@ -21,7 +21,7 @@ class DetectionSet:
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
-    dataset: gives batches of `data.detection`.
+    dataset: gives pictures of `BoxSets.eval_batches`.
     picture: of a batch, as the network sees it.
     metric: a `metrics.coco.CocoBoxes` or `metrics.voc.VocBoxes`.
     labels: names of the classes.

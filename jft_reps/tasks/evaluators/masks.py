@@ -23,7 +23,7 @@ class SegmentationSet:
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
-    dataset: gives batches of `data.segmentation.eval_batches`.
+    dataset: gives pictures of `MaskSets.eval_batches`.
     picture: of a batch, as the network sees it.
     labels: names of the classes.
 

@@ -1,7 +1,7 @@
 """Frozen features of a classification task: a linear probe and few-shot accuracy on them.
 
 The backbone stays as it is; pooled conv5 features of every picture are computed once and kept
-(`data.feature_cache`), and a linear classifier is solved on them (`models.linear_probe`).
+(`cache`), and a linear classifier is solved on them (`models.probes.linear_probe`).
 """
 
 from __future__ import annotations

@@ -64,7 +64,11 @@ class PictureSets(RecordSets):
 
   def target_counts(self, targets: Callable[[Batch], Batch],
                     limit: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """`data.target_counts` of the first `limit` training records, whose targets `targets` adds.
+    """How often classes are present and known, see `data.reading.target_counts`.
+
+    Args:
+      targets: adds the targets to a batch.
+      limit: training records to look at.
 
     Raises:
       DataError: a shard vanished or is damaged.
