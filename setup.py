@@ -38,7 +38,8 @@ setup(
         "h5py",
         "safetensors>=0.6.2",
         "ml_dtypes",  # TensorFlow has it too
-        "scipy",
+        "scipy>=1.15",
+        "google-crc32c",
         "matplotlib",
     ],
     extras_require={

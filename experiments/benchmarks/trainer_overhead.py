@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 from jft_reps.models import batch_norm, classifier, resnet
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
@@ -104,7 +104,7 @@ def trainer_step(task: FixedBatch, state, optimizer, directory: str):
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   task = FixedBatch(FLAGS.depth, FLAGS.size, FLAGS.batch, FLAGS.classes)
   optimizer = optimizers.RMSProp()
   state = state_lib.TrainState(task, optimizer, 1, 1, False, tf.distribute.get_strategy())
@@ -127,4 +127,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("workers", 8, "Workers.", flag_values=FLAGS)
@@ -91,7 +91,7 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   if FLAGS.only:
     print(measure(FLAGS.workers, FLAGS.ps, FLAGS.wait_ms, FLAGS.pushes), flush=True)
     os._exit(0)
@@ -116,4 +116,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.collect:
     _collect(FLAGS.collect, FLAGS.mount)
   from jft_reps.studies import schedule
-  from jft_reps.studies.running import progress
+  from jft_reps.studies.running import progress, stored_plan
 
   if FLAGS.status:
     _require("workdir")
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
   plan, module, config = plans.read_plan(FLAGS.plan, overrides)
   whole = plans.whole_plan(plan, module, config, FLAGS.plan)
-  source = progress.Source(FLAGS.plan, overrides, configuration.values(
+  source = stored_plan.PlanSource(FLAGS.plan, overrides, configuration.values(
       configuration.whole(config, module)))
   plan = plans.selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
@@ -136,7 +136,8 @@ def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
 
   site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
                            FLAGS.data_mount)
-  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, source, whole)
+  lines = study_jobs.write(plan, module.topology, module.work, workdir / "jobs", site, source,
+                           whole)
   print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
   return 0
 

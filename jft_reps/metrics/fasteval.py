@@ -1,8 +1,8 @@
 """FastEval: mAP@100 over many classes, streamed over pictures with bounded memory.
 
-Sun et al. 2017 watch pre-training by "mAP@100" on 14,000 densely labelled pictures of about 6,000
-classes, after Chollet 2017 (Xception), who weights each class by how common it is. Neither says
-more, so the definition used is written into every result:
+Sun et al. 2017, section 4.2, watch pre-training by "mAP@100" on 14,000 densely labelled pictures of
+about 6,000 classes, after Chollet 2017 (Xception), who weights each class by how common it is.
+Neither says more, so the definition used is written into every result:
 
 * Each picture keeps its k best classes. `restrict="before"` chooses them among the evaluated
   classes; `"after"` among all classes and then drops those not evaluated.

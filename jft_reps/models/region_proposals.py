@@ -15,7 +15,8 @@ from jft_reps.ops import boxes as box_ops
 
 @dataclasses.dataclass(frozen=True)
 class Proposals:
-  """How proposals are picked: non-maximum suppression at IoU 0.7, 300 boxes (section 5.2)."""
+  """How proposals are picked: non-maximum suppression at IoU 0.7, 300 boxes, as in Huang et al.'s
+  code (2017), since the paper does not say."""
 
   count: int = 300
   iou: float = 0.7

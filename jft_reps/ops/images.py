@@ -1,6 +1,6 @@
 """From an encoded picture to the crop a network is trained on.
 
-Sun et al. 2017, section 4.2: resize to 340x340 (both sides, so the aspect changes),
+Sun et al. 2017, section 4.1: resize to 340x340 (both sides, so the aspect changes),
 random 299x299 crop, mirror at random, [-1, 1]. Resizing is bilinear with pixel centres
 at +0.5 and without antialiasing. Pictures stay uint8 until the first op of the model,
 which is their `Preprocessing`: touching a float batch costs more than decoding a JPEG.
@@ -150,7 +150,7 @@ def random_words(seeds: tf.Tensor, count: int) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class RandomCrop:
-  """Resize, random crop, random mirror: the training picture of section 4.2.
+  """Resize, random crop, random mirror: the training picture of section 4.1.
 
   Attributes:
     resize: pixels of both sides after resizing.

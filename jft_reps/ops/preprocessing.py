@@ -23,7 +23,7 @@ class Preprocessing:
 
   Attributes:
     mean: of each of three channels, in the order of `channels`.
-    std: likewise. The defaults bring pixels to [-1, 1] (section 4 of the paper).
+    std: likewise. The defaults bring pixels to [-1, 1] (section 4.1 of the paper).
     channels: the order the network takes, `RGB` or `BGR`; pictures are RGB.
   """
 

@@ -1,4 +1,4 @@
-"""Image classification from scratch or from a representation: section 5.1, Table 1."""
+"""Image classification from scratch (section 4.1) or from a representation (5.1): Table 1."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ class TrainerOptions:
     schedule: learning rate of the global step.
     weight_decay: on convolution and dense kernels.
     ema_decay: of the moving average of the weights, 0 for none.
-    gradient_clip: longest gradient of each variable by itself, 0 for any (10 in section 5.2).
+    gradient_clip: longest gradient of each variable by itself, 0 for any (10 in detection, as in
+      the code of Huang et al. 2017).
     checkpoint_every: pushes between checkpoints.
     keep: newest checkpoints that stay.
     keep_steps: milestones that stay for ever (12M, 24M and 36M for the schedule study): of each

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -120,6 +122,18 @@ def test_a_subset_of_what_was_made_again_is_outdated(folder, capsys):
   assert "split outer was made again" in next(report.findings.lines())
   assert run(folder, "--split=outer", "--pictures=10", "--name=inner", "--overwrite") == 0
   assert not validation.validate([(str(folder), "inner")]).findings
+
+
+def test_the_program_never_loads_tensorflow(folder, root):
+  code = ("import sys\nfrom jft_reps.apps import command_line, subset\n"
+          "code = command_line.run(subset.main, ['subset', *sys.argv[1:]])\n"
+          "print(code, {'tensorflow', 'tf_keras', 'keras'} & sys.modules.keys())")
+  done = subprocess.run(
+      [sys.executable, "-c", code, f"--records={folder}", "--pictures=30", "--name=light",
+       f"--hierarchy={folder}/hierarchy.csv", "--hierarchy_format=edges"], cwd=root, text=True,
+      capture_output=True, timeout=60, check=True)
+  assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+  assert (folder / "counts-light.json").exists()
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -60,7 +60,7 @@ def test_a_wrong_override_is_named(key, value, message):
 
 
 @pytest.mark.parametrize("argument,message", [
-    ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random or imagenet"),
+    ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random, imagenet"),
     (f"{FIG3}:random,tiny", "random,tiny"), ("experiments", "no such file"),
     ("README.md:random", "no Python file")])
 def test_a_wrong_configuration_is_named(argument, message):

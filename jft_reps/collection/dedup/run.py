@@ -69,7 +69,7 @@ def _places(output: str, side: str, sources: Sequence[str]) -> list[str]:
           for source, name in zip(sources, names)]
 
 
-def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list:
+def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list[index.Part]:
   """Parts of the indexes among the sources, and of new indexes, in `places`, of the others."""
   parts = []
   for source, folder in zip(sources, places):
@@ -85,10 +85,11 @@ def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> li
   return parts
 
 
-def _shown(parts) -> Callable[[Sequence[str]], dict]:
+def _shown(parts: Sequence[index.Part]) -> Callable[[Sequence[str]], dict[str, np.ndarray]]:
   """Gives pictures by id; thumbnails of those whose source is gone."""
-  def read(ids: Sequence[str]) -> dict:
-    wanted, found = set(ids), {}
+  def read(ids: Sequence[str]) -> dict[str, np.ndarray]:
+    wanted = set(ids)
+    found: dict[str, np.ndarray] = {}
     for part in parts:
       found |= {i: part.thumbs[n] for n, i in enumerate(part.ids) if i in wanted}
     for source in dict.fromkeys(part.source for part in parts):
@@ -101,12 +102,16 @@ def _shown(parts) -> Callable[[Sequence[str]], dict]:
   return read
 
 
-def _embedding(embed, mine, theirs, neighbours: str, processes: int, symmetries: int):
+def _embedding(
+    embed: Embed, mine: Sequence[index.Part], theirs: Sequence[index.Part], neighbours: str,
+    processes: int, symmetries: int,
+) -> embedding.Embedding:
+  embed_fn, size = embed
   many = sum(len(part.ids) for part in theirs) > embedding.APPROXIMATE_ABOVE
   approximate = neighbours == "usearch" or (
       neighbours == "auto" and many and embedding.installed())
   return embedding.Embedding(
-      *embed, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
+      embed_fn, size, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
 
 
 def _counter(what: str, every: float = 15.0) -> Callable[[int], None]:

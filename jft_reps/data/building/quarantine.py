@@ -27,17 +27,18 @@ class Quarantine:
   """
 
   def __init__(self, path: str):
-    self.path, self._file = path, None
+    self.path = path
+    self._file: TextIO | None = None
     self.counts: collections.Counter = collections.Counter()
     self._temporary = f"{path}.tmp-{os.getpid()}"
 
   def add(self, source: raw.Source, reason: int) -> None:
     """Lists a picture under a code of `reasons`."""
-    file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
-    self._file = file
+    if self._file is None:
+      self._file = open(self._temporary, "w", encoding="utf-8")
     self.counts[reasons.NAMES[reason]] += 1
     columns = source.picture_id, reasons.NAMES[reason], source.path or source.where
-    file.write("\t".join(errors.printable(column, 1000) for column in columns) + "\n")
+    self._file.write("\t".join(errors.printable(column, 1000) for column in columns) + "\n")
 
   def __enter__(self) -> Quarantine:
     return self

@@ -34,7 +34,7 @@ class _ScoredSet:
 
 
 class FastEvalSet(_ScoredSet):
-  """mAP@100 of one evaluation set (section 3 and 4.1; `metrics.fasteval` defines it).
+  """mAP@100 of one evaluation set (section 4.2; `metrics.fasteval` defines it).
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
