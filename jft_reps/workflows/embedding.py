@@ -35,7 +35,8 @@ def embedder(checkpoint: str | os.PathLike, size: int = 0
   return lambda pictures: embed(pictures).numpy(), size
 
 
-def averaged_conv5(source: WeightSource, size: int) -> Callable[[np.ndarray | tf.Tensor], tf.Tensor]:
+def averaged_conv5(source: WeightSource,
+                   size: int) -> Callable[[np.ndarray | tf.Tensor], tf.Tensor]:
   """A function from uint8 `[n, size, size, 3]` to float32 `[n, d]`, conv5 averaged over space."""
   import tensorflow as tf
 
