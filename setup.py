@@ -36,7 +36,7 @@ setup(
         "pillow",
         "opencv-python-headless",
         "h5py",
-        "safetensors>=0.4",
+        "safetensors>=0.6.2",
         "ml_dtypes",  # TensorFlow has it too
         "scipy>=1.15",
         "google-crc32c",

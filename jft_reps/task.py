@@ -42,8 +42,9 @@ class Task(Protocol):
   A batch is a dict of tensors. It carries `id` (string, `[batch]`), so that results can be
   restricted later without a second run, `position` (int64 `[batch, 3]`: epoch, shard in this
   worker's order, record) and `dropped` (int64 `[batch, reasons]`, records skipped since the
-  previous example, by `data.reasons`), which the trainer counts. It may carry `quarantined` (int64
-  `[batch, 4]`: reason, epoch, shard and record of the last of those, or -1s), which it lists.
+  previous example, by `data.records.reasons`), which the trainer counts. It may carry
+  `quarantined` (int64 `[batch, 4]`: reason, epoch, shard and record of the last of those, or
+  -1s), which it lists.
 
   It may have `card`, values by name for the run card, and `prepare(model)`, called once with a
   fresh model after it was initialised and before the first checkpoint, which returns a sentence

@@ -27,11 +27,10 @@ def replacing(path: str | os.PathLike, binary: bool = False, errors: str = "stri
   """
   beside, name = os.path.split(os.fspath(path))
   temporary = os.path.join(beside if folder is None else folder, f".{name}.tmp-{os.getpid()}")
-  mode, encoding, newline = ("xb", None, None) if binary else ("x", "utf-8", "\n")
   try:
     _remove(temporary)  # of a killed process with our number
-    with open(temporary, mode, encoding=encoding, newline=newline,
-              errors=None if binary else errors) as file:
+    with (open(temporary, "xb") if binary else
+          open(temporary, "x", encoding="utf-8", newline="\n", errors=errors)) as file:
       yield file
       file.flush()
       os.fsync(file.fileno())

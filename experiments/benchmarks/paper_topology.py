@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
   task = HeadTask(FLAGS.classes)
   sizes = [v.bytes for v in placement.created_variables(task.build)]
   load = placement.bytes_per_server(sizes, placement.plan(sizes, FLAGS.ps), FLAGS.ps)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=FLAGS.steps, optimizer=optimizers.RMSProp(),
       schedule=schedules.PiecewiseConstant((1e-3,)), checkpoint_every=10**9, log_every=10**9,
       in_flight=FLAGS.in_flight)

@@ -79,7 +79,7 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
   def progress(step, note):
     stamps[next(count)] = time.perf_counter()
 
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=warm_up + pushes, optimizer=optimizers.Momentum(),
       schedule=schedules.PiecewiseConstant((1e-3,)), checkpoint_every=10**9, log_every=10**9)
   with tempfile.TemporaryDirectory() as directory:

@@ -61,7 +61,7 @@ def compare(source, pictures, strides: Sequence[int], tolerance: float) -> int:
   """Prints a row per stage, size and stride.
 
   Args:
-    source: `models.pretrained.source.Source`.
+    source: `models.pretrained.source.WeightSource`.
     pictures: uint8 `[n, size, size, 3]` by size.
     strides: output strides of our network.
     tolerance: of the relative difference.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ class Classify(FineTuning[PictureSets]):
             "backbone": dataclasses.asdict(self._backbone), **self._backbone.notes({}),
             "classes": len(self.labels), "several labels": self._expand is not None}
 
-  def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+  def _with_targets(self, batch: dict[str, Any]) -> dict[str, Any]:
     if self._expand is None:
       return {**batch, "targets": batch["labels"][:, 0]}
     targets = self._expand(batch["labels"])

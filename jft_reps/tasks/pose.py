@@ -77,7 +77,8 @@ class Pose(FineTuning[PeopleSets]):
     super().__init__(sets, batch_norm, frozen_through,
                      -(-recalibration_pictures // max(1, batch_size)))
     self._backbone = backbone
-    self._boxes, self._backend, self._crop = boxes, coco_backend, tuple(crop)
+    height, width = crop
+    self._boxes, self._backend, self._crop = boxes, coco_backend, (height, width)
     self._radius, self._unit, self._suppression = radius, intermediate_unit, suppression
 
   @property

@@ -61,8 +61,9 @@ class Pretrain:
     classes: file with the ids of a reduced vocabulary, one per line (941 of 18,291 in Table 5):
       the classes of the network, in this order. A label outside of them counts as its ancestors
       among them, if there are any. None: all.
-    noise: `wrong`, `missing` and `seed` of `data.label_noise.LabelNoise`, laid over the labels
-      of training pictures before ancestors are added; evaluation keeps the labels as they are.
+    noise: `wrong`, `missing` and `seed` of `data.reading.label_noise.LabelNoise`, laid over the
+      labels of training pictures before ancestors are added; evaluation keeps the labels as they
+      are.
     negatives: which labels a training picture is a negative example of. `all`: those that are
       neither present nor listed as unknown, as in the paper. `verified`: only those that the
       record lists as verified absent, and all below them; all others but the positives have
@@ -91,10 +92,10 @@ class Pretrain:
     self._hierarchy: Hierarchy | None = None
     if hierarchy is not None:
       self._hierarchy = readers.read(hierarchy, hierarchy_format)
+    ids = None if self._hierarchy is None else self._hierarchy.ids
     self._sets = PictureSets(
-        records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
-        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle,
-        absent=negatives == "verified")
+        records, train_split, eval_splits, ids, batch_size, eval_batch_size, resize, crop,
+        max_labels, eval_max_labels, shuffle, absent=negatives == "verified")
     known = self._sets.labels
     chosen = None if classes is None else self._sets.class_indices(classes)
     self.labels = known if chosen is None else tuple(known[c] for c in chosen)
@@ -104,8 +105,8 @@ class Pretrain:
     self._negatives = negatives
     self._backbone, self._shards, self._reduction = backbone, classifier_shards, reduction
     self._prior, self._prior_sample = prior, prior_sample
-    self._metric = {"k": k, "restrict": restrict, "reading": reading, "groups": self._groups()}
-    self._metric |= self._chosen_metric(class_weights, eval_classes)
+    self._metric = {"k": k, "restrict": restrict, "reading": reading, "groups": self._groups(),
+                    **self._chosen_metric(class_weights, eval_classes)}
     fasteval.FastEval(len(self.labels), **self._metric)  # refuses bad values before hours of work
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
@@ -116,7 +117,8 @@ class Pretrain:
 
   def _chosen_metric(self, class_weights: str | None, eval_classes: str | None) -> dict[str, Any]:
     """Arguments of FastEval from files that speak of all classes, for those of the network."""
-    known, found = self._sets.labels, {}
+    known = self._sets.labels
+    found: dict[str, Any] = {}
     place = {label: i for i, label in enumerate(self.labels)}
     if class_weights is not None:
       weights = class_weights_lib.read_class_weights(class_weights, len(known), known)
@@ -171,11 +173,7 @@ class Pretrain:
     Not in `build`, since most models that are built are restored at once.
     """
     prior = np.broadcast_to(self.prior(), [len(self.labels)])
-    bias, start = classifier.prior_bias(prior), 0
-    for part in model.head.bias.parts:
-      size = part.shape[0]
-      part.assign(bias[start:start + size])
-      start += size
+    model.head.bias.assign(classifier.prior_bias(prior))
     return (f"classifier: the bias starts at a prior of {prior.min():.2g} to {prior.max():.2g} "
             f"for {len(prior):,} classes")
 
@@ -217,18 +215,19 @@ class Pretrain:
     images = np.asarray(batch["image"])[:8]
     logits = model(tf.constant(images), batch_norm="frozen")
     probabilities = self.probabilities(logits).numpy()
-    names, depth = self.labels, [0] * len(self.labels)
+    names: Sequence[str] = self.labels
+    depth = [0] * len(self.labels)
     if self._hierarchy is not None:
       names = [self._hierarchy.name(label) for label in self.labels]
       depth = [self._hierarchy.depth(label) for label in self.labels]
     truth, best = [], []
     for i in range(len(images)):
-      present = np.flatnonzero(np.asarray(batch["targets"][i]))
+      present = np.flatnonzero(np.asarray(batch["targets"][i])).tolist()
       truth.append([names[c] for c in sorted(present, key=lambda c: -depth[c])])
       # The most specific of what it holds likelier than not says more than the root.
-      order = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST]
-      order = sorted(order, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
-      best.append([(names[c], float(probabilities[i][c])) for c in order])
+      likely = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST].tolist()
+      shown = sorted(likely, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
+      best.append([(names[c], float(probabilities[i][c])) for c in shown])
     return {"labels": labels.panels(images, truth, best)}
 
 

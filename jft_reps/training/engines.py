@@ -87,6 +87,7 @@ class Coordinated:
     self._pushed = self._left = 0
     self._last = time.monotonic()
     workers = len(cluster.workers)
+    # The strategy's InputContext says pipeline 0 of 1 on every worker; this tells them apart.
     index = tf.distribute.coordinator.experimental_get_current_worker_index
 
     @tf.function(autograph=False)
@@ -121,7 +122,7 @@ class Coordinated:
       self._tickets.put(True)
     self._left = closures
     self._last = time.monotonic()
-    with contextlib.suppress(GeneratorExit):
+    with contextlib.suppress(GeneratorExit):  # who stops listening waits for what is in flight too
       while self._left and not stopped():
         for row in self._next_result():
           push = self._step.decode(row)
@@ -201,7 +202,7 @@ class Coordinated:
     if frozen:
       why = f"No answer from {liveness.named(frozen)}."
     else:
-      worst = sorted(range(len(self._cluster.workers)), key=self._heard.get)
+      worst = sorted(range(len(self._cluster.workers)), key=self._heard.__getitem__)
       tasks = [("worker", w, self._cluster.workers[w]) for w in worst]
       why = f"All tasks answer; longest without a push: {liveness.named(tasks)}."
     raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress", why)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jft_reps.errors import printable
 from jft_reps.models.pretrained import matching
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import BACKBONE
 
 
@@ -38,7 +38,7 @@ class Loaded:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class InitReport:
   """Of a whole initialisation.
 
   Attributes:
@@ -49,7 +49,7 @@ class Report:
     extra: tensors of the file that nothing took.
   """
 
-  source: Source
+  source: WeightSource
   sha256: str
   variables: Mapping[str, Loaded]
   new: Sequence[str]

@@ -13,14 +13,14 @@ import numpy as np
 from jft_reps import whole_files
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.models.pretrained import matching
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import BACKBONE
-from jft_reps.training.init_report import Loaded, Report
+from jft_reps.training.init_report import InitReport, Loaded
 from jft_reps.training.state import TrainState
 
 
-def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
-                report: pathlib.Path | None = None) -> Report:
+def from_source(state: TrainState, source: WeightSource, allow: Sequence[str] = (),
+                report: pathlib.Path | None = None) -> InitReport:
   """Loads the backbone of a fresh state; all of it, or nothing.
 
   Args:
@@ -47,7 +47,7 @@ def from_source(state: TrainState, source: Source, allow: Sequence[str] = (),
   state.start_averages()
   variables = {BACKBONE + n: _loaded(source, coverage, n, norms.get(n)) for n in items}
   new = [n for n in state.of_model if not n.startswith(BACKBONE)]
-  found = Report(source, _checksum(source.tensors.path), variables, new, coverage.extra)
+  found = InitReport(source, _checksum(source.tensors.path), variables, new, coverage.extra)
   if report is not None:
     report.write_text(json.dumps(found.to_json(), indent=1))
   return found
@@ -63,7 +63,7 @@ def _allowed(patterns: Sequence[str]) -> Callable[[str], bool]:
   return lambda name: any(p.fullmatch(name) for p in compiled)
 
 
-def _check_finite(source: Source, values: Mapping[str, np.ndarray]) -> None:
+def _check_finite(source: WeightSource, values: Mapping[str, np.ndarray]) -> None:
   for name, value in values.items():
     if not np.isfinite(value).all():
       raise StorageError("weights-not-finite",
@@ -84,7 +84,7 @@ def _assign(variables: Mapping[str, Any], values: Mapping[str, np.ndarray]
   return norms
 
 
-def _loaded(source: Source, coverage: matching.Coverage, name: str,
+def _loaded(source: WeightSource, coverage: matching.Coverage, name: str,
             norms: tuple[float, float] | None) -> Loaded:
   """What became of one variable of the backbone."""
   shape, found = coverage.shapes[name], source.shape(name)

@@ -14,7 +14,7 @@ from jft_reps.training.optimizers import Momentum, RMSProp
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainerOptions:
   """How long and how a task is trained. Numbers of the paper are section 4.1's.
 
   Args:
@@ -74,7 +74,7 @@ class Options:
       raise ConfigError("config-value", "config.train.keep_steps", repr(tuple(self.keep_steps)),
                         "whole numbers from 0")
 
-  def _check(self, name: str, kind: type, expected: str, least: float = -math.inf,
+  def _check(self, name: str, kind: type[numbers.Real], expected: str, least: float = -math.inf,
              most: float = math.inf) -> None:
     value = getattr(self, name)
     fine = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)

@@ -5,24 +5,27 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 
 from jft_reps.errors import ConfigError
+
+if TYPE_CHECKING:
+  from jft_reps.models.pretrained.source import WeightSource
 
 _OPTIMIZERS = {"rmsprop": "RMSProp", "momentum": "Momentum"}
 _SCHEDULES = {"exponential": "ExponentialDecay", "polynomial": "Polynomial",
               "piecewise": "PiecewiseConstant"}
 
 
-def task(config: ml_collections.ConfigDict, source: Any = None) -> Any:
+def task(config: ml_collections.ConfigDict, source: WeightSource | None = None) -> Any:
   """The task that `config.task.name` names: a module of `jft_reps.tasks` with `create`.
 
   Args:
     config: whose `task` holds the arguments of `create`.
-    source: `models.pretrained.source.Source` of the weights it starts from or goes on with; what
-      they prescribe fills what the configuration leaves open (None).
+    source: of the weights it starts from or goes on with; what they prescribe fills what the
+      configuration leaves open (None).
 
   Raises:
     ConfigError: the configuration says otherwise than the weights.
@@ -39,14 +42,14 @@ def task(config: ml_collections.ConfigDict, source: Any = None) -> Any:
   try:
     create = getattr(importlib.import_module(path), "create", None)
   except ModuleNotFoundError as e:
-    if not path.startswith(e.name):
+    if e.name is None or not path.startswith(e.name):
       raise  # the task is there, and what it imports is not
   if create is None:
     raise ConfigError("task", "config.task.name", repr(name), "a task of jft_reps.tasks")
   return call(create, arguments, f"config.task ({name})")
 
 
-def _prescribed(arguments: Mapping[str, Any], source: Any) -> dict[str, Any]:
+def _prescribed(arguments: Mapping[str, Any], source: WeightSource) -> dict[str, Any]:
   """The network and the preprocessing of the weights, where the configuration leaves them open."""
   wanted = {**source.network, "preprocessing": source.preprocessing.to_json()}
   for key, value in wanted.items():
@@ -85,15 +88,15 @@ def options(config: ml_collections.ConfigDict) -> Any:
   schedule = _named(ml_collections.ConfigDict(schedule_config), _SCHEDULES, schedules, "schedule")
   if warm_up:
     schedule = schedules.WarmUp(schedule, warm_up)
-  return call(
-      trainer.Options, {"optimizer": optimizer, "schedule": schedule, **train}, "config.train")
+  return call(trainer.TrainerOptions, {"optimizer": optimizer, "schedule": schedule, **train},
+              "config.train")
 
 
 def probe_options(config: ml_collections.ConfigDict) -> Any:
   """Options of a linear probe from `config.probe`."""
   from jft_reps.tasks.frozen import features
 
-  return call(features.Options, config.get("probe", {}), "config.probe")
+  return call(features.ProbeOptions, config.get("probe", {}), "config.probe")
 
 
 def _named(config, known: Mapping[str, str], module, what: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from jft_reps.workflows import weights
 if TYPE_CHECKING:
   import tensorflow as tf
 
-  from jft_reps.models.pretrained.source import Source
+  from jft_reps.models.pretrained.source import WeightSource
 
 _SIDE = 224  # of pictures, where the weights do not tell: that of ImageNet's open checkpoints
 
@@ -30,13 +29,14 @@ def embedder(checkpoint: str | os.PathLike, size: int = 0
   Raises:
     StorageError: it cannot be read.
   """
-  source = weights.open_source(pathlib.Path(checkpoint))
+  source = weights.open_source(checkpoint)
   size = size or source.crop or _SIDE
   embed = averaged_conv5(source, size)
   return lambda pictures: embed(pictures).numpy(), size
 
 
-def averaged_conv5(source: Source, size: int) -> Callable[[np.ndarray | tf.Tensor], tf.Tensor]:
+def averaged_conv5(source: WeightSource,
+                   size: int) -> Callable[[np.ndarray | tf.Tensor], tf.Tensor]:
   """A function from uint8 `[n, size, size, 3]` to float32 `[n, d]`, conv5 averaged over space."""
   import tensorflow as tf
 

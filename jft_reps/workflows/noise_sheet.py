@@ -15,7 +15,7 @@ from jft_reps.workflows import weights
 if TYPE_CHECKING:
   from jft_reps.data.hierarchy.graph import Hierarchy
   from jft_reps.data.records.manifest import RecordSet
-  from jft_reps.models.pretrained.source import Source
+  from jft_reps.models.pretrained.source import WeightSource
   from jft_reps.ops.images import CenterCrop
 
 _RESIZE, _CROP = 340, 299  # of the paper, section 4.1, where the weights do not tell
@@ -110,7 +110,7 @@ def _classes(
   return len(labels), [labels.index(wanted)], wanted
 
 
-def _picture(source: Source, resize: int | None, crop: int | None) -> CenterCrop:
+def _picture(source: WeightSource, resize: int | None, crop: int | None) -> CenterCrop:
   """The centre crop of the run whose checkpoint it is, or the paper's."""
   from jft_reps.models.pretrained import own
   from jft_reps.ops import images

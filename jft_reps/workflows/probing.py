@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jft_reps.errors import ConfigError, StorageError
@@ -81,7 +80,7 @@ def _state(config, run, task, source):
   return state
 
 
-def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Path) -> dict:
+def _solve(task, model, train_split: str, options, run, folder: str | os.PathLike) -> dict:
   """Fits on the training features and judges on each evaluation split."""
   from jft_reps import progress
   from jft_reps.tasks.frozen import features as frozen_features
@@ -99,7 +98,8 @@ def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Pa
   train = features(train_split)
   fitted = frozen_features.fit(train, len(task.labels), options)
   frozen_features.install(fitted, model)
-  values, few_shot = {}, {}
+  values: dict[str, float] = {}
+  few_shot: dict[str, dict[str, Any]] = {}
   for evaluator in task.evaluators():
     test = features(evaluator.name)
     evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})

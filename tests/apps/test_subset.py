@@ -172,7 +172,7 @@ def test_a_task_trains_from_a_subset_and_starts_at_its_prior(folder, tmp_path):
   whole = task._sets.fingerprint("train")
   checksums = ",".join(s.sha256 for s in manifest.read(folder, "train").shards)
   assert whole == hashlib.sha256(checksums.encode()).hexdigest() and len(prints | {whole}) == 3
-  options = trainer.Options(steps=1, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=1, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.01,)))
   directory = RunDirectory(tmp_path / "run")
   trainer.Trainer(task, directory, options, notes=task.notes, reasons=task.reasons).train()

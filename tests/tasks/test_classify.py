@@ -57,7 +57,7 @@ def multi(several, **values):
 
 
 def train(task, path, steps, rate=0.05, initialize=None):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), checkpoint_every=steps, log_every=5,
       schedule=schedules.PiecewiseConstant((rate,)))
   run = RunDirectory(path)

@@ -46,7 +46,7 @@ def task_of(records, **values):
 
 
 def train(task, path, steps, schedule=schedules.PiecewiseConstant((0.01,)), **values):  # noqa: B008
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), schedule=schedule,
       weight_decay=0.0, gradient_clip=10.0, checkpoint_every=steps, log_every=5)
   run = RunDirectory(path)

@@ -52,7 +52,7 @@ def task_of(folder, **values):
 
 
 def train(task, path, steps, cluster=None, rate=0.01):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=0.0, checkpoint_every=steps,
       schedule=schedules.PiecewiseConstant((rate,)), log_every=5, ema_decay=0.9)
   run = RunDirectory(path)

@@ -57,7 +57,7 @@ def test_targets_are_the_records_labels_with_their_ancestors(records):
 
 def _run(task, directory, steps=1, **values):
   run = RunDirectory(directory)
-  options = trainer.Options(steps=steps, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=steps, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.0,)), **values)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons).train()
   return run
@@ -346,7 +346,7 @@ def test_every_variable_is_saved_and_the_trained_ones_are_trained(records):
 @pytest.mark.slow
 def test_it_learns_more_than_label_frequencies(records, tmp_path):
   task = make(records, batch_size=32)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=60, optimizer=optimizers.Momentum(), log_every=20, checkpoint_every=60,
       schedule=schedules.WarmUp(schedules.PiecewiseConstant((0.05,)), 10))
   run = RunDirectory(tmp_path)
@@ -387,7 +387,7 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
       writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
   hierarchy = str(records[0] / "hierarchy.csv")
   task = pretrain.create(directory, hierarchy=hierarchy, eval_splits=(), batch_size=8, **NETWORK)
-  options = trainer.Options(steps=5, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=5, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.1,)))
   run = lambda name: trainer.Trainer(  # noqa: E731
       task, RunDirectory(tmp_path / name), options, notes=task.notes,
@@ -499,7 +499,7 @@ def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_p
 
   def run(name, steps):
     task = make(records)
-    options = trainer.Options(
+    options = trainer.TrainerOptions(
         steps=steps, optimizer=optimizers.RMSProp(), checkpoint_every=12, log_every=10,
         schedule=schedules.PiecewiseConstant((0.01,)))
     trainer.Trainer(task, RunDirectory(tmp_path / name), options,
@@ -519,7 +519,7 @@ def test_moving_averages_start_at_the_prior_too(records, tmp_path):
   from jft_reps.training.run_directory import checkpoints
 
   task = make(records)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=1, optimizer=optimizers.Momentum(), ema_decay=0.9, log_every=1, checkpoint_every=1,
       schedule=schedules.PiecewiseConstant((0.1,)))
   trainer.Trainer(task, RunDirectory(tmp_path), options, notes=task.notes,

@@ -49,7 +49,7 @@ def task_of(records_, **values):
 
 
 def train(task, path, steps, cluster=None):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=5e-4, log_every=5,
       schedule=schedules.Polynomial(0.01, 200, 0.9), checkpoint_every=steps)
   run = RunDirectory(path)

@@ -22,7 +22,7 @@ def options(steps, **values):
   values = {"checkpoint_every": 20, "log_every": 10, "ema_decay": 0.9,
             "optimizer": optimizers.RMSProp(),
             "schedule": schedules.ExponentialDecay(0.05, 0.5, 25), **values}
-  return trainer.Options(steps=steps, **values)
+  return trainer.TrainerOptions(steps=steps, **values)
 
 
 def train(path, steps, task=None, **values):

@@ -111,7 +111,7 @@ def collect(
 
 def _batches(record_set, num_classes: int, classes: Sequence[int], picture) -> tf.data.Dataset:
   """Decoded pictures that carry one of the classes."""
-  parser = parse_labels.Parser(picture, num_classes, max_labels=256)
+  parser = parse_labels.LabelParser(picture, num_classes, max_labels=256)
   member = np.zeros(num_classes + 1, bool)
   member[np.asarray(classes) + 1] = True  # padding is -1
 

@@ -32,7 +32,7 @@ def _parser(
                              "1 <= min_side <= max_side")
   label_batches.check_arguments(record_set, 1, num_classes)
   path = keep_aspect.KeepAspect(min_side, max_side, mirror, resize)
-  return parse_boxes.BoxParser(parse_boxes.Picture(path), num_classes)
+  return parse_boxes.BoxParser(parse_boxes.BoxPicture(path), num_classes)
 
 
 def _decoded(
@@ -70,7 +70,7 @@ def train_batches(
   """Endless pictures for training; order and mirroring depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     num_classes: object labels lie in [0, num_classes).
     place: whose share to read, and from where on.
     min_side: pixels that the shorter side is resized to, unless

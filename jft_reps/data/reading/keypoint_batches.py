@@ -59,7 +59,7 @@ class _Crops:
     return tf.equal(words[0] % 2, 1) & self.mirror, factor
 
   def example(self, person: Tensors) -> Tensors:
-    """What `train_batches` describes, of one element of `keypoint_records.people`."""
+    """What `train_batches` describes, of one element of `parse_keypoints.people`."""
     mirror, factor = self.drawn(person.pop("seeds"))
     sides = {"height": self.height, "width": self.width}
     region = person_crops.region(person.pop("box"), factor, **sides)
@@ -89,15 +89,14 @@ def check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None
     errors.DataError: the records have none, or others.
   """
   stated = record_set.metadata.get("keypoints")
-  names = stated.get("names") if isinstance(stated, Mapping) else None
   where = manifest.path_of(record_set.directory, record_set.split)
   expected = f"those of {schema.name}: {', '.join(schema.names)}"
-  if not isinstance(names, list):
+  if not isinstance(stated, Mapping) or not isinstance(stated.get("names"), list):
     raise errors.DataError(
         "no-keypoints", where, "records without keypoints", expected,
         "Build them from a source with keypoints.")
-  if tuple(names) != schema.names:
-    found = f"keypoints {errors.printable(', '.join(map(str, names)))}"
+  if tuple(stated["names"]) != schema.names:
+    found = f"keypoints {errors.printable(', '.join(map(str, stated['names'])))}"
     raise errors.DataError("other-keypoints", where, found, expected,
                            "Name the schema that the records were built with.")
   built = keypoint_schema.from_json(dict(stated), where)
@@ -146,7 +145,7 @@ def train_batches(
   Order, mirroring and enlarging depend on (seed, epoch, worker) and the person's place alone.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: crops in every batch.
     schema: of the keypoints; the records must have the same names.
     place, shuffle, limits: as in `label_batches.train_batches`.
@@ -194,7 +193,7 @@ def eval_batches(
   """Every picture once, in its stored size and always in the same order.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     schema: of the keypoints; the records must have the same names.
     limits: of bad records.
 

@@ -25,7 +25,7 @@ def train_batches(
   """Endless batches for training; order and augmentation depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: pictures in every batch.
     picture: the picture path, which knows the number of classes.
     place, shuffle, limits: as in `label_batches.train_batches`.

@@ -20,7 +20,7 @@ from jft_reps.task import START, Place
 SHUFFLE = 2048
 # tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
 _GRAPH_SEED = 20170710
-_SHUFFLE_STREAM = 1 << 40
+_SHUFFLE_STREAM = 1 << 40  # beyond the epochs, whose numbers are the streams of the shards' order
 # Converting library code to graph control flow takes seconds and changes nothing.
 _plain_python = tf.autograph.experimental.do_not_convert
 
@@ -41,23 +41,23 @@ class _Shards:
     self._take = tf.constant([-1 if s.use == s.records else s.use for s in shards], tf.int64)
     self._pictures = tf.constant([s.pictures for s in shards], tf.int64)
     index = record_set.bit_index
-    self._index = None if index is None else index.path
-    self._spans = None if index is None else tf.constant(index.spans[numbers])
+    self._index = None if index is None else (index.path, tf.constant(index.spans[numbers]))
 
   def records(self, shard: int | tf.Tensor) -> tf.data.Dataset:
     """(number in its file, serialized) of the pictures of a shard, in order."""
     found = tf.data.TFRecordDataset(self._paths[shard]).take(self._take[shard])
+    # A file that was cut is an error, and no shorter epoch.
     found = found.apply(tf.data.experimental.assert_cardinality(self._use[shard])).enumerate()
     if self._index is None:
       return found
-    found = tf.data.Dataset.zip((found, self._bits(shard)))
+    found = tf.data.Dataset.zip((found, self._bits(*self._index, shard)))
     found = found.filter(_plain_python(lambda record, belongs: belongs))
     found = found.apply(tf.data.experimental.assert_cardinality(self._pictures[shard]))
     return found.map(_plain_python(lambda record, belongs: record))
 
-  def _bits(self, shard: int | tf.Tensor) -> tf.data.Dataset:
+  def _bits(self, path: str, spans: tf.Tensor, shard: int | tf.Tensor) -> tf.data.Dataset:
     """Whether a record belongs to the set, for each that is used of a shard."""
-    before, length, after = tf.unstack(self._spans[shard])
+    before, length, after = tf.unstack(spans[shard])
 
     def unpacked(packed: tf.Tensor) -> tf.Tensor:
       octets = tf.cast(tf.io.decode_raw(packed, tf.uint8), tf.int32)[:, tf.newaxis]
@@ -66,7 +66,7 @@ class _Shards:
 
     # One record between a header and a footer: no other bytes are read, and an index of another
     # size is an error.
-    file = tf.data.FixedLengthRecordDataset(self._index, length, before, after)
+    file = tf.data.FixedLengthRecordDataset(path, length, before, after)
     return file.map(_plain_python(unpacked)).unbatch()
 
 
@@ -126,6 +126,7 @@ def _shard_chunks(
             "source": tf.stack([same(shards.numbers[shard]), index], 1),
         }
 
+      # A position counts in the shuffled order. Nothing is decoded yet, so skipping costs reading.
       return found.skip(skip).batch(size).enumerate().map(_plain_python(named))
 
     return ordinals.flat_map(_plain_python(shard_records))

@@ -18,7 +18,9 @@ from jft_reps.errors import StorageError
 from jft_reps.models.pretrained import safetensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+# PyTorch's zip archives, and pickles of protocol 2 to 5.
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# What TensorFlow and h5py raise on damaged bytes, depending on where they notice.
 _UNREADABLE = (tf.errors.OpError, OSError, IndexError, ValueError, UnicodeDecodeError,
                RuntimeError)
 

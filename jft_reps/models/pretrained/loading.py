@@ -1,4 +1,4 @@
-"""A network of ours with the weights of a `Source`, every one of them."""
+"""A network of ours with the weights of a `WeightSource`, every one of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from jft_reps.models import resnet
 from jft_reps.models.pretrained import matching
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import named_variables
 
 
-def network(source: Source, **arguments: Any) -> resnet.ResNet:
+def network(source: WeightSource, **arguments: Any) -> resnet.ResNet:
   """The network that the weights prescribe, with random weights.
 
   Args:
@@ -21,7 +21,7 @@ def network(source: Source, **arguments: Any) -> resnet.ResNet:
       **{**arguments, **source.network, "preprocessing": source.preprocessing})
 
 
-def load(source: Source, **arguments: Any) -> resnet.ResNet:
+def load(source: WeightSource, **arguments: Any) -> resnet.ResNet:
   """The network with the file's weights, all of them and nothing left over.
 
   Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jft_reps.errors import StorageError, printable
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import BACKBONE
 
 
@@ -60,7 +60,7 @@ class Coverage:
     return self.absent() + [f"{printable(name)} in the file only" for name in self.extra]
 
 
-def coverage(source: Source, variables: Mapping[str, Any]) -> Coverage:
+def coverage(source: WeightSource, variables: Mapping[str, Any]) -> Coverage:
   """Compares names and shapes of a backbone's variables by path; reads no values."""
   shapes = {name: tuple(v.shape) for name, v in variables.items()}
   missing = {name: (source.wanted(name), source.shape(name)) for name, shape in shapes.items()
@@ -68,7 +68,7 @@ def coverage(source: Source, variables: Mapping[str, Any]) -> Coverage:
   return Coverage(shapes, missing, tuple(source.extra(shapes)))
 
 
-def check(source: Source, found: Coverage,
+def check(source: WeightSource, found: Coverage,
           allowed: Callable[[str], bool] = lambda name: False) -> None:
   """Refuses a file that is not the whole network and nothing else.
 

@@ -6,14 +6,14 @@ import json
 
 from jft_reps.errors import StorageError
 from jft_reps.models.pretrained.containers import Tensors
-from jft_reps.models.pretrained.source import Origin, Source
+from jft_reps.models.pretrained.source import Origin, WeightSource
 from jft_reps.models.variables import BACKBONE
 from jft_reps.ops import preprocessing
 
 FORMAT = "jft_reps"
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of a checkpoint of ours, or None if this is none."""
   if not is_own(tensors):
     return None
@@ -22,7 +22,7 @@ def understand(tensors: Tensors) -> Source | None:
   network = _note(tensors, "network")
   pixels = _note(tensors, "preprocessing")
   crop = pixels.get("crop")  # height and width for poses, None for whole pictures
-  return Source(FORMAT, tensors, origins, network, preprocessing.from_json(pixels),
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.from_json(pixels),
                 crop=crop if isinstance(crop, int) else None, ignored=(rf"^(?!{BACKBONE})",))
 
 

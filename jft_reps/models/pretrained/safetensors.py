@@ -30,7 +30,8 @@ class SafetensorsFile:
     self._path = path
     try:
       with safe_open(path, framework="np") as file:
-        parts = {name: file.get_slice(name) for name in file.keys()}
+        # In the file's order, which is the network's: the first name an error lists is its start.
+        parts = {name: file.get_slice(name) for name in file.offset_keys()}
         types = {name: part.get_dtype() for name, part in parts.items()}
         self.shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
     except SafetensorError as error:

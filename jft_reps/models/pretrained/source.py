@@ -73,7 +73,7 @@ class Origin(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class WeightSource:
   """The backbone in a weight file, under our names.
 
   Attributes:

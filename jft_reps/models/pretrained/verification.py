@@ -9,7 +9,7 @@ import numpy as np
 
 from jft_reps.models.depths import STAGES
 from jft_reps.models.pretrained import loading, source_graphs
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
     return self.relative <= tolerance
 
 
-def verify(source: Source, images: np.ndarray, output_stride: int = 32) -> list[Comparison]:
+def verify(source: WeightSource, images: np.ndarray, output_stride: int = 32) -> list[Comparison]:
   """Runs pictures through the source's own graph and through ours.
 
   Where the source's graph has only stride 32, our features of a smaller stride are compared at

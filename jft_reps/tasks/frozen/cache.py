@@ -59,6 +59,9 @@ def cached(folder: str | os.PathLike[str], name: str, key: Mapping[str, Any],
   except OSError as e:
     raise errors.StorageError("feature-cache", e.filename or folder, e.strerror or str(e),
                               "a folder to write to") from e
+  if found is None:
+    raise errors.StorageError("feature-cache", folder / name, "other features than were written",
+                              "a folder of one process at a time")
   return found
 
 

@@ -29,13 +29,13 @@ class BoxSets(RecordSets):
                eval_splits: Sequence[str], min_side: int, max_side: int, mirror: bool,
                shuffle: int):
     super().__init__(records, train_split, eval_splits)
-    self._sides = {"min_side": min_side, "max_side": max_side}
+    self._min_side, self._max_side = min_side, max_side
     self._mirror, self._shuffle = mirror, shuffle
 
   @property
   def pictures(self) -> dict[str, Any]:
     """How a stored picture becomes the network's input, for the notes of a checkpoint."""
-    return {**self._sides, "aspect": "kept"}
+    return {"min_side": self._min_side, "max_side": self._max_side, "aspect": "kept"}
 
   def category_ids(self, split: str) -> list[int] | None:
     """The ids that a COCO server knows the classes by, where the records name them."""
@@ -55,18 +55,19 @@ class BoxSets(RecordSets):
 
     pictures = box_batches.train_batches(
         self.training_records(), num_classes=len(self.labels), place=place, mirror=self._mirror,
-        resize=False, shuffle=self._shuffle, **self._sides)
+        min_side=self._min_side, max_side=self._max_side, resize=False, shuffle=self._shuffle)
     return pictures.map(with_draw, num_parallel_calls=1).prefetch(2)
 
   def eval_batches(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, of stored size."""
     return box_batches.eval_batches(
-        self.record_set(split), num_classes=len(self.labels), resize=False, **self._sides)
+        self.record_set(split), num_classes=len(self.labels), min_side=self._min_side,
+        max_side=self._max_side, resize=False)
 
   def resized(self, batch: Mapping[str, Any]) -> tf.Tensor:
     """The picture of a batch as the network sees it, uint8 `[1, height, width, 3]`.
 
     Where the network runs and not where the input does: resizing takes longer than decoding.
     """
-    size = keep_aspect.new_size(batch["size"][0], **self._sides)
+    size = keep_aspect.new_size(batch["size"][0], self._min_side, self._max_side)
     return keep_aspect.resized(batch["image"][0], size)[tf.newaxis]

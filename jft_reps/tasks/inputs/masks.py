@@ -35,7 +35,8 @@ class MaskSets(RecordSets):
     if not 2 <= len(self.labels) <= VOID:
       raise ConfigError("segmentation-classes", records, f"{len(self.labels)} classes",
                         f"2 to {VOID}: a mask has 8 bits, and {VOID} is void")
-    self._picture = TrainingPicture(len(self.labels), resize, tuple(scale), mirror, crop)
+    low, high = scale
+    self._picture = TrainingPicture(len(self.labels), resize, (low, high), mirror, crop)
     self._batch_size, self._resize, self._shuffle = batch_size, resize, shuffle
 
   @property

@@ -41,7 +41,8 @@ class PeopleSets(RecordSets):
     self.schema = keypoint_schema.read(schema)
     for split in (*([] if train_split is None else [train_split]), *self.eval_splits):
       keypoint_batches.check_schema(self.record_set(split), self.schema)
-    self._batch_size, self._crop, self._enlarge = batch_size, tuple(crop), tuple(enlarge)
+    (height, width), (low, high) = crop, enlarge
+    self._batch_size, self._crop, self._enlarge = batch_size, (height, width), (low, high)
     self._mirror, self._shuffle = mirror, shuffle
 
   @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from jft_reps.ops import images as image_ops
 from jft_reps.task import Place
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
-Batch = Mapping[str, Any]
+Batch = dict[str, Any]
 
 
 class PictureSets(RecordSets):
@@ -64,12 +64,16 @@ class PictureSets(RecordSets):
 
   def target_counts(self, targets: Callable[[Batch], Batch],
                     limit: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """`data.target_counts` of the first `limit` training records, whose targets `targets` adds.
+    """How often classes are present and known, see `data.reading.target_counts`.
+
+    Args:
+      targets: adds the targets to a batch.
+      limit: training records to look at.
 
     Raises:
       DataError: a shard vanished or is damaged.
     """
-    parser = parse_labels.Parser(
+    parser = parse_labels.LabelParser(
         image_ops.CenterCrop(), len(self.labels), self._max_labels, self._keep_empty, self._absent)
     try:
       return target_counts.target_counts(self.training_records(), parser, targets, limit)

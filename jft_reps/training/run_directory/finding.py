@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 
@@ -12,13 +13,13 @@ from jft_reps.training.run_directory import checkpoints
 _CHECKPOINT = re.compile(r"(ckpt-(\d+))(\.index|\.data-.*)?")
 
 
-def find(source: str | pathlib.Path) -> pathlib.Path:
+def find(path: str | os.PathLike[str]) -> pathlib.Path:
   """What a path means: itself, or the newest committed checkpoint of a run directory.
 
   Raises:
     StorageError: there is none, it is damaged, or it is a checkpoint of ours without its marker.
   """
-  source = pathlib.Path(source)
+  source = pathlib.Path(path)
   _check_committed(source)
   steps = checkpoints.committed(source)
   if steps:

@@ -17,7 +17,7 @@ from jft_reps.models.pretrained import (
   source_graphs,
   verification,
 )
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import named_variables
 from tests.models.pretrained import numpy_resnet, weight_files
 
@@ -48,8 +48,8 @@ def test_numbers_are_those_of_the_two_networks(keras_file, output_stride):
 
 
 def test_a_perturbed_kernel_shows_from_its_stage_on(keras_file, monkeypatch):
-  read = Source.read
-  monkeypatch.setattr(Source, "read", lambda self, name: read(self, name) * (
+  read = WeightSource.read
+  monkeypatch.setattr(WeightSource, "read", lambda self, name: read(self, name) * (
       1.001 if name == "conv3/unit_2/conv2/kernel" else 1.0))
   found = verification.verify(recognise.open_source(keras_file), sample_pictures.noise(64))
   assert agreeing(found) == ["conv1", "conv2"]

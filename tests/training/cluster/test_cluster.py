@@ -84,7 +84,7 @@ def test_preflight_names_who_does_not_answer(capfd):
 
 
 def options(steps, **values):
-  return trainer.Options(
+  return trainer.TrainerOptions(
       steps=steps,
       **{"optimizer": optimizers.Momentum(), "schedule": schedules.PiecewiseConstant((0.01,)),
          "checkpoint_every": 1000, "weight_decay": 0.0, **values})
