@@ -41,6 +41,7 @@ setup(
         "scipy>=1.15",
         "google-crc32c",
         "matplotlib",
+        "pyyaml",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],

@@ -15,9 +15,9 @@ to, and an edited configuration makes other runs.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import fnmatch
+import graphlib
 import hashlib
 import json
 import os
@@ -86,14 +86,18 @@ class Plan:
   Args:
     runs: to begin with.
     describe: what a run does, as JSON, given the run with text in place of its `Output`s.
+    ids: of these runs by name, where they are known: of a plan that was written down.
   """
 
-  def __init__(self, runs: Iterable[Run] = (), describe: Callable[[Run], Any] | None = None):
+  def __init__(self, runs: Iterable[Run] = (), describe: Callable[[Run], Any] | None = None,
+               ids: Mapping[str, str] | None = None):
     self._runs: dict[str, Run] = {}
     self._ids: dict[str, str] | None = None
     self._describe = describe or (lambda run: [run.config, run.overrides])
     for run in runs:
       self.add(run)
+    if ids is not None:
+      self._ids = dict(ids)
 
   def add(self, run: Run) -> Run:
     """Adds a run; the very same one may come twice.
@@ -124,31 +128,21 @@ class Plan:
     Raises:
       ConfigError: a run needs one that is not there, or, in the end, itself.
     """
-    left, after = {}, collections.defaultdict(list)
+    sorter = graphlib.TopologicalSorter({run.name: () for run in self})
     for run in self:
-      left[run.name] = len(run.needed())
       for name in run.needed():
         if name not in self._runs:
           raise _error(run.name, f"needs {printable(name)}, which is not in the plan",
                        _few(self._runs))
-        after[name].append(run.name)
-    order = [name for name, count in left.items() if not count]
-    for name in order:  # which grows meanwhile
-      for later in after[name]:
-        left[later] -= 1
-        if not left[later]:
-          order.append(later)
-    if len(order) < len(self):
-      cycle = self._cycle(set(self._runs) - set(order))
-      raise _error(cycle[0], "needs itself: " + " → ".join(cycle), "a graph without cycles")
-    return [self._runs[name] for name in order]
-
-  def _cycle(self, names: set[str]) -> list[str]:
-    """A cycle among runs each of which needs another one of them."""
-    path = [min(names)]
-    while path.count(path[-1]) == 1:
-      path.append(next(n for n in self._runs[path[-1]].needed() if n in names))
-    return path[path.index(path[-1]):]
+        sorter.add(run.name, name)
+    try:
+      return [self._runs[name] for name in sorter.static_order()]
+    except graphlib.CycleError as error:
+      cycle = error.args[1][::-1]  # graphlib goes from what is needed to what needs it
+      first = cycle.index(min(cycle))
+      cycle = cycle[first:-1] + cycle[:first + 1]
+      raise _error(cycle[0], "needs itself: " + " → ".join(cycle),
+                   "a graph without cycles") from None
 
   def ids(self) -> dict[str, str]:
     """Id by name: a hash of its kind, of what it does and of the ids of what it needs.

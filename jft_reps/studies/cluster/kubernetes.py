@@ -17,6 +17,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from jft_reps.errors import printable
 from jft_reps.studies.cluster.tasks import Topology, job_error, tf_configs
 
@@ -91,7 +93,9 @@ def manifest(name: str, topology: Topology, site: Site, commands: Mapping[str, S
     if role in commands:
       pod = _pod(name, role, topology, site, commands[role], configs[role])
       documents.append(_job(name, role, count, run, pod))
-  return "".join("---\n" + "\n".join(_yaml(d)) + "\n" for d in documents)
+  _check_printable(documents)
+  return yaml.dump_all(documents, Dumper=_Dumper, explicit_start=True, sort_keys=False,
+                       allow_unicode=True, width=float("inf"))
 
 
 def _job(name: str, role: str, count: int, run: Mapping[str, str],
@@ -141,23 +145,19 @@ def _pod(name: str, role: str, topology: Topology, site: Site, command: Sequence
                   for name, claim in (("study", site.claim), ("data", site.data_claim))]}
 
 
-def _yaml(value: Any, indent: int = 0) -> list[str]:
-  """Lines of block style; keys are our own, every text is quoted."""
-  pad, lines = " " * indent, []
+class _Dumper(yaml.SafeDumper):
+  """YAML that every reader understands: what stands twice is written twice, without anchors."""
+
+  def ignore_aliases(self, data: Any) -> bool:
+    return True
+
+
+def _check_printable(value: Any) -> None:
+  """Raises ConfigError for text with control characters, which a terminal would obey."""
   if isinstance(value, dict):
-    for key, each in value.items():
-      if isinstance(each, (dict, list)) and each:
-        lines += [f"{pad}{key}:", *_yaml(each, indent + 2)]
-      else:
-        lines.append(f"{pad}{key}: {_scalar(each)}")
-  else:
+    value = list(value.values())
+  if isinstance(value, list):
     for each in value:
-      first, *rest = _yaml(each, indent + 2) if isinstance(each, dict) else [_scalar(each)]
-      lines += [f"{pad}- {first.lstrip(' ')}", *rest]
-  return lines
-
-
-def _scalar(value: Any) -> str:
-  if isinstance(value, str) and not value.isprintable():
+      _check_printable(each)
+  elif isinstance(value, str) and not value.isprintable():
     raise job_error("text", printable(value), "text without control characters")
-  return json.dumps(value, ensure_ascii=False)

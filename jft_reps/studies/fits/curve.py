@@ -24,22 +24,9 @@ from collections.abc import Hashable, Iterable, Mapping
 import numpy as np
 
 from jft_reps.errors import DataError
+from jft_reps.studies.fits.interval import Interval
 
 _DRAWS = 10_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-  """An estimate with its interval; ±inf where the data set no bound."""
-
-  value: float
-  low: float
-  high: float
-
-  @property
-  def separated(self) -> bool:
-    """Whether the interval leaves zero out."""
-    return self.low > 0 or self.high < 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,35 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from jft_reps.errors import DataError
+from jft_reps.studies.fits.interval import Interval
 
 SEEDS = 5  # that an order of two arms takes
 FEW = f"an order takes {SEEDS} seeds"
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-  """Mean difference of two arms over seeds.
+class Difference(Interval):
+  """Mean difference of two arms, first − second, with its interval by Student's t over seeds.
 
   Attributes:
-    mean: of first − second.
-    low, high: its interval by Student's t on the differences.
     seeds: number of pairs.
     confidence: of the interval.
   """
 
-  mean: float
-  low: float
-  high: float
   seeds: int
   confidence: float
 
-  @property
-  def separated(self) -> bool:
-    """Whether the interval leaves zero out."""
-    return self.low > 0 or self.high < 0
-
   def __str__(self) -> str:
-    text = (f"{self.mean:+.3f} ({self.confidence:.0%} interval {self.low:+.3f} to "
+    text = (f"{self.value:+.3f} ({self.confidence:.0%} interval {self.low:+.3f} to "
             f"{self.high:+.3f}, {self.seeds} seeds)")
     return text if self.separated else f"{text}: not separated"
 

@@ -17,7 +17,7 @@ from jft_reps.studies.fits import paired
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Row, Rows
+from jft_reps.studies.report.rows import PageRows, Row
 from jft_reps.studies.report.tables import Table
 
 RATE = 0.05  # of false discoveries
@@ -39,7 +39,7 @@ class Change:
       return "not separated"
     if self.found.seeds < paired.SEEDS:
       return paired.FEW
-    return "gained" if self.found.mean > 0 else "lost"
+    return "gained" if self.found.value > 0 else "lost"
 
 
 def p_value(found: paired.Difference) -> float:
@@ -48,17 +48,18 @@ def p_value(found: paired.Difference) -> float:
 
   half, degrees = (found.high - found.low) / 2, found.seeds - 1
   if half <= 0:
-    return 0.0 if found.mean else 1.0
-  t = abs(found.mean) / half * report_tables.quantile(found.confidence, degrees)
+    return 0.0 if found.value else 1.0
+  t = abs(found.value) / half * report_tables.quantile(found.confidence, degrees)
   return float(2 * special.stdtr(degrees, -t))
 
 
 def discoveries(p_values: Sequence[float], rate: float = RATE) -> list[bool]:
   """Which of them Benjamini and Hochberg's procedure keeps at a rate of false discoveries."""
-  order = sorted(range(len(p_values)), key=p_values.__getitem__)
-  kept = max((i for i, k in enumerate(order, 1) if p_values[k] <= rate * i / len(order)), default=0)
-  chosen = set(order[:kept])
-  return [i in chosen for i in range(len(p_values))]
+  if not p_values:
+    return []
+  from scipy import stats
+
+  return [bool(p <= rate) for p in stats.false_discovery_control(p_values)]
 
 
 def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]
@@ -77,10 +78,10 @@ def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mappi
                                       [first[s][name] for s in both], report_tables.CONFIDENCE)
   kept = discoveries([p_value(f) for f in found.values()])
   return sorted((Change(name, f, k) for (name, f), k in zip(found.items(), kept)),
-                key=lambda change: (-change.found.mean, change.name))
+                key=lambda change: (-change.found.value, change.name))
 
 
-def of_page(page: Page, rows: Rows) -> tuple[list[Table], list[str]]:
+def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   """Tables and sentences of who gained; empty where the page does not ask."""
   if page.gained is None or not rows:
     return [], []
@@ -160,7 +161,7 @@ def _summary(found: Sequence[Change]) -> str:
 def _table(kind: str, found: Sequence[Change]) -> Table:
   half = _SHOWN // 2
   shown = list(found) if len(found) <= _SHOWN else [*found[:half], *found[-half:]]
-  rows = [(c.name, f"{c.found.mean * 100:+.1f}".replace("-", "−"),
+  rows = [(c.name, f"{c.found.value * 100:+.1f}".replace("-", "−"),
            f"{c.found.low * 100:.1f} to {c.found.high * 100:.1f}".replace("-", "−"),
            str(c.found.seeds), c.verdict) for c in shown]
   if len(found) > _SHOWN:

@@ -16,14 +16,14 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from jft_reps import whole_files
 from jft_reps.errors import ConfigError, DataError, NumericError
+from jft_reps.studies import rates
 from jft_reps.studies.plan import Run
 from jft_reps.studies.running import run_files
 from jft_reps.workflows import weights
-from jft_reps.workflows.study import rates as study_rates
 from jft_reps.workflows.study.configured import configured, train_on
 from jft_reps.workflows.study.judges import Judge, Judged, leave
 
@@ -34,118 +34,115 @@ def transfer(run: Run, directory: pathlib.Path) -> Numbers:
   """Trains with each rate, takes the one that is best on the development split, and tests it.
 
   A single rate needs no development split. One at which the loss or the weights diverge cannot be
-  chosen. Where the best is the lowest or highest, more are tried beyond it, see `rates`. What
-  was trained is kept of the chosen one alone.
+  chosen. Where the best is the lowest or highest, more are tried beyond it, see `rates.beyond`.
+  What was trained is kept of the chosen one alone. After a kill, rates whose numbers are there are
+  not trained again.
 
   Raises:
     ConfigError: the number that chooses is none of the development split.
-    DataError: all of them diverge.
+    DataError: all of the rates diverge.
+    NumericError: so does the single rate, or the lowest that another run tried.
   """
-  rates = list(run.overrides.get("study.rates") or [None])  # None: the configuration's own
-  judge, found, numbers = TransferJudge(run, directory), {}, {}
-  if "study.rate_of" in run.overrides:
-    rate = _taken(run, directory)
-  elif len(rates) > 1:
-    found = _tried(run, directory, rates, judge)
-    rate, numbers = _chosen(run, found)
+  trials, given = Trials(run, directory), run.overrides.get("study.rates") or [None]
+  dev: dict[float, Numbers] = {}  # by rate: numbers of the development split, none if it diverges
+  chosen: Numbers = {}
+  rate: float | None  # None: the configuration's own
+  if source := run.overrides.get("study.rate_of"):
+    tried = rates.fallbacks(run_files.read_numbers(os.path.dirname(source)))
+    rate = next(rate for rate in tried if trials.trains(rate, last=rate == tried[-1]))
+  elif len(given) == 1:
+    (rate,) = given
+    trials.train(rate)
   else:
-    (rate,) = rates
-    _train(run, directory, rate)
-  judged = judge(rate, "test")
+    key = run.overrides.get("study.number", "")
+    for each in given:
+      dev[each] = trials.dev(each)
+    for _ in range(run.overrides.get("study.more_rates", 0)):
+      further = rates.beyond({rate: numbers.get(key) for rate, numbers in dev.items()})
+      if further is None:
+        break
+      dev[further] = trials.dev(further)
+    finite = {rate: numbers for rate, numbers in dev.items() if numbers}
+    if not finite:
+      raise DataError("run-failed", run.name, f"diverged at rates {list(dev)}", "one that trains",
+                      "Lower the rates.")
+    first, known = next(iter(finite.items()))
+    if key not in known:
+      raise ConfigError("study-number", run.name, f"rates are to be chosen by {key!r}",
+                        f"a number of the development split: {', '.join(known)}")
+    best = rates.best({rate: numbers[key] for rate, numbers in finite.items()})
+    rate = first if best is None else best  # none of the scores is finite, though training was
+    chosen = {f"dev {name}": value for name, value in finite[rate].items()}
+    chosen |= {rates.number_at(key, each): numbers.get(key) for each, numbers in dev.items()}
+  judged = trials.judge(rate, "test")
   leave(directory, judged)
-  for other in set(found) - {rate}:
-    shutil.rmtree(trained_in(directory, other), ignore_errors=True)
-  return {**judged.numbers, **numbers, **({} if rate is None else {"rate": rate})}
+  for each in set(dev) - {rate}:
+    shutil.rmtree(trained_in(directory, each), ignore_errors=True)
+  return {**judged.numbers, **chosen, **({} if rate is None else {"rate": rate})}
 
 
-def _taken(run: Run, directory: pathlib.Path) -> float:
-  """The rate of another run, or the next lower one that does not diverge, after training with it.
+class Trials:
+  """Trains a transfer at any rate, None for the configuration's own, and evaluates what came out.
 
-  Raises:
-    NumericError: the lowest diverges too.
+  One model, built at the first evaluation, takes the weights of all rates.
   """
-  *rates, lowest = study_rates.fallbacks(run_files.read_numbers(
-      os.path.dirname(run.overrides["study.rate_of"])))
-  for rate in rates:
-    try:
-      _train(run, directory, rate)
-      return rate
-    except NumericError:
-      shutil.rmtree(trained_in(directory, rate), ignore_errors=True)
-  _train(run, directory, lowest)
-  return lowest
-
-
-class TransferJudge:
-  """Evaluates what a transfer trained, whichever its rate, by one model."""
 
   def __init__(self, run: Run, directory: pathlib.Path):
     self._run, self._directory = run, directory
     self._judge: Judge | None = None
 
-  def __call__(self, rate: float | None, split: str) -> Judged:
-    """Of the newest checkpoint at a rate, on the `dev` or the `test` split."""
-    config, settings = _at_rate(self._run, self._directory, rate)
+  def train(self, rate: float | None) -> None:
+    """Trains to the end.
+
+    Raises:
+      NumericError: it diverges.
+    """
+    train_on(self._at(rate)[0])
+
+  def trains(self, rate: float, last: bool) -> bool:
+    """Whether training at a rate gets to its end; what it leaves is removed if not.
+
+    Raises:
+      NumericError: it does not, and it was the last one to try.
+    """
+    try:
+      self.train(rate)
+    except NumericError:
+      if last:
+        raise
+      shutil.rmtree(trained_in(self._directory, rate), ignore_errors=True)
+      return False
+    return True
+
+  def dev(self, rate: float) -> Numbers:
+    """Numbers of the development split after training; none if it diverges. They are kept."""
+    path = self._directory / f"dev_{rate:g}.json"
+    if path.exists():
+      return json.loads(path.read_text())
+    numbers: Numbers = {}
+    try:
+      self.train(rate)
+      numbers |= self.judge(rate, "dev").numbers
+    except NumericError:
+      numbers = {}
+    whole_files.write(path, json.dumps(numbers))
+    return numbers
+
+  def judge(self, rate: float | None, split: str) -> Judged:
+    """Evaluates the newest checkpoint at a rate on the `dev` or the `test` split."""
+    config, settings = self._at(rate)
     splits = ["dev", "test"] if len(settings.get("rates") or ()) > 1 else ["test"]
     config.task.eval_splits = tuple(settings[name] for name in splits)
     self._judge = self._judge or Judge(config)
     newest = weights.open_source(config.workdir).tensors.path
     return self._judge(newest, splits.index(split))
 
-
-def _tried(run: Run, directory: pathlib.Path, rates: Sequence[float],
-           judge: Callable[[float, str], Judged]) -> dict[float, Numbers]:
-  """Numbers on the development split by rate: of those given, and beyond while an edge is best."""
-  key = run.overrides.get("study.number")
-  found = {rate: _tuned(run, directory, rate, judge) for rate in rates}
-  for _ in range(run.overrides.get("study.more_rates", 0)):
-    rate = study_rates.beyond({rate: numbers.get(key) for rate, numbers in found.items()})
+  def _at(self, rate: float | None) -> tuple[Any, dict[str, Any]]:
+    """Configuration and settings of the run with a rate."""
+    config, settings = configured(self._run, trained_in(self._directory, rate))
     if rate is not None:
-      found[rate] = _tuned(run, directory, rate, judge)
-  return found
-
-
-def _chosen(run: Run, found: Mapping[float, Numbers]) -> tuple[float, Numbers]:
-  """The best rate, its numbers on the development split, and of every rate what chose."""
-  finite = {rate: numbers for rate, numbers in found.items() if numbers}
-  if not finite:
-    raise DataError("run-failed", run.name, f"diverged at rates {list(found)}", "one that trains",
-                    "Lower the rates.")
-  key, known = run.overrides.get("study.number"), next(iter(finite.values()))
-  if key not in known:
-    raise ConfigError("study-number", run.name, f"rates are to be chosen by {key!r}",
-                      f"a number of the development split: {', '.join(known)}")
-  best = study_rates.best({rate: numbers[key] for rate, numbers in finite.items()})
-  best = next(iter(finite)) if best is None else best
-  return best, {**{f"dev {name}": value for name, value in finite[best].items()},
-                **{f"dev {key} at rate {r:g}": numbers.get(key) for r, numbers in found.items()}}
-
-
-def _tuned(run: Run, directory: pathlib.Path, rate: float,
-           judge: Callable[[float, str], Judged]) -> Numbers:
-  """Numbers of the development split after training with a rate; none if it diverges."""
-  path = directory / f"dev_{rate:g}.json"
-  if path.exists():
-    return json.loads(path.read_text())
-  try:
-    _train(run, directory, rate)
-    numbers = judge(rate, "dev").numbers
-  except NumericError:
-    numbers = {}
-  whole_files.write(path, json.dumps(numbers))
-  return numbers
-
-
-def _at_rate(run: Run, directory: pathlib.Path, rate: float | None):
-  """Configuration and settings of a transfer with one rate; None is the configuration's own."""
-  config, settings = configured(run, trained_in(directory, rate))
-  if rate is not None:
-    config.schedule.initial = rate
-  return config, settings
-
-
-def _train(run: Run, directory: pathlib.Path, rate: float | None) -> None:
-  train_on(_at_rate(run, directory, rate)[0])
+      config.schedule.initial = rate
+    return config, settings
 
 
 def trained_in(directory: pathlib.Path, rate: float | None) -> pathlib.Path:

@@ -16,7 +16,7 @@ def test_the_interval_is_that_of_the_one_sample_t_test_on_differences():
   found = paired.difference(a, b)
   expected = stats.ttest_1samp(a - b, 0).confidence_interval(0.95)
   assert (found.low, found.high) == pytest.approx(tuple(expected))
-  assert found.mean == pytest.approx((a - b).mean()) and found.seeds == 5
+  assert found.value == pytest.approx((a - b).mean()) and found.seeds == 5
 
 
 def test_what_every_seed_shares_does_not_widen_the_interval():

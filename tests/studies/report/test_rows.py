@@ -8,7 +8,9 @@ import dataclasses
 import pytest
 
 from jft_reps.errors import DataError
+from jft_reps.studies.plan import Run
 from jft_reps.studies.report import rows as report_rows
+from jft_reps.studies.report import text as report_text
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.running import results
 from tests.studies.running.test_results import write_study
@@ -92,3 +94,21 @@ def test_a_csv_of_something_else_is_an_error(tmp_path, text, found):
   (tmp_path / "p.csv").write_text(text)
   with pytest.raises(DataError, match=found):
     report_rows.read_csv(PAGE, tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("x, where", [("", ""), ("pictures", " at 3,000 pictures")])
+def test_page_and_csv_name_the_arm_and_the_size_of_a_rate_at_the_edge(tmp_path, x, where):
+  page = Page("p", "P", {"x": "AP"}, {"a": {}}, x=x)
+  of = lambda seed, rate: results.RunResult(f"i{seed}", Run(f"r{seed}", "c.py", tags={
+      "seed": seed, "pictures": 3000}), "done", numbers={
+          "x": 0.1, "rate": rate, "dev x at rate 1": 0.2, "dev x at rate 2": 0.1,
+          "dev x at rate 0.5": 0.1})
+  rows, _ = report_rows.rows(page, [of(0, 0.5), of(1, 1.0)])
+  (tmp_path / "p.csv").write_text(report_rows.csv_text(page, rows))
+  told = f"so that a better one may lie outside, for a{where}: 0.5, the lowest of 0.5, 1, 2."
+  for found in (rows, report_rows.read_csv(page, tmp_path / "p.csv")):
+    assert [s for s in report_text.of_page(page, found) if s.endswith(told)]
+    assert f"Learning rates: a{where} 0.5 or 1." in report_text.of_page(page, found)
+  inside, _ = report_rows.rows(page, [of(1, 1.0)])
+  assert "edge" not in report_rows.csv_text(page, inside)
+  assert not [s for s in report_text.of_page(page, inside) if "rate" in s.lower()]

@@ -30,15 +30,15 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
     if config.schedule.initial == 0.4:
       raise errors.NumericError("not-finite", "here", "nan", "a number")
 
-  def judge(rate, split):
+  def judge(trials, rate, split):
     judged.append((rate, split))
     value = values[rate] - 0.1 * (split == "test")
     return judges.Judged({"coco/pictures": 9.0, "coco/AP50": value}, {"AP": {"cat": 1.0}},
-                             "a definition")
+                         "a definition")
 
   from jft_reps.workflows import training
   monkeypatch.setattr(training, "train", trained)
-  monkeypatch.setattr(transfers, "TransferJudge", lambda run, directory: judge)
+  monkeypatch.setattr(transfers.Trials, "judge", judge)
   run = resolved("detect_random_s0", tmp_path)
   overrides = {**run.overrides, "study.rates": [0.1, 0.2, 0.4]}
   run = plan.Run(run.name, run.config, overrides, kind=run.kind)
@@ -56,7 +56,7 @@ def test_the_rate_is_chosen_on_the_development_split(tmp_path, monkeypatch):
                       kind=run.kind)
   with pytest.raises(errors.ConfigError, match="coco/AP5'.*coco/pictures, coco/AP50"):
     kinds.make(nameless, tmp_path)
-  monkeypatch.setattr(transfers, "_tuned", lambda *_: {})
+  monkeypatch.setattr(transfers.Trials, "dev", lambda *_: {})
   with pytest.raises(errors.DataError, match="diverged"):
     kinds.make(run, tmp_path)
 
@@ -67,12 +67,12 @@ def test_where_the_best_rate_is_at_the_edge_more_are_tried(
     tmp_path, monkeypatch, more, tried, chosen):
   values, seen = {0.025: 0.1, 0.05: 0.5, 0.1: 0.4, 0.2: 0.3}, []
 
-  def judge(rate, split):
+  def judge(trials, rate, split):
     return judges.Judged({"coco/AP50": values[rate]}, {}, "")
 
   from jft_reps.workflows import training
   monkeypatch.setattr(training, "train", lambda config: seen.append(config.schedule.initial))
-  monkeypatch.setattr(transfers, "TransferJudge", lambda run, directory: judge)
+  monkeypatch.setattr(transfers.Trials, "judge", judge)
   run = resolved("detect_random_s0", tmp_path)
   overrides = {**run.overrides, "study.rates": [0.1, 0.2], "study.more_rates": more}
   numbers = kinds.make(plan.Run(run.name, run.config, overrides, kind=run.kind), tmp_path)
@@ -85,7 +85,7 @@ def test_other_seeds_take_the_rate_of_the_first(tmp_path, monkeypatch):
   rates, judged = [], []
   from jft_reps.workflows import training
   monkeypatch.setattr(training, "train", lambda config: rates.append(config.schedule.initial))
-  monkeypatch.setattr(transfers, "TransferJudge", lambda run, directory: lambda *args: (
+  monkeypatch.setattr(transfers.Trials, "judge", lambda trials, *args: (
       judged.append(args) or judges.Judged({"coco/AP50": 0.5}, {}, "")))
   run_files.write_numbers(tmp_path, {"coco/AP50": 0.3, "rate": 0.02})
   run = resolved("detect_random_s3", tmp_path)
@@ -106,7 +106,7 @@ def test_a_seed_at_which_the_rate_of_the_first_diverges_takes_the_next_lower(
 
   from jft_reps.workflows import training
   monkeypatch.setattr(training, "train", trained)
-  monkeypatch.setattr(transfers, "TransferJudge", lambda run, directory: lambda rate, split: (
+  monkeypatch.setattr(transfers.Trials, "judge", lambda trials, rate, split: (
       judges.Judged({"coco/AP50": rate}, {}, "")))
   run_files.write_numbers(tmp_path, {"rate": 0.05, **{
       f"dev coco/AP50 at rate {rate:g}": None for rate in (0.12, 0.05, 0.02, 0.01)}})
