@@ -7,17 +7,17 @@ import warnings
 import numpy as np
 from scipy.cluster import vq
 
+_ROUNDS = 100  # at most
 _STEP = 10  # rounds between looks whether anything still moves, which SciPy does not ask
 
 
-def kmeans(values: np.ndarray, clusters: int, seed: int = 0, rounds: int = 100) -> np.ndarray:
+def kmeans(values: np.ndarray, clusters: int, seed: int = 0) -> np.ndarray:
   """Centroids by Lloyd's algorithm, started by k-means++ (Arthur and Vassilvitskii 2007).
 
   Args:
     values: float `[n, d]`, n of at least 1.
     clusters: at most as many as there are different values come back.
     seed: of the start.
-    rounds: about as many at most; it ends when nothing moves.
 
   Returns:
     float64 `[k, d]`; a centroid that lost all of its values stays where it is.
@@ -28,7 +28,7 @@ def kmeans(values: np.ndarray, clusters: int, seed: int = 0, rounds: int = 100) 
   with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="One of the clusters is empty")
     centroids, _ = vq.kmeans2(values, clusters, 1, minit="++", rng=draw)
-    for _ in range(0, rounds, _STEP):
+    for _ in range(0, _ROUNDS, _STEP):
       before = centroids
       centroids, _ = vq.kmeans2(values, before, _STEP, minit="matrix")
       if (centroids == before).all():

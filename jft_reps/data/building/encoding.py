@@ -82,8 +82,8 @@ def encode_picture(
   Raises:
     errors.DataError: of the mask, as `masks.store`.
   """
-  stored = (encode(picture, store_size, store_quality, exif=exif) if isinstance(picture, bytes)
-            else encode_file(picture, store_size, store_quality, exif=exif))
+  stored = (encode(picture, store_size, store_quality, exif) if isinstance(picture, bytes)
+            else encode_file(picture, store_size, store_quality, exif))
   if mask is None or stored.reason >= 0:
     return stored
   of_mask = masks.store(mask, stored.height, stored.width, num_classes)
