@@ -10,12 +10,11 @@ import dataclasses
 import functools
 import json
 import os
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jft_reps import errors, whole_files
-from jft_reps.data.building import boxes, encoding, quarantine
+from jft_reps.data.building import boxes, encoding, packing, quarantine
 from jft_reps.data.building.masks import PixelCounts
 from jft_reps.data.records import manifest, reasons, schema, shard_files, spills
 from jft_reps.data.sources import raw
@@ -132,7 +131,7 @@ class _Shard:
   def examples(self, packed: Iterator[bytes]) -> Iterator[bytes]:
     """Records of the pictures that can be used."""
     for value in packed:
-      source: raw.Source = pickle.loads(value)  # of the build's own folder
+      source = packing.unpack(value)
       picture = encoding.encode_picture(source.picture, source.mask, *self._job.how)
       self._seen += 1
       reason = self._reason(source, picture)

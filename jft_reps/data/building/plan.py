@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from absl import logging
 
 from jft_reps import errors, whole_files
-from jft_reps.data.building import one_shard
+from jft_reps.data.building import one_shard, packing
 from jft_reps.data.records import shard_files, spills, writing
 from jft_reps.data.sources import raw
 
@@ -49,8 +48,7 @@ class Unfinished:
 
   def __init__(self, folder: str, arguments: Mapping[str, Any]):
     self.folder = folder
-    # Bytes of an earlier library are not those of this one: their builds start anew.
-    text = json.dumps({**arguments, "form": "pickle"}, sort_keys=True, default=str)
+    text = json.dumps(arguments, sort_keys=True, default=str)
     self._fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
   def planned(self) -> Plan | None:
@@ -106,7 +104,7 @@ def _listed(sources: Iterable[raw.Source], folder: str, shards: int,
       if label not in found:
         _check_label(label, source.where, stripped)
         found.add(label)
-    waiting.add(source.picture_id, pickle.dumps(source))
+    waiting.add(source.picture_id, packing.pack(source))
     if report is not None and waiting.written % _EVERY == 0:
       report(waiting.written)
   if not waiting.written:

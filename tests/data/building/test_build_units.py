@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps import errors
-from jft_reps.data.building import build, encoding, identical, one_shard, plan, runners
+from jft_reps.data.building import build, encoding, identical, one_shard, packing, plan, runners
 from jft_reps.data.records import label_map, reasons, spills, writing
 from jft_reps.data.sources import folder, raw
 from tests.data import picture_files as files
@@ -200,6 +201,31 @@ def test_copies_are_the_groups_of_equal_digests(tmp_path_factory, pairs, parts, 
   found = directory / "identical.tsv"
   assert (sorted(found.read_text().splitlines()) if found.exists() else []) == expected
   assert copies == sum(len(ids) - 1 for ids in groups.values())
+
+
+def test_sources_survive_packing():
+  points = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+  objects = raw.Objects(
+      np.array([[0.5, 1, 2, 3], [1, 1, 4, 4]], np.float32), ("a", "b"), (False, True),
+      (True, False), (float("nan"), 2.0), (10, 20), True, True, points)
+  outline = raw.Outline(3, "here", (np.array([0.0, 1, 2, 3, 4, 5]),))
+  runs = raw.Outline(1, "there", counts=np.array([5, 3, 2]), size=(2, 5))
+  source = raw.Source(
+      "caf\u00e9 \udcff", "/a/b.jpg", ("x", "y"), (0.25, 1.0), "list:3", b"\x00\xffdata", objects,
+      raw.Mask("", (outline, runs), (2, 5)), ("z",))
+  found = packing.unpack(packing.pack(source))
+  for name in ("picture_id", "path", "labels", "confidences", "where", "data", "absent"):
+    assert getattr(found, name) == getattr(source, name)
+  np.testing.assert_array_equal(found.objects.boxes, objects.boxes)
+  np.testing.assert_array_equal(found.objects.keypoints, points)
+  np.testing.assert_equal(found.objects.area, objects.area)
+  for name in ("labels", "crowd", "difficult", "size", "normalised", "one_based"):
+    assert getattr(found.objects, name) == getattr(objects, name)
+  assert found.mask.size == (2, 5) and found.mask.outlines[1].size == (2, 5)
+  np.testing.assert_array_equal(found.mask.outlines[0].polygons[0], outline.polygons[0])
+  np.testing.assert_array_equal(found.mask.outlines[1].counts, runs.counts)
+  bare = packing.unpack(packing.pack(raw.Source("a", "a", (), (), "a")))
+  assert bare.data is None and bare.objects is None and bare.mask is None
 
 
 def test_values_come_back_in_the_order_of_their_hashes(tmp_path, monkeypatch):
