@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jft_reps import whole_files
 from jft_reps.errors import ConfigError
-from jft_reps.workflows import compose, configuration, weights
+from jft_reps.workflows import compose, configuration, presence, weights
 
 if TYPE_CHECKING:
   import ml_collections
@@ -34,10 +34,11 @@ def export(
     ConfigError: the configuration is not the checkpoint's.
     StorageError: likewise; or the checkpoint cannot be read, or the output not written.
   """
+  config = configuration.placed(config, workdir)
+  presence.check_weights(checkpoint or config.workdir)
   from jft_reps.models import saved_model
   from jft_reps.training.evaluation import monitor
 
-  config = configuration.placed(config, workdir)
   saved_model.free(output, overwrite)  # before minutes of loading
   source = weights.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path

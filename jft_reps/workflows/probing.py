@@ -30,8 +30,7 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     ConfigError: the task is no classification.
   """
   config = configuration.placed(config, workdir)
-  if not config.get("toy_world"):
-    presence.check_records(config)
+  presence.check_start(config)
   from jft_reps import progress
   from jft_reps.training.run_directory import directory
 

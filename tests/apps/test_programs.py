@@ -50,7 +50,9 @@ def test_train_says_what_is_wrong_in_one_line(arguments, message, root, tmp_path
 @pytest.mark.parametrize("program,arguments,message", [
     ("train", ["--config.task.records={tmp}"], "manifest-train.json"),
     ("train", ["--config.task.records={tmp}", "--local_cluster=workers=x"], "--local_cluster"),
-    ("probe", ["--config.task.records={tmp}"], "manifest-train.json")])
+    ("probe", ["--config.task.records={tmp}"], "manifest-train.json"),
+    ("train", ["--config.init.checkpoint={tmp}/no.h5"], "no.h5: no such file"),
+    ("evaluate", [], "run: no such file"), ("export", ["--output=x"], "run: no such file")])
 def test_what_is_missing_is_said_before_tensorflow_is_loaded(
     program, arguments, message, root, tmp_path):
   config = f"--config={root}/experiments/fig3_pretraining.py:random"
@@ -63,7 +65,8 @@ def test_what_is_missing_is_said_before_tensorflow_is_loaded(
           "print(code, 'tensorflow' in sys.modules)")
   result = subprocess.run([sys.executable, "-c", code], cwd=root, text=True, capture_output=True,
                           timeout=60, check=True)
-  assert result.stdout.split() in (["1", "False"], ["2", "False"]) and message in result.stderr
+  code, loaded = result.stdout.split()
+  assert code in "124" and loaded == "False" and message in result.stderr
 
 
 def test_programs_import_one_keras(root):

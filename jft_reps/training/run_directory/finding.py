@@ -7,7 +7,7 @@ import pathlib
 import re
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import containers, own
+from jft_reps.models.pretrained import containers, missing, own
 from jft_reps.training.run_directory import checkpoints
 
 _CHECKPOINT = re.compile(r"(ckpt-(\d+))(\.index|\.data-.*)?")
@@ -28,7 +28,7 @@ def find(path: str | os.PathLike[str]) -> pathlib.Path:
   if source.is_dir():
     raise StorageError("no-checkpoint", source, "no checkpoint of ours",
                        "a run directory, a weight file, or a checkpoint's path without ending",
-                       containers.hint(source))
+                       missing.hint(source))
   return source
 
 
