@@ -28,16 +28,18 @@ def check_records(config: ml_collections.ConfigDict) -> None:
 
 
 def check_weights(path: str | os.PathLike) -> None:
-  """Raises what opening would raise, if there is neither a file nor a folder nor a checkpoint.
+  """Raises what opening would raise, if there is no file and no checkpoint, or none in a folder.
 
   Raises:
-    errors.StorageError: nothing of this name.
+    errors.StorageError: there is none.
   """
   from jft_reps.models.pretrained import missing
 
   path = pathlib.Path(path)
   if not path.exists() and not pathlib.Path(f"{path}.index").exists():
     raise missing.error(path)
+  if path.is_dir() and not any(path.glob("ckpt-*.ok")):
+    raise missing.no_checkpoint(path)
 
 
 def check_start(config: ml_collections.ConfigDict) -> None:

@@ -13,6 +13,13 @@ def error(path: pathlib.Path) -> StorageError:
                       "a weight file, or a checkpoint's path without ending", hint(path))
 
 
+def no_checkpoint(folder: pathlib.Path) -> StorageError:
+  """That a folder, which may be a run directory, has no checkpoint of ours."""
+  return StorageError("no-checkpoint", folder, "no checkpoint of ours",
+                      "a run directory, a weight file, or a checkpoint's path without ending",
+                      hint(folder))
+
+
 def hint(path: pathlib.Path) -> str:
   """What to try instead of a path that is no weight file."""
   if not path.is_dir():

@@ -26,9 +26,7 @@ def find(path: str | os.PathLike[str]) -> pathlib.Path:
     checkpoints.verify(source, steps[-1])
     return checkpoints.prefix(source, steps[-1])
   if source.is_dir():
-    raise StorageError("no-checkpoint", source, "no checkpoint of ours",
-                       "a run directory, a weight file, or a checkpoint's path without ending",
-                       missing.hint(source))
+    raise missing.no_checkpoint(source)
   return source
 
 
