@@ -31,14 +31,14 @@ Array = np.ndarray
 # The grid. An asymptote is a share of the smallest measured error, so that units do not matter.
 NO_ASYMPTOTE = (-2.0, -0.5, 0.0)  # nearly straight in log size; between; a pure power law
 ASYMPTOTES = (0.25, 0.45, 0.6, 0.72, 0.82, 0.9)
-BENDS = (0.0, 0.1, 0.5, 2.0)  # α
+BENDS = (0.0, 0.05, 0.1, 0.2)  # α: a power law until chance stops it, sharply
 NOISES = (0.002, 0.005, 0.0125, 0.03, 0.075)  # σ, of the logarithm of an error
 DISCREPANCIES = (0.01, 0.03, 0.08, 0.2)  # τ: how much the slope changes over one e-fold of size
 
 # c, the slope of η at the largest size: mean and standard deviation. In 36 curves of JFT-300M
 # d log ε / d log size lies between 0 and -0.9; a quarter of the prior's mass at 0 and below keeps a
 # flat curve flat. The level a may be anything.
-SLOPE = (0.25, 0.25)
+SLOPE = (0.25, 0.35)
 LEVEL_SPREAD = 10.0
 
 STEPS = 6  # of Gauss-Newton; the sixth changes forecasts by less than 1e-4
@@ -124,11 +124,6 @@ def walk(u: Array, v: Array) -> Array:
   return np.where(u * v > 0, near**2 * (3 * far - near) / 6, 0.0)
 
 
-def line(u: Array) -> Array:
-  """What a and c are multiplied by, `[…, 2]`."""
-  return np.stack([np.ones_like(u), -u], -1)
-
-
 class Posterior:
   """What a curve says of its shape.
 
@@ -153,18 +148,16 @@ class Posterior:
     self._asymptote, self._alpha, self.sigma, self._tau = nodes.T
     self._least = np.exp(points.logs.min())
     self._low = self._asymptote * self._least
-    self._mean, self._spread = np.array([0.0, SLOPE[0]]), np.diag([LEVEL_SPREAD, SLOPE[1]]) ** 2
     self._evidence = self._fit()
     self.weights = self.weighted(priors or Priors())
 
   def _fit(self) -> Array:
     """Finds the mode at every node, and returns the logarithm of its evidence."""
-    p, design = self._points, line(self._points.u)
-    mean = design @ self._mean
-    prior = design @ self._spread @ design.T + self._tau[:, None, None] ** 2 * walk(
-        p.u[:, None], p.u)
+    p, mean, prior = self._points, -SLOPE[0] * self._points.u, self._prior(
+        self._points.u[:, None], self._points.u)
     noise = (self.sigma[:, None] ** 2 / p.counts)[:, :, None] * np.eye(len(p.u))
-    eta = self._start() @ np.linalg.pinv(design).T @ design.T  # the straight line through it
+    design = np.stack([np.ones_like(p.u), p.u], 1)
+    eta = self._start() @ (design @ np.linalg.pinv(design)).T  # the straight line through it
     for _ in range(STEPS):
       log, bend = self._curve(eta)  # log ε and d log ε / dη, where the linear model is exact
       off = p.logs - log + bend * (eta - mean)
@@ -176,6 +169,11 @@ class Posterior:
     # Values of one size tell about σ whatever the curve is.
     repeated = -p.freedom * np.log(self.sigma) - p.scatter / (2 * self.sigma**2)
     return repeated - 0.5 * (off * solved).sum(1) - 0.5 * np.linalg.slogdet(covariance)[1]
+
+  def _prior(self, v: Array, w: Array, rows: Array | slice = slice(None)) -> Array:
+    """Prior covariance of η at v and w, which broadcast; `[nodes, …]`."""
+    tau = self._tau[rows].reshape((-1,) + (1,) * np.broadcast(v, w).ndim)
+    return LEVEL_SPREAD**2 + SLOPE[1] ** 2 * v * w + tau**2 * walk(v, w)
 
   def _start(self) -> Array:
     """η of the measured errors, `[nodes, points]`."""
@@ -215,14 +213,10 @@ class Posterior:
     error = np.clip(error, STRAIGHT_FLOOR * self._least, self._chance)
     return np.log(error), change / error
 
-  def _latent(self, v: Array, rows: Array) -> tuple[Array, Array, Array]:
-    """η at v: mean `[nodes, v]`, the weight of each point in it, and its prior's part in line."""
-    design = line(v)
-    across = design @ self._spread @ line(self._points.u).T + self._tau[
-        rows, None, None] ** 2 * walk(v[:, None], self._points.u)
-    gain = across * self._bend[rows][:, None, :]
-    mean = design @ self._mean + np.einsum("jva,ja->jv", gain, self._solved[rows])
-    return mean, gain, design
+  def _latent(self, v: Array, rows: Array) -> tuple[Array, Array]:
+    """Mean of η at v, `[nodes, v]`, and the part in it of each point, `[nodes, v, points]`."""
+    gain = self._prior(v[:, None], self._points.u, rows) * self._bend[rows][:, None, :]
+    return -SLOPE[0] * v + np.einsum("jva,ja->jv", gain, self._solved[rows]), gain
 
   def quantiles(self, v: Array, shares: Array, seeds: float = np.inf) -> Array:
     """Quantiles of log error at each v = log(size / largest size), `[v, shares]`.
@@ -236,10 +230,8 @@ class Posterior:
     weights = np.repeat(self.weights[rows] / len(_PARTS), len(_PARTS))
     found = []
     for part in np.array_split(v, max(1, len(v) // 64)):  # bounds memory
-      mean, gain, design = self._latent(part, rows)
-      variance = np.einsum("va,ab,vb->v", design, self._spread, design) + self._tau[
-          rows, None] ** 2 * walk(part, part)
-      variance = variance - np.einsum("jva,jab,jvb->jv", gain, self._inverse[rows], gain)
+      mean, gain = self._latent(part, rows)
+      variance = self._prior(part, part, rows) - np.einsum("jva,jab,jvb->jv", gain, self._inverse[rows], gain)
       spread = np.sqrt(np.maximum(variance, 0))
       logs, bend = self._curve(mean[..., None] + spread[..., None] * _PARTS, rows)
       if np.isfinite(seeds):  # widens a node's distribution about its middle
@@ -260,9 +252,8 @@ class Posterior:
     steps = (np.arange(number) + 0.5) / number
     rows = np.minimum(np.searchsorted(np.cumsum(self.weights), steps), len(self.weights) - 1)
     nodes, where = np.unique(rows, return_inverse=True)
-    mean, gain, design = self._latent(v, nodes)
-    covariance = design @ self._spread @ design.T + self._tau[nodes, None, None] ** 2 * walk(
-        v[:, None], v) - np.einsum("jva,jab,jwb->jvw", gain, self._inverse[nodes], gain)
+    mean, gain = self._latent(v, nodes)
+    covariance = self._prior(v[:, None], v, nodes) - np.einsum("jva,jab,jwb->jvw", gain, self._inverse[nodes], gain)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
     normal = np.random.default_rng(0).standard_normal((number, len(v)))
