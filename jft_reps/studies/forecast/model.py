@@ -60,9 +60,9 @@ class Priors:
     no_asymptote: probability that no asymptote above zero is in sight.
   """
 
-  noise: float = 0.006
-  discrepancy: float = 0.05
-  no_asymptote: float = 0.5
+  noise: float = 0.003
+  discrepancy: float = 0.02
+  no_asymptote: float = 0.65
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +147,16 @@ class Posterior:
                       for shape, s, t in itertools.product(shapes, NOISES, DISCREPANCIES)])
     self._asymptote, self._alpha, self.sigma, self._tau = nodes.T
     self._least = np.exp(points.logs.min())
+    # d log ε / du is c (1 - ε∞ / ε): the prior of a straight line is scaled to the same slope of ε.
+    self._flatter = 1 / (1 - np.minimum(self._asymptote, 0))
     self._low = self._asymptote * self._least
     self._evidence = self._fit()
     self.weights = self.weighted(priors or Priors())
 
   def _fit(self) -> Array:
     """Finds the mode at every node, and returns the logarithm of its evidence."""
-    p, mean, prior = self._points, -SLOPE[0] * self._points.u, self._prior(
-        self._points.u[:, None], self._points.u)
+    p = self._points
+    mean, prior = self._expected(p.u), self._prior(p.u[:, None], p.u)
     noise = (self.sigma[:, None] ** 2 / p.counts)[:, :, None] * np.eye(len(p.u))
     design = np.stack([np.ones_like(p.u), p.u], 1)
     eta = self._start() @ (design @ np.linalg.pinv(design)).T  # the straight line through it
@@ -170,10 +172,15 @@ class Posterior:
     repeated = -p.freedom * np.log(self.sigma) - p.scatter / (2 * self.sigma**2)
     return repeated - 0.5 * (off * solved).sum(1) - 0.5 * np.linalg.slogdet(covariance)[1]
 
+  def _expected(self, v: Array, rows: Array | slice = slice(None)) -> Array:
+    """Prior mean of η at v, `[nodes, v]`."""
+    return -SLOPE[0] * self._flatter[rows, None] * v
+
   def _prior(self, v: Array, w: Array, rows: Array | slice = slice(None)) -> Array:
     """Prior covariance of η at v and w, which broadcast; `[nodes, …]`."""
-    tau = self._tau[rows].reshape((-1,) + (1,) * np.broadcast(v, w).ndim)
-    return LEVEL_SPREAD**2 + SLOPE[1] ** 2 * v * w + tau**2 * walk(v, w)
+    shape = (-1,) + (1,) * np.broadcast(v, w).ndim
+    slope, tau = (SLOPE[1] * self._flatter[rows]).reshape(shape), self._tau[rows].reshape(shape)
+    return LEVEL_SPREAD**2 + slope**2 * v * w + tau**2 * walk(v, w)
 
   def _start(self) -> Array:
     """η of the measured errors, `[nodes, points]`."""
@@ -216,7 +223,7 @@ class Posterior:
   def _latent(self, v: Array, rows: Array) -> tuple[Array, Array]:
     """Mean of η at v, `[nodes, v]`, and the part in it of each point, `[nodes, v, points]`."""
     gain = self._prior(v[:, None], self._points.u, rows) * self._bend[rows][:, None, :]
-    return -SLOPE[0] * v + np.einsum("jva,ja->jv", gain, self._solved[rows]), gain
+    return self._expected(v, rows) + np.einsum("jva,ja->jv", gain, self._solved[rows]), gain
 
   def quantiles(self, v: Array, shares: Array, seeds: float = np.inf) -> Array:
     """Quantiles of log error at each v = log(size / largest size), `[v, shares]`.
