@@ -18,7 +18,8 @@ if TYPE_CHECKING:
   import ml_collections
 
 PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
-            "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor")
+            "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor",
+            "forecast")
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:
