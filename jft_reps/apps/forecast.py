@@ -6,8 +6,8 @@ r"""Says how much more data would help, from a learning curve.
 
 CURVE.csv has the columns pictures and value, one row per run, and maybe seed, task and arm: a
 forecast for each task and arm. At 2, 5 and 10 times the largest size, and at --at, it prints the
-value expected and an interval that holds 95 of 100 new measurements; what the next doubling is worth;
-and a back-test, the largest size foretold from the smaller ones. Three sizes are the least.
+value expected and an interval that holds 95 of 100 new measurements; what the next doubling is
+worth; and a back-test, the largest size foretold from the smaller ones. Three sizes are the least.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The questions one comes with, answered from a fitted curve: dataclasses a page or a file can show."""
+"""The questions one comes with, answered from a fitted curve, as dataclasses to show."""
 
 from __future__ import annotations
 
@@ -221,8 +221,9 @@ def next_run(fitted: curves.Fitted, at: float, cost_per_picture: float | None = 
     found.append(Candidate(size, min(float(np.mean(widths)), now), cost))
   useful = [one for one in found if one.width <= (1 - WORTHWHILE) * now]
   if not useful:
-    return Next(at, now, None, tuple(found), f"no single run of up to {NEXT_FACTORS[-1]:g} times the "
-                f"largest size would take a tenth off the interval at {count(at)} pictures")
+    return Next(at, now, None, tuple(found),
+                f"no single run of up to {NEXT_FACTORS[-1]:g} times the largest size would take a "
+                f"tenth off the interval at {count(at)} pictures")
   best = max(useful, key=lambda one: (now - one.width) / max(one.cost, 1e-9))
   price = f"{best.size / fitted.largest:.2g} times the largest"
   return Next(at, now, best.size, tuple(found),
@@ -263,7 +264,8 @@ def answer(fitted: curves.Fitted, name: str = "", word: str = "", at: Sequence[f
   furthest = max([*sizes, *at])
   now, far = predict(fitted, [fitted.largest])[0], predictions[2]
   moves = "bring" if worth.gain >= 0 else "take"
-  sentence = (f"ten times more pictures {moves} the {word} from {number(now.value)} to {spoken(far)}")
+  sentence = (f"ten times more pictures {moves} the {word} from {number(now.value)} to "
+              f"{spoken(far)}")
   tested = back_test(fitted)
   return Forecast(
       name, word, tuple(fitted.sizes.tolist()), tuple(fitted.values.tolist()), predictions, worth,

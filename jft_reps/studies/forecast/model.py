@@ -238,7 +238,8 @@ class Posterior:
     found = []
     for part in np.array_split(v, max(1, len(v) // 64)):  # bounds memory
       mean, gain = self._latent(part, rows)
-      variance = self._prior(part, part, rows) - np.einsum("jva,jab,jvb->jv", gain, self._inverse[rows], gain)
+      variance = self._prior(part, part, rows) - np.einsum(
+          "jva,jab,jvb->jv", gain, self._inverse[rows], gain)
       spread = np.sqrt(np.maximum(variance, 0))
       logs, bend = self._curve(mean[..., None] + spread[..., None] * _PARTS, rows)
       if np.isfinite(seeds):  # widens a node's distribution about its middle
@@ -260,7 +261,8 @@ class Posterior:
     rows = np.minimum(np.searchsorted(np.cumsum(self.weights), steps), len(self.weights) - 1)
     nodes, where = np.unique(rows, return_inverse=True)
     mean, gain = self._latent(v, nodes)
-    covariance = self._prior(v[:, None], v, nodes) - np.einsum("jva,jab,jwb->jvw", gain, self._inverse[nodes], gain)
+    covariance = self._prior(v[:, None], v, nodes) - np.einsum(
+        "jva,jab,jwb->jvw", gain, self._inverse[nodes], gain)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
     normal = np.random.default_rng(0).standard_normal((number, len(v)))

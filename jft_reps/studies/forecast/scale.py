@@ -87,7 +87,8 @@ def scale_of(values: np.ndarray, places: Sequence[str], higher_is_better: bool =
   if chance is not None and not sign * (chance - best) > 0:
     raise DataError("curve-ends", "curve", f"chance {chance:g} and best {best:g}",
                     "a chance below the best score" if higher_is_better else
-                    "a chance above the smallest error", "See --best, --chance, --higher_is_better.")
+                    "a chance above the smallest error",
+                    "See --best, --chance and --higher_is_better.")
   for value, place in zip(values, places):
     if sign * (value - best) <= 0:
       raise DataError("curve-best", place, f"value {value:g}",
