@@ -48,7 +48,7 @@ FACTORS, LAW_FACTORS = np.array([2, 5, 9.5]), np.array([2, 5, 10.0])
 BARS = np.array([0.15, 0.35, 0.55])  # issue 21's widths, to weigh the three factors alike
 SLACK = 0.02
 CANDIDATES = [model.Priors(*numbers) for numbers in itertools.product(
-    (0.003, 0.006), (0.01, 0.02, 0.03, 0.05), (0.35, 0.5, 0.65, 0.75))]
+    (0.003, 0.0045, 0.006), (0.01, 0.02, 0.03, 0.05), (0.35, 0.5, 0.65))]
 
 Curve = collections.namedtuple("Curve", "name network target sizes errors given")
 # What a user would have, and what is to be foretold; one row of figures per factor.

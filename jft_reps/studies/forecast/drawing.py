@@ -28,7 +28,7 @@ def draw(forecasts: Sequence[Forecast]) -> dict[str, bytes]:
     for axis, one in zip(axes.flat, forecasts):
       sizes = [point.size for point in one.band]
       axis.fill_between(sizes, [p.low for p in one.band], [p.high for p in one.band], color=SHADE,
-                        linewidth=0, label="95 of 100 new measurements")
+                        linewidth=0, label="95 % interval")
       axis.plot(sizes, [p.value for p in one.band], color=INK, label="expected")
       axis.plot(one.sizes, one.values, "o", color="black", markersize=4, label="measured")
       if one.back_test:

@@ -31,8 +31,9 @@ def test_what_is_measured_is_inside_nine_times_of_ten():
     found = dict(zip(names, pool.map(law_figures, names, [1000] * len(names))))
   inside = {name: found[name]["inside"] for name in names}
   for name in names:
-    assert min(inside[name]) >= 0.88, inside
-    assert max(inside[name]) <= 1.0, inside
+    # 0.90 to 0.99, and the standard error of a thousand draws.
+    assert min(inside[name]) >= 0.89, inside
+    assert max(inside[name]) <= 0.995, inside
 
 
 def test_a_flat_curve_is_promised_no_gain():
