@@ -38,7 +38,7 @@ class Fitted:
     if not (np.isfinite(array).all() and (array > 0).all()):
       raise DataError("forecast-size", "sizes to forecast", f"{array.tolist()}"[:80],
                       "finite numbers above 0")
-    return np.log(array / self.largest)
+    return np.log(array) - np.log(self.largest)
 
   def at(self, sizes: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What would be measured at each size, in the units of the values.
