@@ -60,7 +60,7 @@ class Priors:
     no_asymptote: probability that no asymptote above zero is in sight.
   """
 
-  noise: float = 0.0045
+  noise: float = 0.006
   discrepancy: float = 0.02
   no_asymptote: float = 0.65
 
