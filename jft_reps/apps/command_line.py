@@ -22,7 +22,8 @@ __all__ = ["PROGRAMS", "hierarchy", "log_tensorflow_to", "main", "parse", "resol
            "split_overrides"]
 
 PROGRAMS = ("train", "evaluate", "probe", "export", "build_records", "validate", "noise_sheet",
-            "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor")
+            "subset", "dedup", "verify_init", "hierarchy", "study", "report", "doctor",
+            "forecast")
 
 
 def hierarchy(values: flags.FlagValues, **arguments: Any) -> Hierarchy | None:
