@@ -17,6 +17,7 @@ from jft_reps.task import START, Place
 from jft_reps.tasks import detect
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.panels import boxes as box_pictures
+from jft_reps.tasks.panels import canvas
 from jft_reps.toy_world.records import write_records
 from jft_reps.toy_world.world import ToyWorld
 from jft_reps.training import optimizers, schedules, trainer
@@ -170,7 +171,7 @@ def test_panels_show_the_truth_left_and_what_was_found_right():
   image = np.zeros([40, 80, 3], np.uint8)
   panel = box_pictures.panel(image, [((10, 10, 30, 30), 0, "cat")], [((5, 50, 35, 70), 1, "dog")])
   assert panel.shape == (480, 966, 3)
-  red, other = box_pictures._colour(0), box_pictures._colour(1)
+  red, other = canvas.colour(0), canvas.colour(1)
   left, right = panel[:, :480], panel[:, 486:]
   assert (left[120, 60] == red).all() and (left[100, 180] == red).all()  # left and right side
   assert (right[100, 300] == other).all() and (right[100, 420] == other).all()
