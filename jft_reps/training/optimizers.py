@@ -71,3 +71,6 @@ class RMSProp:
         grad=gradient,
         use_locking=True,
     )
+
+
+BY_NAME = {"rmsprop": RMSProp, "momentum": Momentum}  # `config.optimizer.name`; the rest: arguments

@@ -66,6 +66,10 @@ class PiecewiseConstant:
     return tf.gather(tf.constant(self.values, tf.float32), passed)
 
 
+BY_NAME = {"exponential": ExponentialDecay, "polynomial": Polynomial,
+           "piecewise": PiecewiseConstant}  # `config.schedule.name`; the rest are arguments
+
+
 @dataclasses.dataclass(frozen=True)
 class WarmUp:
   """Rises linearly to what `schedule` says over the first `steps`."""

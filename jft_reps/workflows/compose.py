@@ -14,10 +14,6 @@ from jft_reps.errors import ConfigError
 if TYPE_CHECKING:
   from jft_reps.models.pretrained.source import WeightSource
 
-_OPTIMIZERS = {"rmsprop": "RMSProp", "momentum": "Momentum"}
-_SCHEDULES = {"exponential": "ExponentialDecay", "polynomial": "Polynomial",
-              "piecewise": "PiecewiseConstant"}
-
 
 def task(config: ml_collections.ConfigDict, source: WeightSource | None = None) -> Any:
   """The task that `config.task.name` names: a module of `jft_reps.tasks` with `create`.
@@ -79,13 +75,13 @@ def options(config: ml_collections.ConfigDict) -> Any:
   from jft_reps.training import optimizers, schedules, trainer
 
   train = config.train.to_dict()
-  optimizer = _named(config.optimizer, _OPTIMIZERS, optimizers, "optimizer")
+  optimizer = _named(config.optimizer, optimizers.BY_NAME, "optimizer")
   schedule_config = config.schedule.to_dict()
   warm_up = schedule_config.pop("warm_up", 0)
   if schedule_config.get("initial", 1.0) <= 0:
     raise ConfigError("config-value", "config.schedule.initial",
                       str(schedule_config["initial"]), "a positive learning rate")
-  schedule = _named(ml_collections.ConfigDict(schedule_config), _SCHEDULES, schedules, "schedule")
+  schedule = _named(ml_collections.ConfigDict(schedule_config), schedules.BY_NAME, "schedule")
   if warm_up:
     schedule = schedules.WarmUp(schedule, warm_up)
   return call(trainer.TrainerOptions, {"optimizer": optimizer, "schedule": schedule, **train},
@@ -99,10 +95,11 @@ def probe_options(config: ml_collections.ConfigDict) -> Any:
   return call(features.ProbeOptions, config.get("probe", {}), "config.probe")
 
 
-def _named(config, known: Mapping[str, str], module, what: str) -> Any:
+def _named(config: ml_collections.ConfigDict, known: Mapping[str, Callable[..., Any]],
+           what: str) -> Any:
   arguments = config.to_dict()
   name = arguments.pop("name")
   if name not in known:
     raise ConfigError("config-value", f"config.{what}.name", repr(name), " or ".join(known))
-  return call(getattr(module, known[name]), arguments, f"config.{what} ({name})")
+  return call(known[name], arguments, f"config.{what} ({name})")
 
