@@ -52,7 +52,8 @@ def dedup(
   symmetries = 2 if options.policy in ("none", "mirror") else 8
   agree = _embedding(embed, mine, theirs, neighbours, processes, symmetries) if embed else None
   refused: list | None = [] if embed else None
-  pairs = find.find(mine, theirs, options, agree, progress.Progress(None, "compared pictures"), refused)
+  pairs = find.find(mine, theirs, options, agree,
+                    progress.Progress(None, "compared pictures"), refused)
   report.remove(output, (*evaluation, *training, *_places(output, "eval", evaluation),
                          *_places(output, "train", training)))
   found = report.write(output, pairs, mine, theirs, options, refused)
