@@ -24,10 +24,11 @@ def test_wrong_arguments_are_one_line_and_exit_code_1(arguments, message, capsys
 
 @pytest.fixture(scope="module")
 def quickstart_run(root, tmp_path_factory):
-  """The quickstart as it is, and its folder."""
+  """The quickstart with two thirds of its steps and pictures, and its folder."""
   folder = tmp_path_factory.mktemp("quickstart")
   result = subprocess.run(
-      [sys.executable, "-m", "experiments.quickstart", f"--workdir={folder}"], cwd=root,
+      [sys.executable, "-m", "experiments.quickstart", f"--workdir={folder}", "--steps=3000",
+       "--pictures=14000"], cwd=root,
       capture_output=True, text=True, timeout=900, check=False)
   assert result.returncode == 0, result.stderr[-3000:]
   lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -39,12 +40,12 @@ def test_the_quickstart_ends_with_a_table_a_report_and_curves(quickstart_run):
   result, folder, evaluated = quickstart_run
   assert "random weights" in result.stdout and "ideal scorer" in result.stdout
   assert "\r" not in result.stderr, "no cursor tricks when not on a terminal"
-  assert "4,500/4,500 steps" in result.stderr
+  assert "3,000/3,000 steps" in result.stderr
   for name in ("report.md", "map100.png", "DONE", "run_card.md", "best/info.json"):
     assert (folder / name).exists(), name
   assert list((folder / "train").glob("events.*"))
   assert list((folder / "eval_fasteval").glob("events.*"))
-  assert evaluated[0]["step"] == 0 and evaluated[-1]["step"] >= 4500
+  assert evaluated[0]["step"] == 0 and evaluated[-1]["step"] >= 3000
   ideal = next(line for line in (folder / "report.md").read_text().splitlines()
                if "ideal" in line)
   assert float(ideal.split("|")[2]) == pytest.approx(1.0)
