@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
   if FLAGS.collect:
     _collect(FLAGS.collect, FLAGS.mount)
   from jft_reps.studies import schedule
-  from jft_reps.studies.running import progress
+  from jft_reps.studies.running import progress, stored_plan
 
   if FLAGS.status:
     _require("workdir")
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
   plan, module, config = plans.read_plan(FLAGS.plan, overrides)
   whole = plans.whole_plan(plan, module, config, FLAGS.plan)
-  source = progress.Source(FLAGS.plan, overrides, configuration.values(
+  source = stored_plan.PlanSource(FLAGS.plan, overrides, configuration.values(
       configuration.whole(config, module)))
   plan = plans.selected(plan, FLAGS.select, FLAGS.tags)
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))

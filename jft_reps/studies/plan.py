@@ -86,14 +86,18 @@ class Plan:
   Args:
     runs: to begin with.
     describe: what a run does, as JSON, given the run with text in place of its `Output`s.
+    ids: of these runs by name, where they are known: of a plan that was written down.
   """
 
-  def __init__(self, runs: Iterable[Run] = (), describe: Callable[[Run], Any] | None = None):
+  def __init__(self, runs: Iterable[Run] = (), describe: Callable[[Run], Any] | None = None,
+               ids: Mapping[str, str] | None = None):
     self._runs: dict[str, Run] = {}
     self._ids: dict[str, str] | None = None
     self._describe = describe or (lambda run: [run.config, run.overrides])
     for run in runs:
       self.add(run)
+    if ids is not None:
+      self._ids = dict(ids)
 
   def add(self, run: Run) -> Run:
     """Adds a run; the very same one may come twice.

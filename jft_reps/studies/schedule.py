@@ -49,7 +49,7 @@ def estimate(plan: Plan, jobs: int, durations: Mapping[str, float | None] | None
 
 def distinct(plan: Plan) -> dict[str, Run]:
   """Runs by name without those that do what an earlier one does."""
-  ids, first = plan.ids(), {}
+  ids, first = plan.ids(), dict[str, Run]()
   for run in plan.ordered():
     first.setdefault(ids[run.name], run)
   return {run.name: run for run in first.values()}

@@ -17,7 +17,7 @@ from jft_reps.studies.fits import paired
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Row, Rows
+from jft_reps.studies.report.rows import PageRows, Row
 from jft_reps.studies.report.tables import Table
 
 RATE = 0.05  # of false discoveries
@@ -80,7 +80,7 @@ def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mappi
                 key=lambda change: (-change.found.mean, change.name))
 
 
-def of_page(page: Page, rows: Rows) -> tuple[list[Table], list[str]]:
+def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   """Tables and sentences of who gained; empty where the page does not ask."""
   if page.gained is None or not rows:
     return [], []

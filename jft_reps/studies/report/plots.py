@@ -13,7 +13,7 @@ from jft_reps.studies.fits import curve as fits
 from jft_reps.studies.fits import power_law
 from jft_reps.studies.report import tables, text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Rows
+from jft_reps.studies.report.rows import PageRows
 
 # Okabe and Ito's, told apart by the colour-blind too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -22,7 +22,7 @@ _STYLE = {"text.parse_math": False, "font.size": 10, "axes.spines.top": False,
           "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
 
 
-def png(page: Page, rows: Rows) -> bytes | None:
+def png(page: Page, rows: PageRows) -> bytes | None:
   """The plot of a page; None if no row has a number of its first metric."""
   heading = next(iter(page.metrics.values()))
   arms = [a for a in page.arms if any(r.arm == a and r.values.get(heading) is not None
@@ -51,7 +51,7 @@ def png(page: Page, rows: Rows) -> bytes | None:
   return out.getvalue()
 
 
-def _points(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str,
+def _points(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: str,
             factor: float) -> None:
   """A line per arm, with a number or without: every seed, the mean and its interval, from zero."""
   for place, arm in enumerate(arms):
@@ -67,7 +67,7 @@ def _points(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str
            ylim=(len(arms) - 0.5, -0.5), xlabel=tables.unit(heading, factor))
 
 
-def _sizes(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str,
+def _sizes(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: str,
            factor: float) -> None:
   """Means with intervals over a log axis, every seed, and the fits."""
   for i, arm in enumerate(arms):
@@ -103,7 +103,7 @@ def _fits(axes: Any, line: fits.LogLinear, colour: str, factor: float) -> None:
       axes.plot(along, values * factor, ":", color=colour, lw=1.6)
 
 
-def _steps(axes: Any, page: Page, rows: Rows, arms: Sequence[str], heading: str,
+def _steps(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: str,
            factor: float) -> None:
   """Mean over seeds with its interval as a band."""
   for i, arm in enumerate(arms):

@@ -14,7 +14,7 @@ from jft_reps.errors import DataError, printable
 from jft_reps.studies import rates
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.running import results as report_runs
-from jft_reps.studies.running.results import Result
+from jft_reps.studies.running.results import RunResult
 
 _AT_STEP = re.compile(r"(.+) at step (\d{1,15})")
 _LARGEST = 1 << 26  # bytes of a CSV
@@ -42,10 +42,10 @@ class Row:
   values: Mapping[str, float | None]
   rate: float | None = None
   edge: str = ""
-  result: Result | None = dataclasses.field(default=None, compare=False)
+  result: RunResult | None = dataclasses.field(default=None, compare=False)
 
 
-class Rows(list[Row]):
+class PageRows(list[Row]):
   """Rows in the order of the page: by arm, x and seed; they stay as they are."""
 
   def __init__(self, page: Page, rows: Iterable[Row]):
@@ -76,13 +76,13 @@ class Rows(list[Row]):
     return [first[seed] for seed in seeds], [second[seed] for seed in seeds]
 
 
-def members(page: Page, results: Iterable[Result]) -> list[tuple[str, Result]]:
+def members(page: Page, results: Iterable[RunResult]) -> list[tuple[str, RunResult]]:
   """The runs of a page with the labels of their arms, whether they are done or not."""
   return [(arm, result) for arm, tags in page.arms.items() for result in results
           if result.run.matches(tags)]
 
 
-def rows(page: Page, results: Iterable[Result]) -> tuple[Rows, list[str]]:
+def rows(page: Page, results: Iterable[RunResult]) -> tuple[PageRows, list[str]]:
   """The rows of a page's runs that are done, and what was left out."""
   found: dict[tuple, Row] = {}
   notes: list[str] = []
@@ -100,7 +100,7 @@ def rows(page: Page, results: Iterable[Result]) -> tuple[Rows, list[str]]:
   if without:
     notes.append(f"{without} runs are done but have no "
                  f"{'number' if page.x in ('', 'step') else page.x + ' or number'} of this page.")
-  return Rows(page, found.values()), list(dict.fromkeys(notes))
+  return PageRows(page, found.values()), list(dict.fromkeys(notes))
 
 
 def csv_text(page: Page, rows: Sequence[Row]) -> str:
@@ -123,7 +123,7 @@ def plain(text: str) -> str:
   return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def read_csv(page: Page, path: str | os.PathLike) -> Rows:
+def read_csv(page: Page, path: str | os.PathLike) -> PageRows:
   """The rows that `csv_text` wrote.
 
   Raises:
@@ -151,10 +151,10 @@ def read_csv(page: Page, path: str | os.PathLike) -> Rows:
     except ValueError as error:
       raise DataError("results-file", f"{printable(path)}:{number}", printable(error),
                       f"a row of {page.name}", "Write it again with --results.") from error
-  return Rows(page, found)
+  return PageRows(page, found)
 
 
-def _of_run(page: Page, arm: str, result: Result) -> Iterable[Row]:
+def _of_run(page: Page, arm: str, result: RunResult) -> Iterable[Row]:
   seed, rate = printable(result.run.tags.get("seed", ""), 40), result.numbers.get("rate")
   if page.x == "step":
     steps: dict[int, dict[str, float | None]] = {}

@@ -23,10 +23,10 @@ from jft_reps.studies.report import (
   text as report_text,
 )
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Rows
+from jft_reps.studies.report.rows import PageRows
 from jft_reps.studies.report.tables import Table
 from jft_reps.studies.running import results as report_runs
-from jft_reps.studies.running.results import Result, Study
+from jft_reps.studies.running.results import RunResult, Study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Section:
   deviations: Sequence[str]
   failed: Table | None
   notes: Sequence[str]
-  rows: Rows
+  rows: PageRows
 
 
 def sections(pages: Sequence[Page], study: Study) -> tuple[list[Section], list[str]]:
@@ -76,7 +76,7 @@ def sections(pages: Sequence[Page], study: Study) -> tuple[list[Section], list[s
   return found, [page.title for page in pages if page.name not in names]
 
 
-def section(page: Page, results: Sequence[Result]) -> Section:
+def section(page: Page, results: Sequence[RunResult]) -> Section:
   """All that is said of a page; an arm that the study has no runs of is left out."""
   of_arms = report_rows.members(page, results)
   page, members = page.restricted({arm for arm, _ in of_arms}), [result for _, result in of_arms]
@@ -130,16 +130,16 @@ def check(pages: Sequence[Page]) -> None:
       report_tables.cited(number, 1.0)
 
 
-def _once(page: Page, rows: Rows) -> Rows:
+def _once(page: Page, rows: PageRows) -> PageRows:
   """Without the steps of a curve that are, within a hundredth, the last one again."""
   if page.x != "step":
     return rows
   last = {arm: max(rows.sizes(arm), default=0.0) for arm in page.arms}
   again = lambda row: 0.99 * last[row.arm] <= row.x < last[row.arm]
-  return Rows(page, [row for row in rows if not again(row)])
+  return PageRows(page, [row for row in rows if not again(row)])
 
 
-def _definitions(page: Page, rows: Rows, notes: list[str]) -> list[str]:
+def _definitions(page: Page, rows: PageRows, notes: list[str]) -> list[str]:
   """What the metrics are: as the runs say, else as the page does."""
   found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}  # sets and texts, by what these
   for name, text in _left(page, rows, notes):                     # are without their counts
@@ -153,7 +153,7 @@ def _definitions(page: Page, rows: Rows, notes: list[str]) -> list[str]:
   return few([*said, *lacking], 20)
 
 
-def _left(page: Page, rows: Rows, notes: list[str]) -> list[tuple[str, str]]:
+def _left(page: Page, rows: PageRows, notes: list[str]) -> list[tuple[str, str]]:
   """What the runs say of each evaluation set, those of the page's metrics if it names them."""
   found = []
   sets = {metric.split(": ")[0] if ": " in metric else metric.split("/")[0]
@@ -169,7 +169,7 @@ def _left(page: Page, rows: Rows, notes: list[str]) -> list[tuple[str, str]]:
   return found
 
 
-def _failed(members: Sequence[Result]) -> Table | None:
+def _failed(members: Sequence[RunResult]) -> Table | None:
   """Runs of a page that failed or wait for one that did, each once."""
   said = {report_runs.FAILED: "{}", report_runs.BLOCKED: "waits for {}, which failed"}
   lines = {r.id: (printable(r.run.name), said[r.status].format(printable(r.reason, 400)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from jft_reps.errors import ConfigError
 from jft_reps.studies.report.pages import Page, PaperNumber
-from jft_reps.studies.report.rows import Rows
+from jft_reps.studies.report.rows import PageRows
 
 CONFIDENCE = 0.95
 MARKS = {"seed": "the paper's", "found": "the paper's, as found",
@@ -62,7 +62,7 @@ def quantile(confidence: float, degrees: int) -> float:
   return float(stats.t.ppf((1 + confidence) / 2, degrees))
 
 
-def scale(page: Page, rows: Rows, heading: str) -> float:
+def scale(page: Page, rows: PageRows, heading: str) -> float:
   """100 for fractions, which are shown in percent as papers do; 1 for what exceeds one."""
   values = [abs(v) for row in rows if (v := row.values.get(heading)) is not None]
   values += [abs(number.value) for number in page.paper if number.metric == heading]
@@ -74,7 +74,7 @@ def unit(heading: str, factor: float) -> str:
   return f"{heading} (%)" if factor == 100 and "%" not in heading else heading
 
 
-def table(page: Page, rows: Rows) -> Table:
+def table(page: Page, rows: PageRows) -> Table:
   """Our numbers, one row per arm and x; in a table of arms the paper's stand beside them."""
   headings = list(page.metrics.values())
   scales = {h: scale(page, rows, h) for h in headings}
@@ -101,7 +101,7 @@ def table(page: Page, rows: Rows) -> Table:
   return Table(header, lines)
 
 
-def elsewhere(page: Page, rows: Rows) -> Table | None:
+def elsewhere(page: Page, rows: PageRows) -> Table | None:
   """Numbers to compare that stand beside no number of ours."""
   left = [n for n in page.paper if page.x or n.row not in page.arms
           or n.metric not in page.metrics.values()]
@@ -151,6 +151,6 @@ def milestones(steps: Sequence[float]) -> list[float]:
       if steps else []
 
 
-def _shown(page: Page, rows: Rows, arm: str) -> list[float]:
+def _shown(page: Page, rows: PageRows, arm: str) -> list[float]:
   found = rows.sizes(arm)
   return milestones(found) if page.x == "step" else found

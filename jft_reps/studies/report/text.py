@@ -9,12 +9,12 @@ import numpy as np
 from jft_reps.studies.fits import curve, paired, power_law, sentences
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Row, Rows
+from jft_reps.studies.report.rows import PageRows, Row
 
 _SIZES, _SEEDS = 100, 200  # of a fit, at most
 
 
-def of_page(page: Page, rows: Rows) -> list[str]:
+def of_page(page: Page, rows: PageRows) -> list[str]:
   """What the rows of a page say, by its first metric."""
   if not rows:
     return []
@@ -110,7 +110,7 @@ def _over(pairs: tuple[tuple[str, str], tuple[str, str]], word: str) -> str:
   return f"{a1} gains{more} over {b1} {word} {a2} over {b2}"
 
 
-def _rates(page: Page, rows: Rows) -> list[str]:
+def _rates(page: Page, rows: PageRows) -> list[str]:
   """One sentence that names the rate of each arm, where they are not all the same."""
   found: dict[str, set[float]] = {}
   for row in rows:
@@ -127,14 +127,14 @@ def _place(page: Page, row: Row) -> str:
   return row.arm + (f" at {row.x:,.0f} pictures" if page.x == "pictures" and row.x else "")
 
 
-def _at_edges(page: Page, rows: Rows) -> list[str]:
+def _at_edges(page: Page, rows: PageRows) -> list[str]:
   """One sentence that names the arms whose rate is the lowest or highest of those that trained."""
   found = dict.fromkeys(f"{_place(page, row)}: {row.edge}" for row in rows if row.edge)
   return [f"The chosen rate is at the edge of those tried, so that a better one may lie outside, "
           f"for {'; '.join(found)}."] if found else []
 
 
-def fit(rows: Rows, arm: str, heading: str) -> curve.LogLinear | None:
+def fit(rows: PageRows, arm: str, heading: str) -> curve.LogLinear | None:
   """The line of an arm; None where there are too few sizes or far too many."""
   points = _points(rows, arm, heading)
   return None if _unfit(points) else curve.log_linear(curve.curve(points))
@@ -166,12 +166,12 @@ def protocol(page: Page) -> str:
   return f"Protocol: {told.rstrip('.')}."
 
 
-def _points(rows: Rows, arm: str, heading: str) -> list[sentences.Row]:
+def _points(rows: PageRows, arm: str, heading: str) -> list[sentences.Row]:
   return [(x, seed, value) for x in rows.sizes(arm)
           for seed, value in rows.by_seed(arm, heading, x).items()]
 
 
-def _fitted(arm: str, rows: Rows, heading: str, factor: float) -> list[str]:
+def _fitted(arm: str, rows: PageRows, heading: str, factor: float) -> list[str]:
   """The sentence of an arm's line, and from six sizes on that of the curve that saturates."""
   line = fit(rows, arm, heading)
   if line is None:
@@ -183,7 +183,7 @@ def _fitted(arm: str, rows: Rows, heading: str, factor: float) -> list[str]:
   return found
 
 
-def _gains(pair: tuple[str, str], rows: Rows, heading: str, factor: float) -> str:
+def _gains(pair: tuple[str, str], rows: PageRows, heading: str, factor: float) -> str:
   """Which arm gains more per tenfold, over the sizes and seeds that both have."""
   first, second = (_points(rows, arm, heading) for arm in pair)
   common = {p[:2] for p in first} & {p[:2] for p in second}
@@ -197,14 +197,14 @@ def _gains(pair: tuple[str, str], rows: Rows, heading: str, factor: float) -> st
   return told + (f" {left} runs without a partner are left out." if left else "")
 
 
-def largest_common(rows: Rows, pair: tuple[str, str], heading: str) -> float | None:
+def largest_common(rows: PageRows, pair: tuple[str, str], heading: str) -> float | None:
   """The largest x at which both arms have a number of the same seed."""
   both = [x for x in rows.sizes(pair[0])
           if rows.paired(pair, heading, x)[0]]
   return max(both, default=None)
 
 
-def _at_largest(pair: tuple[str, str], rows: Rows, heading: str, factor: float) -> str:
+def _at_largest(pair: tuple[str, str], rows: PageRows, heading: str, factor: float) -> str:
   size = largest_common(rows, pair, heading)
   if size is None:
     return difference(pair, ([], []), heading, factor)
@@ -212,7 +212,7 @@ def _at_largest(pair: tuple[str, str], rows: Rows, heading: str, factor: float) 
                     f" at {size:,.0f} pictures")
 
 
-def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], rows: Rows,
+def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], rows: PageRows,
                  heading: str, factor: float) -> str:
   """The difference of differences at the largest x at which all four arms have a seed."""
   arms = [arm for pair in pairs for arm in pair]
@@ -225,7 +225,7 @@ def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], row
   return interaction(pairs, values, heading, factor, where)
 
 
-def _over_steps(pair: tuple[str, str], rows: Rows, heading: str,
+def _over_steps(pair: tuple[str, str], rows: PageRows, heading: str,
                 factor: float) -> list[str]:
   """The difference of two training curves at a few steps that both have."""
   both = [x for x in rows.sizes(pair[0])

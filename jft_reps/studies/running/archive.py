@@ -22,7 +22,8 @@ from jft_reps import whole_files
 from jft_reps.errors import DataError, printable
 from jft_reps.studies.plan import Run
 from jft_reps.studies.running import results as report_runs
-from jft_reps.studies.running.results import Result, Study
+from jft_reps.studies.running import stored_plan
+from jft_reps.studies.running.results import RunResult, Study
 
 RUNS, CARDS = "study.jsonl", "run_cards.md"
 TAKEN = "archive"  # folder of a work directory
@@ -55,7 +56,7 @@ def _of(study: Study, archive: Study) -> Study:
   return dataclasses.replace(study, results=results, notes=[])
 
 
-def take(directory: str | os.PathLike, workdir: str | os.PathLike) -> list[Result]:
+def take(directory: str | os.PathLike, workdir: str | os.PathLike) -> list[RunResult]:
   """The runs of an archive, for a study in a work directory to go on from; keeps a copy there.
 
   Raises:
@@ -104,7 +105,7 @@ def write(directory: str | os.PathLike, study: Study, files: Collection[str] = (
                       *(f"\n## {name}\n\n{text}\n" for name, text in cards if text)])})
 
 
-def _line(result: Result, files: Collection[str]) -> dict[str, Any]:
+def _line(result: RunResult, files: Collection[str]) -> dict[str, Any]:
   run = result.run
   line = {"id": result.id, "name": run.name, "kind": run.kind, "config": run.config,
           "needs": list(run.needs), "tags": dict(run.tags)}
@@ -128,15 +129,16 @@ def _short(value: Any) -> Any:
   return value
 
 
-def card(result: Result) -> str:
+def card(result: RunResult) -> str:
   """The run card of a run, without heading and without places of this machine; "" without one.
 
   It lies in the run's directory, or one folder below; what a link leads to is not read.
   """
   place = result.directory
+  if place is None:
+    return result.card
   found = [path for path in (place / "run_card.md", *sorted(place.glob("*/run_card.md")))
-           if path.is_file() and not (path.is_symlink() or path.parent.is_symlink())
-           ] if place else []
+           if path.is_file() and not (path.is_symlink() or path.parent.is_symlink())]
   if not found:
     return result.card
   text = _text(found[0]).replace(os.path.abspath(place.parents[1]), "STUDY")
@@ -173,15 +175,15 @@ def read(directory: str | os.PathLike) -> Study:
   return dataclasses.replace(about, results=results)
 
 
-def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
+def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> RunResult:
   run = Run(str(line["name"]), str(line["config"]), kind=str(line["kind"]),
             needs=tuple(map(str, line["needs"])), tags=dict(line["tags"]))
-  id, numbers = report_runs.checked_id(line["id"]), line.get("numbers")
+  id, numbers = stored_plan.checked_id(line["id"]), line.get("numbers")
   if numbers is None:
     status = str(line.get("status", report_runs.LEFT))
     if status not in (report_runs.LEFT, report_runs.FAILED, report_runs.BLOCKED):
       raise ValueError(f"status of {run.name} is {status!r}")
-    return Result(id, run, status, str(line.get("reason", "")))
+    return RunResult(id, run, status, str(line.get("reason", "")))
   finite = {str(name): None if value is None else float(value) for name, value in numbers.items()}
   if not all(value is None or math.isfinite(value) for value in finite.values()):
     raise ValueError(f"numbers of {run.name} that are not finite")
@@ -189,7 +191,7 @@ def _result(line: Mapping[str, Any], cards: Mapping[str, str]) -> Result:
   files = dict(line.get("files") or {})
   if not all(isinstance(content, dict) for content in files.values()):
     raise ValueError(f"files of {run.name} that are no JSON objects")
-  return Result(id, run, report_runs.DONE, "", finite, None, seconds, files,
+  return RunResult(id, run, report_runs.DONE, "", finite, None, seconds, files,
                 cards.get(run.name, ""))
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.errors import ConfigError, DataError, StorageError, printable
 
 FAILURES = ("failed", "timeout", "killed")
 _ENDS = ("done", *FAILURES)
@@ -77,9 +77,16 @@ class Ledger:
 
 
 def read(workdir: str | os.PathLike) -> dict[str, Record]:
-  """Records by id, without those of lines that are damaged."""
+  """Records by id, without those of lines that are damaged.
+
+  Raises:
+    DataError: it is a pipe.
+    StorageError: it cannot be read.
+  """
   records: dict[str, Record] = {}
   path = pathlib.Path(workdir) / "ledger.jsonl"
+  if path.is_fifo():  # reading would never end
+    raise DataError("ledger-read", printable(path), "no plain file", "the ledger of a study")
   try:
     with open(path, "rb") as file:
       for line in file:

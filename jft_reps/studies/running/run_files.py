@@ -14,7 +14,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from jft_reps.errors import DataError, StorageError, printable
+from jft_reps import whole_files
+from jft_reps.errors import DataError, printable
 from jft_reps.studies.plan import Run
 from jft_reps.studies.running import keeper
 
@@ -24,7 +25,7 @@ _LARGEST = 1 << 24
 
 def write_run(directory: str | os.PathLike, run: Run) -> None:
   """Writes a resolved run, for the command to read."""
-  keeper.write_json(pathlib.Path(directory) / "run.json", dataclasses.asdict(run))
+  whole_files.write(pathlib.Path(directory) / "run.json", json.dumps(dataclasses.asdict(run)))
 
 
 def made(directory: str | os.PathLike) -> bool:
@@ -59,11 +60,7 @@ def write_numbers(directory: str | os.PathLike, numbers: Mapping[str, float | No
     StorageError: it cannot be written.
   """
   path = pathlib.Path(directory) / keeper.NUMBERS
-  checked = _numbers(path, dict(numbers))
-  try:
-    keeper.write_json(path, checked)
-  except OSError as error:
-    raise StorageError("numbers-write", path, printable(error), "a writable directory") from error
+  whole_files.write(path, json.dumps(_numbers(path, numbers), allow_nan=False))
 
 
 def read_numbers(directory: str | os.PathLike) -> dict[str, float | None]:
@@ -83,8 +80,8 @@ def read_outcome(directory: str | os.PathLike) -> dict[str, Any]:
   except DataError:
     return {}
   seconds, status = content.get("seconds"), content.get("status")
-  fine = (type(seconds) in (int, float) and math.isfinite(seconds) and isinstance(status, str)
-          and type(content.get("attempt")) is int)
+  fine = (isinstance(seconds, (int, float)) and math.isfinite(seconds)
+          and isinstance(status, str) and isinstance(content.get("attempt"), int))
   return {**content, "reason": str(content.get("reason", ""))} if fine else {}
 
 

@@ -26,8 +26,9 @@ from typing import IO
 from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.studies import schedule
 from jft_reps.studies.plan import Plan, Run, resolved
-from jft_reps.studies.running import keeper, ledger, progress, run_files
-from jft_reps.studies.running.results import DONE, Result
+from jft_reps.studies.running import keeper, ledger, progress, run_files, stored_plan
+from jft_reps.studies.running.results import DONE, RunResult
+from jft_reps.studies.running.screen import Screen
 
 Command = Callable[[Run, pathlib.Path], Sequence[str]]
 _POLL, _SHOW = 0.05, 0.5  # seconds
@@ -36,8 +37,8 @@ _POLL, _SHOW = 0.05, 0.5  # seconds
 def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int = 1,
         cores: int | None = None, timeout: float | None = None, retry_failed: bool = False,
         stream: IO[str] | None = None, grace: float = 5.0,
-        source: progress.Source | None = None, whole: Plan | None = None,
-        elsewhere: Iterable[Result] = ()) -> progress.Progress:
+        source: stored_plan.PlanSource | None = None, whole: Plan | None = None,
+        elsewhere: Iterable[RunResult] = ()) -> progress.Progress:
   """Makes all runs of a plan that are not done.
 
   Args:
@@ -51,7 +52,7 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     retry_failed: whether runs that failed before are tried once more.
     stream: where progress is shown.
     grace: seconds between asking a run to end and killing it.
-    source, whole: of the plan, kept for the report, see `progress.stored`.
+    source, whole: of the plan, kept for the report, see `stored_plan.of`.
     elsewhere: runs that are done in another study, whose numbers are taken over.
 
   Returns:
@@ -71,11 +72,11 @@ def run(plan: Plan, workdir: str | os.PathLike, command: Command, *, jobs: int =
     if retry_failed:
       study.again |= set(ledger.failed(study.book.records, study.ids.values()))
     study.again |= study.gone()
-    progress.store(workdir / "plan.json", progress.stored(plan, jobs, source, whole))
+    stored_plan.write_beside(workdir, stored_plan.of(plan, jobs, source, whole))
     if stream:
       print(schedule.disk_note(plan, study.state().left, workdir), file=stream, flush=True)
     with study.ending():
-      return study.run(progress.Screen(stream) if stream else lambda state, final=False: None)
+      return study.run(Screen(stream) if stream else lambda state, final=False: None)
 
 
 def directory(workdir: str | os.PathLike, id: str) -> pathlib.Path:
@@ -116,7 +117,7 @@ class _Study:
     return progress.progress(self.plan, self.book.records, self.jobs, running,
                              frozenset(self.again))
 
-  def take_over(self, elsewhere: Iterable[Result]) -> None:
+  def take_over(self, elsewhere: Iterable[RunResult]) -> None:
     """Writes down what ended while no runner was looking, and what is done elsewhere alone."""
     known = {result.id: result for result in elsewhere if result.status == DONE}
     for run in schedule.distinct(self.plan).values():
@@ -190,7 +191,7 @@ class _Study:
       path = self._directory(name) / keeper.NUMBERS
       if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        keeper.write_json(path, self.book.records[self.ids[name]].numbers)
+        run_files.write_numbers(path.parent, self.book.records[self.ids[name]].numbers)
 
   def _kept(self, command: Sequence[str], place: pathlib.Path, attempt: int) -> subprocess.Popen:
     """A keeper with a command."""
@@ -209,7 +210,7 @@ class _Study:
     ended = [id for id, (_, process, _) in self._running.items() if process.poll() is not None]
     for id in ended:
       run, process, _ = self._running.pop(id)
-      process.stdin.close()
+      _let_go(process)
       keeper.end_left_over(self._directory(run.name))
       self._write_down(run, or_killed=True)
     return bool(ended) or not self._running
@@ -245,7 +246,13 @@ class _Study:
       yield
     finally:
       for _, process, _ in self._running.values():
-        process.stdin.close()
+        _let_go(process)
       for _, process, _ in self._running.values():
         with contextlib.suppress(subprocess.TimeoutExpired):
           process.wait(2 * self._grace + 5)
+
+
+def _let_go(process: subprocess.Popen) -> None:
+  """Closes the pipe by which a keeper knows that its runner lives, so that it ends its run."""
+  if process.stdin is not None:
+    process.stdin.close()

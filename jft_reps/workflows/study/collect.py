@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any
 
 from jft_reps import whole_files
 from jft_reps.errors import DataError, StorageError, printable
 from jft_reps.studies.plan import Run
-from jft_reps.studies.running import keeper, progress, results, run_files
+from jft_reps.studies.running import keeper, run_files, stored_plan
 from jft_reps.workflows.study import configured, jobs
 
 
@@ -31,10 +30,11 @@ def prepare(job: str | os.PathLike, mount: str | os.PathLike) -> pathlib.Path:
       its end, or one that it needs has not been gathered.
   """
   job, mount = pathlib.Path(job), pathlib.Path(mount)
-  run, stored = run_files.read_run(job), job.resolve().parent / jobs.PLAN
-  ids = _ids(stored)
+  run, folder = run_files.read_run(job), job.resolve().parent
+  stored = stored_plan.read(folder, "Write the jobs again.")
+  ids = stored.plan().ids()
   if run.name not in ids:
-    raise DataError("plan-file", stored, f"it has no run {printable(run.name)}",
+    raise DataError("plan-file", folder / stored_plan.FILE, f"it has no run {printable(run.name)}",
                     "the plan that this job is of", "Write the jobs again.")
   if not mount.is_dir():
     raise StorageError("volume", mount, "no such folder", "the volume of the jobs",
@@ -45,20 +45,10 @@ def prepare(job: str | os.PathLike, mount: str | os.PathLike) -> pathlib.Path:
     _check_trained(run, where, job)
   else:
     for name in run.needed():
-      _check_gathered(name, place(name), stored)
-  progress.store(mount / jobs.PLAN, run_files.read_json(stored))
+      _check_gathered(name, place(name), folder)
+  stored_plan.write_beside(mount, stored)
   whole_files.write_all(place(run.name), {"run.json": (job / "run.json").read_bytes()})
   return place(run.name)
-
-
-def _ids(path: pathlib.Path) -> dict[str, str]:
-  """Ids of a stored plan by the name of the run."""
-  content: dict[str, Any] = run_files.read_json(path)
-  try:
-    return {str(r["name"]): results.checked_id(r["id"]) for r in content["runs"]}
-  except (KeyError, TypeError, ValueError) as error:
-    raise DataError("plan-file", path, printable(error), "the plan of a study",
-                    "Write the jobs again.") from error
 
 
 def _check_trained(run: Run, where: pathlib.Path, job: pathlib.Path) -> None:
@@ -74,9 +64,9 @@ def _check_trained(run: Run, where: pathlib.Path, job: pathlib.Path) -> None:
         "cluster, or wait until its chief has ended.")
 
 
-def _check_gathered(name: str, directory: pathlib.Path, stored: pathlib.Path) -> None:
+def _check_gathered(name: str, directory: pathlib.Path, jobs_folder: pathlib.Path) -> None:
   """Raises StorageError unless a needed run has its numbers."""
   if not (directory / keeper.NUMBERS).is_file():
     raise StorageError("run-not-done", directory, f"no {keeper.NUMBERS} of {printable(name)}",
                        "all that a run needs to be done before it",
-                       f"Run its collect.txt first, in {stored.parent}.")
+                       f"Run its collect.txt first, in {jobs_folder}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping
@@ -14,10 +13,8 @@ from jft_reps.studies import schedule
 from jft_reps.studies.cluster import jobs as cluster_jobs
 from jft_reps.studies.cluster import machine_hours
 from jft_reps.studies.plan import Plan, Run, resolved
-from jft_reps.studies.running import progress, run_files
+from jft_reps.studies.running import run_files, stored_plan
 from jft_reps.workflows.study import configured, transfers
-
-PLAN = "plan.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,20 +27,19 @@ class _Job:
 
 
 def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: pathlib.Path,
-          site: cluster_jobs.Site, source: progress.Source | None = None,
+          site: cluster_jobs.Site, source: stored_plan.PlanSource | None = None,
           whole: Plan | None = None) -> list[str]:
   """Writes plan.json and a folder for each run; lines that say what all of them need and take.
 
   Training is a job of many tasks. Everything else is one process on any machine, `collect.txt`:
-  it writes records, solves probes, and gathers the numbers of what was trained, see
-  `study_collect.py`.
+  it writes records, solves probes, and gathers the numbers of what was trained, see `collect`.
 
   Args:
     plan: of runs of full size.
     topology: tasks of a run that trains.
     folder: takes the folders.
     site: image and volumes.
-    source, whole: of the plan, for the report, see `progress.stored`.
+    source, whole: of the plan, for the report, see `stored_plan.of`.
 
   Raises:
     ConfigError: a configuration is wrong, or of a network that was made smaller; it has rates to
@@ -53,8 +49,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
   ids, jobs, folder = plan.ids(), {}, folder.resolve()
   place = lambda name: pathlib.Path(site.mount, "runs", ids[name])
   trained = lambda name: trained_in(plan[name].kind, place(name))
-  stored = progress.stored(plan, 1, source, whole)
-  whole_files.write_all(folder, {PLAN: json.dumps(stored)})
+  stored_plan.write(folder, stored_plan.of(plan, 1, source, whole))
   for run in schedule.distinct(plan).values():
     target = folder / cluster_jobs.label(run.name)
     there = resolved(run, lambda name: str(place(name)))

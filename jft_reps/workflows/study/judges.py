@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -39,7 +38,7 @@ class Judge:
     self._average = config.train.get("ema_decay", 0.0) > 0
     self._predict: Callable | None = None
 
-  def __call__(self, path: str | os.PathLike, split: int = 0) -> Judged:
+  def __call__(self, path: str | pathlib.Path, split: int = 0) -> Judged:
     """Of a checkpoint, a path without ending, on one of the configuration's evaluation sets."""
     from jft_reps.training.evaluation import judging, monitor
 

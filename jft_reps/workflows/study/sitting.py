@@ -8,14 +8,14 @@ import sys
 
 from jft_reps.studies.plan import Plan, Run
 from jft_reps.studies.running import archive as archives
-from jft_reps.studies.running import progress, runner
+from jft_reps.studies.running import progress, runner, stored_plan
 from jft_reps.studies.running import results as report_runs
 
 
 def run(
     plan: Plan, workdir: str | os.PathLike, jobs: int | None = None, timeout: float | None = None,
-    source: progress.Source | None = None, whole: Plan | None = None, retry_failed: bool = False,
-    archive: str | None = None,
+    source: stored_plan.PlanSource | None = None, whole: Plan | None = None,
+    retry_failed: bool = False, archive: str | None = None,
 ) -> progress.Progress:
   """Makes what is not made yet; what is done is kept, what was cut off goes on.
 
@@ -43,7 +43,7 @@ def command(run: Run, directory: pathlib.Path) -> list[str]:
   return [sys.executable, "-m", "jft_reps.apps.study", f"--run={directory}"]
 
 
-def _taken(plan: Plan, archive: str, workdir: str | os.PathLike) -> list[report_runs.Result]:
+def _taken(plan: Plan, archive: str, workdir: str | os.PathLike) -> list[report_runs.RunResult]:
   """Runs of the archive, of which those of the plan are counted aloud."""
   results = archives.take(archive, workdir)
   done = {result.id for result in results if result.status == report_runs.DONE}

@@ -19,7 +19,7 @@ from jft_reps.studies.report import files, markdown, plots
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report.pages import Page, PaperNumber
 from jft_reps.studies.running import results
-from jft_reps.studies.running.results import Result, Study
+from jft_reps.studies.running.results import RunResult, Study
 from tests.studies.running.test_results import write_study
 
 EVIL = "<script>alert(1)</script> | `x` **b** [l](javascript:1) $\\frac$"
@@ -190,13 +190,13 @@ def test_plots_show_their_points(tmp_path, page):
   with Image.open(io.BytesIO(plots.png(page, rows))) as image:
     colours = image.convert("RGB").getcolors(1 << 20)
   assert sum(n for n, colour in colours if colour == (0x00, 0x72, 0xB2)) > 60
-  assert plots.png(page, report_rows.Rows(page, [])) is None
+  assert plots.png(page, report_rows.PageRows(page, [])) is None
 
 
 def test_the_list_of_runs_says_what_each_took(tmp_path):
-  runs = [Result("a1", Run("first", "x.py:laptop", kind="pretrain"), "done", seconds=12.4),
-          Result("b2", Run("second, or not", "y.py"), "failed", "exit code 1"),
-          Result("c3", Run('=HYPERLINK("http://x")', "y.py"), "left")]
+  runs = [RunResult("a1", Run("first", "x.py:laptop", kind="pretrain"), "done", seconds=12.4),
+          RunResult("b2", Run("second, or not", "y.py"), "failed", "exit code 1"),
+          RunResult("c3", Run('=HYPERLINK("http://x")', "y.py"), "left")]
   files.write_run_list(Study("", runs, []), tmp_path / "results" / "runs.csv")
   with open(tmp_path / "results" / "runs.csv", newline="") as file:
     assert list(csv.reader(file)) == [

@@ -99,7 +99,7 @@ def test_a_csv_of_something_else_is_an_error(tmp_path, text, found):
 @pytest.mark.parametrize("x, where", [("", ""), ("pictures", " at 3,000 pictures")])
 def test_page_and_csv_name_the_arm_and_the_size_of_a_rate_at_the_edge(tmp_path, x, where):
   page = Page("p", "P", {"x": "AP"}, {"a": {}}, x=x)
-  of = lambda seed, rate: results.Result(f"i{seed}", Run(f"r{seed}", "c.py", tags={
+  of = lambda seed, rate: results.RunResult(f"i{seed}", Run(f"r{seed}", "c.py", tags={
       "seed": seed, "pictures": 3000}), "done", numbers={
           "x": 0.1, "rate": rate, "dev x at rate 1": 0.2, "dev x at rate 2": 0.1,
           "dev x at rate 0.5": 0.1})

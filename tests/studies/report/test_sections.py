@@ -14,14 +14,14 @@ from jft_reps.studies.plan import Run
 from jft_reps.studies.report import markdown, plots, sections
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.running.results import Result
+from jft_reps.studies.running.results import RunResult
 
 PAGE = Page("p", "P", {"coco/AP": "AP"}, {"a": {"start": "a"}, "b": {"start": "b"}},
             says="More is better.")
 
 
 def _results(*runs):
-  return [Result(f"i{i}", Run(f"r{i}", "c.py", tags={"seed": i, **tags}), "done" if numbers else
+  return [RunResult(f"i{i}", Run(f"r{i}", "c.py", tags={"seed": i, **tags}), "done" if numbers else
                  "left", numbers=numbers, files={"definitions.json": definitions})
           for i, (tags, numbers, definitions) in enumerate(runs)]
 

@@ -10,7 +10,7 @@ from jft_reps.errors import ConfigError
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page, PaperNumber
-from jft_reps.studies.report.rows import Row, Rows
+from jft_reps.studies.report.rows import PageRows, Row
 
 PAGE = Page("p", "P", {"t: AP": "AP"}, {"one": {}, "two": {}, "none": {}}, paper=[
     PaperNumber("one", "AP", 0.374, "Table 2", "found"),
@@ -33,7 +33,7 @@ def test_the_interval_is_students():
 
 def test_every_number_says_whose_it_is():
   values = [("one", "0", 0.3), ("one", "1", 0.34), ("one", "2", None), ("two", "0", 0.5)]
-  rows = Rows(PAGE, [Row(arm, seed, None, {"AP": v}) for arm, seed, v in values])
+  rows = PageRows(PAGE, [Row(arm, seed, None, {"AP": v}) for arm, seed, v in values])
   table = tables.table(PAGE, rows)
   half = 4 / np.sqrt(2) * stats.t.ppf(0.975, 1) / np.sqrt(2)
   assert table.header == ["arm", "seeds", "AP (%)", "AP elsewhere"]
@@ -52,7 +52,7 @@ def test_every_number_says_whose_it_is():
 
 def test_fractions_are_in_percent_and_other_numbers_are_not():
   page = Page("p", "P", {"a": "AP", "t": "seconds"}, {"x": {}})
-  rows = Rows(page, [Row("x", "0", None, {"AP": 1.0, "seconds": 70.0})])
+  rows = PageRows(page, [Row("x", "0", None, {"AP": 1.0, "seconds": 70.0})])
   assert [tables.scale(page, rows, h) for h in ("AP", "seconds")] == [100.0, 1.0]
   assert tables.table(page, rows).header == ["arm", "seeds", "AP (%)", "seconds"]
 
@@ -61,7 +61,7 @@ def test_curves_are_tabled_at_a_few_steps_with_the_last():
   assert tables.milestones([250.0 * i for i in range(13)]) == [
       500, 1000, 1500, 2000, 2500, 3000]
   assert tables.milestones([7.0]) == [7.0] and tables.milestones([]) == []
-  assert report_rows.Rows(PAGE, []).sizes() == []
+  assert report_rows.PageRows(PAGE, []).sizes() == []
 
 
 def test_a_cell_has_a_true_minus_and_no_minus_zero():

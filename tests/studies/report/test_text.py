@@ -10,7 +10,7 @@ from scipy import stats
 
 from jft_reps.studies.report import text as report_text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import Row, Rows
+from jft_reps.studies.report.rows import PageRows, Row
 
 METRICS = {"t: AP": "AP"}
 
@@ -19,9 +19,9 @@ def _page(x="", pairs=(("a", "b"),), **rest) -> Page:
   return Page("p", "P", METRICS, {"a": {}, "b": {}}, x=x, pairs=pairs, **rest)
 
 
-def _rows(page, values) -> Rows:
+def _rows(page, values) -> PageRows:
   """Rows of values by (arm, seed, x)."""
-  return Rows(page, [Row(arm, str(seed), x, {"AP": v}) for (arm, seed, x), v in values.items()])
+  return PageRows(page, [Row(arm, str(seed), x, {"AP": v}) for (arm, seed, x), v in values.items()])
 
 
 def _curve(arm, sizes, slope, noise=0.003, seeds=5):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
 
 from jft_reps.errors import DataError
 from jft_reps.studies.plan import Plan, Run
-from jft_reps.studies.running import keeper, ledger, progress
+from jft_reps.studies.running import ledger, progress, stored_plan
 
 _PLAN = Plan([Run("p1", "p1", kind="p", cost=10), Run("p2", "p2", kind="p", cost=30),
               Run("t1", "t1", needs=["p1"], kind="t", cost=5),
@@ -60,7 +59,7 @@ def test_time_left_without_costs_is_by_the_mean_of_the_kind_or_unknown():
 def test_status_is_read_from_the_directory(tmp_path):
   with pytest.raises(DataError, match=r"\[plan-file\].*plan\.json: there is none"):
     progress.status(tmp_path)
-  keeper.write_json(tmp_path / "plan.json", progress.stored(_PLAN, 2))
+  stored_plan.write(tmp_path, stored_plan.of(_PLAN, 2))
   book = ledger.Ledger(tmp_path)
   book.append(_IDS["p1"], "done", seconds=10.0)
   book.append(_IDS["t1"], "started")
@@ -71,22 +70,3 @@ def test_status_is_read_from_the_directory(tmp_path):
   (tmp_path / "plan.json").write_text(json.dumps({"jobs": 1, "time": 0, "runs": [{"name": 3}]}))
   with pytest.raises(DataError, match=r"\[plan-file\]"):
     progress.status(tmp_path)
-
-
-class _Terminal(io.StringIO):
-  def isatty(self):
-    return True
-
-
-def test_a_terminal_is_redrawn_and_a_file_gets_a_line_now_and_then():
-  state = progress.progress(_PLAN, {}, 1, {_IDS["p1"]: 100.0})
-  plain, terminal = io.StringIO(), _Terminal()
-  for screen in (progress.Screen(plain, every=1000), progress.Screen(terminal)):
-    screen(state)
-    screen(state)
-    screen(state, final=True)
-  lines = state.lines()
-  assert lines[0] == "running  p1  2 min"
-  assert plain.getvalue().splitlines() == [state.counts(), *lines]
-  assert terminal.getvalue() == "".join(f"{x}\n" for x in lines) + "\x1b[2F\x1b[J" + "".join(
-      f"{x}\n" for x in lines)

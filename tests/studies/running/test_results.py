@@ -101,29 +101,6 @@ def test_numbers_that_are_none_are_counted(tmp_path):
   assert found.notes == ["Run run_0: 2 numbers left out that are none, as x."]
 
 
-def test_links_are_not_followed(tmp_path):
-  secret = tmp_path / "secret"
-  secret.mkdir()
-  (secret / "classes.json").write_text('{"secret": {}}')
-  study = write_study(tmp_path / "study", [({}, {"x": 1.0}), ({}, {"x": 2.0})])
-  (study / "runs" / f"{0:012x}").rmdir()
-  (study / "runs" / f"{0:012x}").symlink_to(secret)
-  (study / "runs" / f"{1:012x}" / "classes.json").symlink_to(secret / "classes.json")
-  found = report_runs.of_directory(study)
-  assert found.results[0].file("classes.json") == {} and len(found.notes) == 1
-  with pytest.raises(DataError, match="no plain file"):
-    found.results[1].file("classes.json")
-
-
-@pytest.mark.parametrize("name", ["plan.json", "ledger.jsonl"])
-def test_the_files_of_a_study_are_no_links(tmp_path, name):
-  study = write_study(tmp_path / "study", [({}, {"x": 1.0})])
-  (study / name).rename(tmp_path / name)
-  (study / name).symlink_to(tmp_path / name)
-  with pytest.raises(DataError, match=name):
-    report_runs.of_directory(study)
-
-
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"runs": 3}', '{"runs": [{"id": "a"}]}',
                                      "[" * 100_000, '{"runs": [1]}', "\x00"])
 def test_no_plan_is_an_error_that_names_the_file(tmp_path, content):

@@ -8,7 +8,15 @@ import pytest
 
 from jft_reps.errors import DataError
 from jft_reps.studies.plan import Output, Plan, Run
-from jft_reps.studies.running import archive, ledger, progress, results, run_files, runner
+from jft_reps.studies.running import (
+  archive,
+  ledger,
+  progress,
+  results,
+  run_files,
+  runner,
+  stored_plan,
+)
 from tests.studies.running.test_runner import _add, _command, _diamond, _events
 
 
@@ -102,7 +110,7 @@ def test_a_part_that_is_run_again_takes_nothing_out_of_the_report(tmp_path):
 
 def test_runs_of_another_configuration_are_not_shown(tmp_path):
   """One plan, whose top was edited after a first sitting; then a part of it is run."""
-  runner.run(_diamond(), tmp_path, _command, source=progress.Source(overrides={"x": "1"}))
+  runner.run(_diamond(), tmp_path, _command, source=stored_plan.PlanSource(overrides={"x": "1"}))
   edited = _diamond("commit(x=5)")
   for _ in range(2):
     runner.run(edited.select(["left", "alone"]), tmp_path, _command, whole=edited)

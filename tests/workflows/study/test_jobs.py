@@ -12,13 +12,13 @@ from jft_reps import errors
 from jft_reps.apps import command_line, report, study, train
 from jft_reps.studies import plan
 from jft_reps.studies.cluster.jobs import Site, Topology
-from jft_reps.studies.running import progress, results, run_files
+from jft_reps.studies.running import results, run_files, stored_plan
 from jft_reps.workflows.study import collect, plans
 from jft_reps.workflows.study import jobs as study_jobs
 
 _ROOT = pathlib.Path(__file__).parents[3]
 _CONFIG = "experiments/table1_imagenet.py:random"
-_SOURCE = progress.Source("experiments/paper.py:full")
+_SOURCE = stored_plan.PlanSource("experiments/paper.py:full")
 
 
 def tiny(volume, **changes):
