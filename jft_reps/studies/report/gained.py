@@ -12,13 +12,17 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from jft_reps.errors import DataError, printable
 from jft_reps.studies.fits import paired
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text
 from jft_reps.studies.report.pages import Page
-from jft_reps.studies.report.rows import PageRows, Row
+from jft_reps.studies.report.rows import PageRows
 from jft_reps.studies.report.tables import Table
+from jft_reps.studies.running.results import RunResult
 
 RATE = 0.05  # of false discoveries
 _SIZES = {"APs": "small objects", "APm": "medium objects", "APl": "large objects"}
@@ -30,7 +34,7 @@ class Change:
   """Of one class: the second arm less the first, and whether it is separated after correction."""
 
   name: str
-  found: paired.Difference
+  found: SeedMean
   kept: bool
 
   @property
@@ -39,26 +43,14 @@ class Change:
       return "not separated"
     if self.found.seeds < paired.SEEDS:
       return paired.FEW
-    return "gained" if self.found.mean > 0 else "lost"
-
-
-def p_value(found: paired.Difference) -> float:
-  """Two-sided, of Student's t on the paired differences."""
-  from scipy import special
-
-  half, degrees = (found.high - found.low) / 2, found.seeds - 1
-  if half <= 0:
-    return 0.0 if found.mean else 1.0
-  t = abs(found.mean) / half * report_tables.quantile(found.confidence, degrees)
-  return float(2 * special.stdtr(degrees, -t))
+    return "gained" if self.found.value > 0 else "lost"
 
 
 def discoveries(p_values: Sequence[float], rate: float = RATE) -> list[bool]:
   """Which of them Benjamini and Hochberg's procedure keeps at a rate of false discoveries."""
-  order = sorted(range(len(p_values)), key=p_values.__getitem__)
-  kept = max((i for i, k in enumerate(order, 1) if p_values[k] <= rate * i / len(order)), default=0)
-  chosen = set(order[:kept])
-  return [i in chosen for i in range(len(p_values))]
+  from scipy import stats
+
+  return list(stats.false_discovery_control(p_values) <= rate) if len(p_values) else []
 
 
 def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]
@@ -68,16 +60,21 @@ def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mappi
   Args:
     first, second: value by class, by seed.
   """
-  seeds = [seed for seed in first if seed in second]
-  found = {}
-  for name in dict.fromkeys(name for seed in seeds for name in first[seed]):
-    both = [s for s in seeds if name in first[s] and name in second[s]]
-    if len(both) > 1:
-      found[name] = paired.difference([second[s][name] for s in both],
-                                      [first[s][name] for s in both], report_tables.CONFIDENCE)
-  kept = discoveries([p_value(f) for f in found.values()])
-  return sorted((Change(name, f, k) for (name, f), k in zip(found.items(), kept)),
-                key=lambda change: (-change.found.mean, change.name))
+  common = [seed for seed in first if seed in second]
+  alike: dict[tuple[str, ...], list[str]] = {}  # classes by the seeds that have them in both arms
+  for name in dict.fromkeys(name for seed in common for name in first[seed]):
+    seeds = tuple(s for s in common if name in first[s] and name in second[s])
+    if len(seeds) > 1:
+      alike.setdefault(seeds, []).append(name)
+  found: dict[str, tuple[SeedMean, float]] = {}
+  for seeds, names in alike.items():
+    before, after = (np.array([[of[s][name] for name in names] for s in seeds])
+                     for of in (first, second))
+    for name, a, b, p in zip(names, after.T, before.T, paired.p_values(after, before)):
+      found[name] = paired.difference(a, b, report_tables.CONFIDENCE), float(p)
+  kept = discoveries([p for _, p in found.values()])
+  return sorted((Change(name, f, k) for (name, (f, _)), k in zip(found.items(), kept)),
+                key=lambda change: (-change.found.value, change.name))
 
 
 def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
@@ -87,10 +84,9 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   heading = next(iter(page.metrics.values()))
   x = text.largest_common(rows, page.gained, heading) if page.x else None
   first, second = page.gained
-  runs = [{r.seed: r for r in rows if r.arm == arm and r.x == x and r.result}
-          for arm in page.gained]
+  runs = [{r.seed: r.result for r in rows.at(arm, x) if r.result} for arm in page.gained]
   where = f" at {x:,.0f} {page.x}" if x is not None else ""
-  tables, told, notes = [], [], []
+  tables, told, notes = list[Table](), list[str](), list[str]()
   metric, classes = _by_class(page, runs, notes)
   for kind, values in ((f"{page.metrics.get(metric, '')} by class", classes),
                        ("AP by size of the object", _by_size(page, runs))):
@@ -104,20 +100,20 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   return tables, told + notes
 
 
-def _by_class(page: Page, runs: Sequence[Mapping[str, Row]], notes: list[str]
+def _by_class(page: Page, runs: Sequence[Mapping[str, RunResult]], notes: list[str]
               ) -> tuple[str, list[dict[str, dict[str, float]]]]:
   """The first metric that has values per class, and these by seed for both arms."""
-  files = []
+  files: list[dict[str, dict]] = []
   for arm in runs:
     files.append({})
-    for seed, row in arm.items():
+    for seed, result in arm.items():
       try:
-        files[-1][seed] = row.result.file("classes.json")
-        if any(isinstance(v, dict) and len(v) > _CLASSES for v in files[-1][seed].values()):
+        content = result.file("classes.json")
+        if any(isinstance(v, dict) and len(v) > _CLASSES for v in content.values()):
           raise DataError("classes", seed, f"more than {_CLASSES:,} classes")
+        files[-1][seed] = content
       except DataError as error:
-        files[-1].pop(seed, None)
-        notes.append(f"Values per class of {printable(row.result.run.name)} are left out: "
+        notes.append(f"Values per class of {printable(result.run.name)} are left out: "
                      f"{error.found}.")
   for metric in page.metrics:
     for key in (metric, metric.rpartition("/")[2]):  # a run may leave off what is measured
@@ -128,10 +124,11 @@ def _by_class(page: Page, runs: Sequence[Mapping[str, Row]], notes: list[str]
   return "", [{}, {}]
 
 
-def _by_size(page: Page, runs: Sequence[Mapping[str, Row]]) -> list[dict[str, dict[str, float]]]:
+def _by_size(page: Page, runs: Sequence[Mapping[str, RunResult]]
+             ) -> list[dict[str, dict[str, float]]]:
   before = next(iter(page.metrics)).rsplit("/", 1)[0]
-  return [{seed: _finite({name: row.result.numbers.get(f"{before}/{key}")
-                          for key, name in _SIZES.items()}) for seed, row in arm.items()}
+  return [{seed: _finite({name: result.numbers.get(f"{before}/{key}")
+                          for key, name in _SIZES.items()}) for seed, result in arm.items()}
           for arm in runs]
 
 
@@ -160,7 +157,7 @@ def _summary(found: Sequence[Change]) -> str:
 def _table(kind: str, found: Sequence[Change]) -> Table:
   half = _SHOWN // 2
   shown = list(found) if len(found) <= _SHOWN else [*found[:half], *found[-half:]]
-  rows = [(c.name, f"{c.found.mean * 100:+.1f}".replace("-", "−"),
+  rows = [(c.name, f"{c.found.value * 100:+.1f}".replace("-", "−"),
            f"{c.found.low * 100:.1f} to {c.found.high * 100:.1f}".replace("-", "−"),
            str(c.found.seeds), c.verdict) for c in shown]
   if len(found) > _SHOWN:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jft_reps.studies.fits import curve, paired, power_law, sentences
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.rows import PageRows, Row
@@ -55,14 +56,14 @@ def difference(pair: tuple[str, str], values: tuple[Sequence[float], Sequence[fl
     return f"{first} and {second} are not separated{where}: {_told(found, heading, factor)}."
   if seeds < paired.SEEDS:
     return f"{first} less {second}{where}: {_told(found, heading, factor)}; {paired.FEW}."
-  if found.mean < 0:
+  if found.value < 0:
     first, second, values = second, first, values[::-1]
     found = paired.difference(*values, tables.CONFIDENCE)
   return f"{first} is above {second}{where} by {_told(found, heading, factor)}."
 
 
 def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
-                values: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]],
+                values: Sequence[Sequence[float]],
                 heading: str, factor: float, where: str = "") -> str:
   """In which of two pairs the first arm gains more over the second, or that it cannot be told.
 
@@ -90,7 +91,7 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
   if len(a1) < paired.SEEDS:
     return (f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}; "
             f"{paired.FEW}.")
-  if found.mean < 0:
+  if found.value < 0:
     pairs, gains = pairs[::-1], gains[::-1]
     found = paired.difference(*gains, tables.CONFIDENCE)
   digits = _decimals(found, factor)
@@ -216,11 +217,13 @@ def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], row
                  heading: str, factor: float) -> str:
   """The difference of differences at the largest x at which all four arms have a seed."""
   arms = [arm for pair in pairs for arm in pair]
-  values, where = ([], [], [], []), ""
-  for x in rows.sizes(arms[0]) or [None]:
+  values: list[list[float]] = [[], [], [], []]
+  where = ""
+  sizes: list[float | None] = [*rows.sizes(arms[0])]
+  for x in sizes or [None]:
     each = [rows.by_seed(arm, heading, x) for arm in arms]
     if seeds := [seed for seed in each[0] if all(seed in of for of in each)]:
-      values = tuple([of[seed] for seed in seeds] for of in each)
+      values = [[of[seed] for seed in seeds] for of in each]
       where = {"": "", "step": f" at step {x or 0:,.0f}"}.get(page.x, f" at {x or 0:,.0f} pictures")
   return interaction(pairs, values, heading, factor, where)
 
@@ -236,17 +239,16 @@ def _over_steps(pair: tuple[str, str], rows: PageRows, heading: str,
                      f" at step {x:,.0f}") for x in tables.milestones(both)]
 
 
-def _told(found: paired.Difference, heading: str, factor: float) -> str:
+def _told(found: SeedMean, heading: str, factor: float) -> str:
   digits = _decimals(found, factor)
-  mean, low, high = (v * factor for v in (found.mean, found.low, found.high))
+  mean, low, high = (v * factor for v in (found.value, found.low, found.high))
   interval = f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
   return (f"{_signed(mean, digits)} {heading}, {found.confidence * 100:g} % interval {interval}, "
           f"{found.seeds} seeds")
 
 
-def _decimals(found: paired.Difference, factor: float) -> int:
-  shown = tables.Estimate(found.mean, found.low, found.high, found.seeds)
-  return tables.decimals([shown], factor)
+def _decimals(found: SeedMean, factor: float) -> int:
+  return tables.decimals([found], factor)
 
 
 def _signed(value: float, digits: int) -> str:
