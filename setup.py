@@ -38,6 +38,8 @@ setup(
         "h5py",
         "scipy",
         "matplotlib",
+        "tqdm",
+        "pyyaml",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]~=2.20.0"],
@@ -46,7 +48,7 @@ setup(
         "dedup": ["usearch>=2.17"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "scikit-learn",
                  "faster-coco-eval>=1.7", "apache-beam>=2.70", "usearch>=2.17",
-                 "ruff>=0.6", "mypy>=1.11", "import-linter>=2.6"],
+                 "ruff>=0.6", "mypy>=1.11", "types-PyYAML", "types-tqdm", "import-linter>=2.6"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
     classifiers=[

@@ -15,9 +15,9 @@ to, and an edited configuration makes other runs.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import fnmatch
+import graphlib
 import hashlib
 import json
 import os
@@ -128,31 +128,23 @@ class Plan:
     Raises:
       ConfigError: a run needs one that is not there, or, in the end, itself.
     """
-    left, after = {}, collections.defaultdict(list)
+    # Nodes first and arrows after, so that ties stay in the order in which runs were added.
+    graph: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter(dict.fromkeys(
+        self._runs, ()))
     for run in self:
-      left[run.name] = len(run.needed())
       for name in run.needed():
         if name not in self._runs:
           raise _error(run.name, f"needs {printable(name)}, which is not in the plan",
                        _few(self._runs))
-        after[name].append(run.name)
-    order = [name for name, count in left.items() if not count]
-    for name in order:  # which grows meanwhile
-      for later in after[name]:
-        left[later] -= 1
-        if not left[later]:
-          order.append(later)
-    if len(order) < len(self):
-      cycle = self._cycle(set(self._runs) - set(order))
-      raise _error(cycle[0], "needs itself: " + " → ".join(cycle), "a graph without cycles")
-    return [self._runs[name] for name in order]
-
-  def _cycle(self, names: set[str]) -> list[str]:
-    """A cycle among runs each of which needs another one of them."""
-    path = [min(names)]
-    while path.count(path[-1]) == 1:
-      path.append(next(n for n in self._runs[path[-1]].needed() if n in names))
-    return path[path.index(path[-1]):]
+      graph.add(run.name, *run.needed())
+    try:
+      return [self._runs[name] for name in graph.static_order()]
+    except graphlib.CycleError as error:
+      cycle = error.args[1][:0:-1]  # closed, each before what needs it
+      start = cycle.index(min(cycle))
+      cycle = [*cycle[start:], *cycle[:start + 1]]
+      raise _error(cycle[0], "needs itself: " + " → ".join(cycle),
+                   "a graph without cycles") from error
 
   def ids(self) -> dict[str, str]:
     """Id by name: a hash of its kind, of what it does and of the ids of what it needs.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from jft_reps import progress
 from jft_reps.collection.dedup import embedding, find, index, report
 from jft_reps.collection.dedup import sources as duplicate_sources
 from jft_reps.errors import ConfigError, JftError, StorageError
@@ -53,7 +53,8 @@ def dedup(
   symmetries = 2 if options.policy in ("none", "mirror") else 8
   agree = _embedding(embed, mine, theirs, neighbours, processes, symmetries) if embed else None
   refused: list | None = [] if embed else None
-  pairs = find.find(mine, theirs, options, agree, _counter("compared pictures"), refused)
+  with contextlib.closing(progress.Progress(None, "compared pictures")) as bar:
+    pairs = find.find(mine, theirs, options, agree, bar, refused)
   report.remove(output, (*evaluation, *training, *_places(output, "eval", evaluation),
                          *_places(output, "train", training)))
   found = report.write(output, pairs, mine, theirs, options, refused)
@@ -77,8 +78,8 @@ def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> li
       parts += index.read(source)
       continue
     place = source if source.startswith(duplicate_sources.RECORDS) else os.path.abspath(source)
-    new = index.collect(duplicate_sources.open_pictures(place), processes,
-                        _counter(f"hashed pictures of {source}"), place)
+    with contextlib.closing(progress.Progress(None, f"hashed pictures of {source}")) as bar:
+      new = index.collect(duplicate_sources.open_pictures(place), processes, bar, place)
     parts += index.write(folder, new)
   if not any(part.ids or part.unreadable for part in parts):
     raise ConfigError("no-pictures", ",".join(sources), "no picture", "a set of pictures")
@@ -107,17 +108,3 @@ def _embedding(embed, mine, theirs, neighbours: str, processes: int, symmetries:
       neighbours == "auto" and many and embedding.installed())
   return embedding.Embedding(
       *embed, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
-
-
-def _counter(what: str, every: float = 15.0) -> Callable[[int], None]:
-  """Says every few seconds how many are done, where nobody knows how many there are."""
-  start = last = time.monotonic()
-
-  def said(done: int) -> None:
-    nonlocal last
-    now = time.monotonic()
-    if now - last >= every:
-      last = now
-      print(f"{done:,} {what}  {done / (now - start):.1f}/s", file=sys.stderr, flush=True)
-
-  return said

@@ -17,6 +17,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from jft_reps.errors import printable
 from jft_reps.studies.cluster.tasks import Topology, job_error, tf_configs
 
@@ -91,15 +93,17 @@ def manifest(name: str, topology: Topology, site: Site, commands: Mapping[str, S
     if role in commands:
       pod = _pod(name, role, topology, site, commands[role], configs[role])
       documents.append(_job(name, role, count, run, pod))
-  return "".join("---\n" + "\n".join(_yaml(d)) + "\n" for d in documents)
+  return yaml.dump_all(documents, Dumper=_Quoting, explicit_start=True, sort_keys=False,
+                       allow_unicode=True, width=10**6)
 
 
 def _job(name: str, role: str, count: int, run: Mapping[str, str],
          pod: Mapping[str, Any]) -> dict[str, Any]:
   """An indexed Job of `count` pods."""
   labels = {**run, "app.kubernetes.io/component": role}
-  rules = [{"action": "Ignore",
-            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+  rules: list[dict[str, Any]] = [{
+      "action": "Ignore",
+      "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
   if role == "chief":  # the one to say that the run has failed; the others can only wait for it
     rules += [{"action": action, "onExitCodes": {"operator": "In", "values": list(codes)}}
               for action, codes in (("Ignore", (_AGAIN,)), ("FailJob", _FOR_GOOD))]
@@ -141,23 +145,17 @@ def _pod(name: str, role: str, topology: Topology, site: Site, command: Sequence
                   for name, claim in (("study", site.claim), ("data", site.data_claim))]}
 
 
-def _yaml(value: Any, indent: int = 0) -> list[str]:
-  """Lines of block style; keys are our own, every text is quoted."""
-  pad, lines = " " * indent, []
-  if isinstance(value, dict):
-    for key, each in value.items():
-      if isinstance(each, (dict, list)) and each:
-        lines += [f"{pad}{key}:", *_yaml(each, indent + 2)]
-      else:
-        lines.append(f"{pad}{key}: {_scalar(each)}")
-  else:
-    for each in value:
-      first, *rest = _yaml(each, indent + 2) if isinstance(each, dict) else [_scalar(each)]
-      lines += [f"{pad}- {first.lstrip(' ')}", *rest]
-  return lines
+class _Quoting(yaml.SafeDumper):
+  """Quotes every text, since Kubernetes takes 1e3, 0o14 and yes for other things than PyYAML."""
+
+  def ignore_aliases(self, data: object) -> bool:
+    return True  # labels stand in several places, each time in full
 
 
-def _scalar(value: Any) -> str:
-  if isinstance(value, str) and not value.isprintable():
-    raise job_error("text", printable(value), "text without control characters")
-  return json.dumps(value, ensure_ascii=False)
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+  if not text.isprintable():
+    raise job_error("text", printable(text), "text without control characters")
+  return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Quoting.add_representer(str, _quoted)
