@@ -151,6 +151,13 @@ class _Quoting(yaml.SafeDumper):
   def ignore_aliases(self, data: object) -> bool:
     return True  # labels stand in several places, each time in full
 
+  def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None
+                        ) -> yaml.MappingNode:
+    node = super().represent_mapping(tag, mapping, flow_style)
+    for key, _ in node.value:
+      key.style = None  # our own names, which are easier to read without quotes
+    return node
+
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
   if not text.isprintable():
