@@ -20,7 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["jft_reps", "jft_reps.*"]),
-    package_data={"jft_reps.data.records": ["keypoint_schemas/*.json"]},
+    package_data={"jft_reps": ["py.typed"], "jft_reps.data.records": ["keypoint_schemas/*.json"]},
     install_requires=[
         TENSORFLOW,
         "tf_keras~=2.20.0",
@@ -36,9 +36,11 @@ setup(
         "pillow",
         "opencv-python-headless",
         "h5py",
-        "scipy",
+        "safetensors>=0.6.2",
+        "ml_dtypes",  # TensorFlow has it too
+        "scipy>=1.15",
+        "google-crc32c",
         "matplotlib",
-        "tqdm",
         "pyyaml",
     ],
     extras_require={
@@ -48,7 +50,7 @@ setup(
         "dedup": ["usearch>=2.17"],
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "scikit-learn",
                  "faster-coco-eval>=1.7", "apache-beam>=2.70", "usearch>=2.17",
-                 "ruff>=0.6", "mypy>=1.11", "types-PyYAML", "types-tqdm", "import-linter>=2.6"],
+                 "ruff>=0.6", "mypy>=1.11", "import-linter>=2.6"],
     },
     entry_points={"console_scripts": ["jft-reps = jft_reps.apps.command_line:main"]},
     classifiers=[

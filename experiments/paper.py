@@ -39,16 +39,44 @@ from collections.abc import Sequence
 import ml_collections
 from ml_collections import config_dict
 
-from experiments.study import checks, names
-from experiments.study import pages as paper_pages
-from experiments.study.runs import Start, Study
+from experiments import (
+    fig3_pretraining,
+    fig4_data_size,
+    fig5_capacity,
+    fig6_segmentation,
+    noise,
+    table1_imagenet,
+    table2_coco,
+    table3_voc,
+    table4_epochs,
+    table5_classes,
+    table6_pose,
+)
+from experiments.study import checks
+from experiments.study.names import Names
+from experiments.study.runs import Study
+from experiments.study.tasks import TASKS, Task, work
 from jft_reps.studies.cluster.tasks import Topology
 from jft_reps.studies.plan import Plan, Run
 from jft_reps.studies.report.pages import Page
 
-__all__ = ["get_config", "on_cluster", "pages", "plan", "topology", "whole"]
+__all__ = ["get_config", "on_cluster", "pages", "plan", "topology", "whole", "work"]
 
 SIZES = ("laptop", "miniature", "full")
+PARTS = {  # each has `runs(study)` and `pages(names)`, and they come in this order
+    "fig3_initialisation": fig3_pretraining,
+    "table1_imagenet": table1_imagenet,
+    "table2_coco": table2_coco,
+    "table3_voc": table3_voc,
+    "table4_epochs": table4_epochs,
+    "fig4_data_size": fig4_data_size,
+    "fig5_capacity": fig5_capacity,
+    "table5_classes": table5_classes,
+    "fig6_segmentation": fig6_segmentation,
+    "table6_pose": table6_pose,
+    "noise": noise,
+}
+_FULL_ONLY = ("table3_voc",)
 
 
 def get_config(arg: str = "laptop") -> ml_collections.ConfigDict:
@@ -68,10 +96,6 @@ def get_config(arg: str = "laptop") -> ml_collections.ConfigDict:
 
 
 def _laptop() -> ml_collections.ConfigDict:
-  task = lambda config, name, number, steps, rate: {
-      "config": f"experiments/{config}.py", "records": "", "train": f"{name}_train",
-      "dev": f"{name}_dev", "test": f"{name}_test", "number": number, "steps": steps,
-      "rates": (rate,)}
   return ml_collections.ConfigDict({
       "parts": (),
       "laptop": True,
@@ -93,21 +117,22 @@ def _laptop() -> ml_collections.ConfigDict:
       "noise": {"none": 0.0, "standard": config_dict.placeholder(float), "more": 0.5},
       "more_rates": 2,  # beyond those of a task, while the lowest or the highest is the best
       "depths": {"base": 14, "deep": 26},
-      "tasks": {
-          "classify": task("table1_imagenet", "single", "classification/top1", 300, 0.2),
-          "detect": task("table2_coco", "boxes", "coco/AP50", 400, 0.02),
-          "segment": task("fig6_segmentation", "masks", "segmentation/mIOU", 200, 0.03),
-          "pose": task("table6_pose", "figures", "keypoints/AP", 200, 0.016),
-      },
+      "tasks": {name: _task(task) for name, task in TASKS.items() if task.generated},
   })
+
+
+def _task(task: Task) -> dict[str, object]:
+  """How a task is trained in miniature, on its generated pictures unless it has `records`."""
+  return {"config": task.config, "records": "", "train": f"{task.generated}_train",
+          "dev": f"{task.generated}_dev", "test": f"{task.generated}_test",
+          "number": task.number, "steps": task.laptop.steps, "rates": task.laptop.rates}
 
 
 def _miniature(config: ml_collections.ConfigDict) -> None:
   config.update({"seeds": 5, "steps": 4000})
-  for name, steps, rates in (
-      ("classify", 400, (0.06, 0.2, 0.6)), ("detect", 600, (0.008, 0.02, 0.05)),
-      ("segment", 300, (0.01, 0.03, 0.1)), ("pose", 300, (0.005, 0.016, 0.05))):
-    config.tasks[name].update({"steps": steps, "rates": rates})
+  for name, settings in config.tasks.items():
+    budget = TASKS[name].miniature
+    settings.update({"steps": budget.steps, "rates": budget.rates})
 
 
 def _full() -> ml_collections.ConfigDict:
@@ -119,102 +144,16 @@ def _full() -> ml_collections.ConfigDict:
       "fewer_labels_pictures": 30_000_000,
       "depths": {"base": 101, "shallow": 50, "deep": 152}})
   config.noise = ml_collections.ConfigDict({"standard": 0.0})  # JFT has its own
-  for name, train, dev, test in (
-      ("classify", "train", "train_dev", "validation"), ("detect", "train", "dev", "minival"),
-      ("segment", "train_aug", "dev", "val"), ("pose", "train", "dev", "val")):
-    config.tasks[name].update({"records": f"/data/{name}", "train": train, "dev": dev,
-                               "test": test, "steps": 0, "rates": ()})
-  config.tasks.pose.steps = 6_400_000  # pushes of 3 crops in place of 800,000 steps of 24
-  config.tasks.voc = ml_collections.ConfigDict({
-      **config.tasks.detect.to_dict(), "config": "experiments/table3_voc.py",
-      "records": "/data/voc", "train": "trainval", "test": "test", "number": "voc/mAP"})
+  config.tasks = ml_collections.ConfigDict({
+      name: _at_full_size(name, task) for name, task in TASKS.items() if task.number})
   return config
 
 
-_RANDOM, _CLEAN = Start(), Start(clean=True)
-
-
-def _four_starts(study: Study, task: str) -> None:
-  """What tables 2, 3 and 6 compare, and random weights, also with three times as many steps."""
-  for start in (_CLEAN, study.noisy(), study.noisy(clean=True), _RANDOM):
-    study.transfer(task, start)
-  study.transfer(task, _RANDOM, times=3)
-
-
-def _initialisation(study: Study) -> None:
-  study.pretrained(study.noisy())
-  study.pretrained(study.noisy(clean=True))
-
-
-def _classification(study: Study) -> None:
-  for start in (_CLEAN, study.noisy(), _RANDOM):
-    if study.config.laptop or not start.clean:  # ImageNet's own weights are trained for ImageNet
-      study.transfer("classify", start)
-    study.probe(start)
-  study.transfer("classify", _RANDOM, times=3)
-
-
-def _segmentation(study: Study) -> None:
-  _four_starts(study, "segment")
-  for pictures in study.config.pictures:
-    study.transfer("segment", study.noisy(pictures=pictures))
-
-
-def _epochs(study: Study) -> None:
-  for third in (1, 2, 3):
-    study.transfer("detect", study.noisy(third=third))
-
-
-def _voc(study: Study) -> None:
-  for start in (_CLEAN, study.noisy(), study.noisy(clean=True)):
-    study.transfer("voc", start)
-
-
-def _data_size(study: Study) -> None:
-  for pictures in study.config.pictures:
-    for task in ("detect", "voc"):
-      for frozen in (False, True):
-        if task in study.config.tasks:
-          study.transfer(task, study.noisy(pictures=pictures), frozen)
-
-
-def _capacity(study: Study) -> None:
-  for depth in study.config.depths:
-    study.transfer("detect", study.noisy(depth=depth))
-    study.transfer("detect", Start(clean=True, depth=depth))
-
-
-def _classes(study: Study) -> None:
-  c = study.config
-  for labels in ("all", "fewer", *(["above"] if names.has_labels_above(c) else [])):
-    study.transfer("detect", study.noisy(pictures=c.fewer_labels_pictures, labels=labels))
-
-
-def _pose(study: Study) -> None:
-  """AP50 is at its end from every start, so what is left to learn is how long one trains."""
-  _four_starts(study, "pose")
-  study.transfer("pose", study.noisy(), times=3)
-
-
-def _noise(study: Study) -> None:
-  for noise in study.config.noise:
-    study.transfer("detect", study.noisy(noise=noise))
-
-
-PARTS = {
-    "fig3_initialisation": _initialisation,
-    "table1_imagenet": _classification,
-    "table2_coco": lambda study: _four_starts(study, "detect"),
-    "table3_voc": _voc,
-    "table4_epochs": _epochs,
-    "fig4_data_size": _data_size,
-    "fig5_capacity": _capacity,
-    "table5_classes": _classes,
-    "fig6_segmentation": _segmentation,
-    "table6_pose": _pose,
-    "noise": _noise,
-}
-_FULL_ONLY = ("table3_voc",)
+def _at_full_size(name: str, task: Task) -> dict[str, object]:
+  """How a task is trained by the paper: no rate is tried beside its configuration's."""
+  train, dev, test = task.splits
+  return {"config": task.config, "records": f"/data/{name}", "train": train, "dev": dev,
+          "test": test, "number": task.number, "steps": task.pushes, "rates": ()}
 
 
 def on_cluster(config: ml_collections.ConfigDict) -> bool:
@@ -223,13 +162,8 @@ def on_cluster(config: ml_collections.ConfigDict) -> bool:
 
 
 def topology(run: Run) -> Topology:
-  """The paper's cluster for a run.
-
-  Those of segmentation and of pose under parameter servers are not stated, and ours.
-  """
-  workers, servers = {"detect": (9, 11), "voc": (9, 11), "segment": (1, 1),
-                      "pose": (8, 1)}.get(
-      run.tags["task"], (50, 17))
+  """The paper's cluster for a run."""
+  workers, servers = TASKS[run.tags["task"]].cluster
   return Topology(workers, servers, cpus=8, memory_gb=32, gpu=True)
 
 
@@ -242,7 +176,8 @@ def whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def pages(config: ml_collections.ConfigDict) -> Sequence[Page]:
   """What a report shows of a configuration, whatever folders are on this machine."""
-  return paper_pages.pages(checks.settled(config))
+  names = Names(checks.settled(config))
+  return [page for part in PARTS.values() for page in part.pages(names)]
 
 
 def plan(config: ml_collections.ConfigDict) -> Plan:
@@ -252,5 +187,5 @@ def plan(config: ml_collections.ConfigDict) -> Plan:
   for seed in range(config.seeds):
     study = Study(config, grown, seed)
     for part in config.parts:
-      PARTS[part](study)
+      PARTS[part].runs(study)
   return grown

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments import fig3_pretraining
-from jft_reps.apps import command_line
+from jft_reps import program
 from jft_reps.errors import StorageError
 from jft_reps.workflows import compose, generating
 
@@ -143,9 +143,9 @@ def report(config, task, results, seconds: float) -> float:
 
 def main(argv: Sequence[str]) -> int:
   start = time.monotonic()
-  command_line.parse(FLAGS, argv, __doc__, required=("workdir",))
+  program.parse(FLAGS, argv, __doc__, required=("workdir",))
   workdir = pathlib.Path(FLAGS.workdir)
-  command_line.log_tensorflow_to(workdir / "logs" / "tensorflow.log")
+  program.log_tensorflow_to(workdir / "logs" / "tensorflow.log")
   from jft_reps import progress
 
   config = configure(workdir, FLAGS.seed, FLAGS.steps, FLAGS.pictures)
@@ -156,4 +156,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -3,33 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
+import time
 from collections.abc import Callable
 from typing import TextIO
-
-from tqdm import tqdm
-
-
-class _Bar(tqdm):
-  """Without tqdm's thread and its lock between processes: builds fork while a bar is shown."""
-
-  monitor_interval = 0
-
-
-_Bar.set_lock(threading.RLock())
-
-
-class _Lines:
-  """Makes lines of what tqdm draws over and over in one, for files."""
-
-  def __init__(self, stream: TextIO):
-    self._stream = stream
-    self.flush = stream.flush
-
-  def write(self, text: str) -> None:
-    line = text.strip()  # of the carriage return before it, and of blanks over what was longer
-    if line:
-      self._stream.write(line + "\n")
 
 
 class Progress:
@@ -48,36 +24,41 @@ class Progress:
     self._stream = sys.stderr if stream is None else stream
     self._terminal = self._stream.isatty()
     self._every = 0.2 if self._terminal else every
-    self._bar: _Bar | None = None
+    self._start = self._last = time.monotonic()
+    self._first: int | None = None
+    self._open = False
 
   def __call__(self, done: int, note: str = "") -> None:
-    """Reports; cheap to call often. Speed is since the first call, which may start anywhere."""
-    if self._bar is None:
-      self._bar = self._started(done)
-    bar = self._bar
-    if bar.total is not None and done > bar.total:  # asynchronous workers may pass the last step
-      bar.total = done
-    bar.set_postfix_str(note, refresh=False)
-    bar.update(done - bar.n)
-
-  def _started(self, done: int) -> _Bar:
-    known = "{n:,}/{total:,} {desc}  {rate_noinv_fmt}  {remaining} left{postfix}"
+    """Reports; cheap to call often."""
+    now = time.monotonic()
+    if self._first is None:
+      self._first = done
+    if now - self._last < self._every and (self._total is None or done < self._total):
+      return
+    self._last = now
+    rate = (done - self._first) / max(now - self._start, 1e-9)
     if self._total is None:
-      known = "{n:,} {desc}  {rate_noinv_fmt}{postfix}"
-    elif self._terminal:
-      known = "[{bar:20}] " + known
-    # With a delay nothing is drawn of what is done at once; miniters=1 asks the clock each time.
-    return _Bar(total=self._total, initial=done, desc=self._what, unit="", bar_format=known,
-                file=self._stream if self._terminal else _Lines(self._stream),
-                mininterval=self._every, delay=self._every, miniters=1,
-                dynamic_ncols=self._terminal)
+      self._show(f"{done:,} {self._what}  {rate:.1f}/s  {note}".rstrip())
+      return
+    left = f"{(self._total - done) / rate:.0f} s left" if rate > 0 else "…"
+    text = f"{done:,}/{self._total:,} {self._what}  {rate:.1f}/s  {left}  {note}".rstrip()
+    filled = 20 * min(done, self._total) // max(self._total, 1)
+    self._show(text, f"[{'█' * filled}{'·' * (20 - filled)}] ")
+
+  def _show(self, text: str, bar: str = "") -> None:
+    if self._terminal:
+      self._stream.write(f"\r\x1b[K{bar}{text}")
+      self._open = True
+    else:
+      self._stream.write(text + "\n")
+    self._stream.flush()
 
   def close(self) -> None:
-    """Ends the line; how it ended is shown where it was shown before, or the total is known."""
-    if self._bar is not None:
-      if self._total is not None:
-        self._bar.delay = 0
-      self._bar.close()
+    """Ends the line."""
+    if self._open:
+      self._stream.write("\n")
+      self._stream.flush()
+      self._open = False
 
 
 def counter(what: str) -> Callable[[int, int], None]:
@@ -88,6 +69,6 @@ def counter(what: str) -> Callable[[int, int], None]:
     bar = bars.setdefault(total, Progress(total, what))
     bar(done)
     if done >= total:
-      bars.pop(total).close()
+      bar.close()
 
   return report

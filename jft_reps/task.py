@@ -1,12 +1,39 @@
-"""The two protocols on which everything hangs: what is trained, and how it is judged."""
+"""What everything hangs on: what is trained, how it is judged, and a place in the data."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 Batch = Mapping[str, Any]
-Position = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where in the data a worker reads: whose share, in which order, and from which record on.
+
+  Each value may be an int64 tensor: under parameter servers one graph builds the dataset of every
+  worker, and which worker it is and where it goes on are known only when that graph runs there.
+
+  Attributes:
+    worker: index of the worker, `0 <= worker < workers`.
+    workers: how many share the data.
+    seed: of order and augmentation.
+    position: (epoch, shard in this worker's order, record) of the first record to give, so that of
+      the last example used, whose `position` already says the next one; `[3]` as a tensor.
+  """
+
+  worker: int | tf.Tensor = 0
+  workers: int | tf.Tensor = 1
+  seed: int | tf.Tensor = 0
+  position: tuple[int, int, int] | tf.Tensor = (0, 0, 0)
+
+
+START = Place()  # of all the data, for one reader
 
 
 class Task(Protocol):
@@ -15,8 +42,9 @@ class Task(Protocol):
   A batch is a dict of tensors. It carries `id` (string, `[batch]`), so that results can be
   restricted later without a second run, `position` (int64 `[batch, 3]`: epoch, shard in this
   worker's order, record) and `dropped` (int64 `[batch, reasons]`, records skipped since the
-  previous example, by `data.reasons`), which the trainer counts. It may carry `quarantined` (int64
-  `[batch, 4]`: reason, epoch, shard and record of the last of those, or -1s), which it lists.
+  previous example, by `data.records.reasons`), which the trainer counts. It may carry
+  `quarantined` (int64 `[batch, 4]`: reason, epoch, shard and record of the last of those, or
+  -1s), which it lists.
 
   It may have `card`, values by name for the run card, and `prepare(model)`, called once with a
   fresh model after it was initialised and before the first checkpoint, which returns a sentence
@@ -31,15 +59,8 @@ class Task(Protocol):
   def build(self) -> Any:
     """Creates the model with all of its variables."""
 
-  def train_dataset(self, worker: int, workers: int, seed: int, position: Position) -> Any:
-    """An endless `tf.data.Dataset` of batches: graph ops only, a function of its arguments.
-
-    Args:
-      worker: index of this worker, `0 <= worker < workers`; may be a scalar int64 tensor.
-      workers: how many share the data.
-      seed: of order and augmentation.
-      position: (epoch, shard, record) of the first record to give; int64 tensor `[3]` or tuple.
-    """
+  def train_dataset(self, place: Place) -> Any:
+    """An endless `tf.data.Dataset` of batches: graph ops only, a function of the place alone."""
 
   def loss(self, model: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
     """Scalar float32 loss of a batch, and scalars to plot, keyed by TensorBoard name."""

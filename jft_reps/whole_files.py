@@ -1,8 +1,9 @@
-"""Files that appear as a whole or not at all."""
+"""Files that appear as a whole or not at all, and the checksum of one."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -26,11 +27,10 @@ def replacing(path: str | os.PathLike, binary: bool = False, errors: str = "stri
   """
   beside, name = os.path.split(os.fspath(path))
   temporary = os.path.join(beside if folder is None else folder, f".{name}.tmp-{os.getpid()}")
-  form = {"mode": "xb"} if binary else {
-      "mode": "x", "encoding": "utf-8", "newline": "\n", "errors": errors}
   try:
     _remove(temporary)  # of a killed process with our number
-    with open(temporary, **form) as file:
+    with (open(temporary, "xb") if binary else
+          open(temporary, "x", encoding="utf-8", newline="\n", errors=errors)) as file:
       yield file
       file.flush()
       os.fsync(file.fileno())
@@ -64,6 +64,16 @@ def write_all(folder: str | os.PathLike, contents: Mapping[str, str | bytes]) ->
   for path, content in zip(paths, contents.values()):
     write(path, content)
   return paths
+
+
+def sha256(*paths: str | os.PathLike) -> str:
+  """Checksum of a file, or of several one after another, in hexadecimal digits."""
+  digest = hashlib.sha256()
+  for path in paths:
+    with open(path, "rb") as file:
+      while block := file.read(1 << 20):
+        digest.update(block)
+  return digest.hexdigest()
 
 
 def _remove(path: str) -> None:

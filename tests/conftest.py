@@ -41,3 +41,11 @@ def shared_data() -> pathlib.Path:
   if not path.is_dir():
     pytest.skip(f"no real data at {path}")
   return path
+
+
+def pytest_collection_modifyitems(items):
+  """The longest files come first, so that at the end no process is left alone with one of them."""
+  lines = (ROOT / "tests" / "longest.txt").read_text().splitlines()
+  seconds = {file: float(took) for took, file in (
+      line.split() for line in lines if line and not line.startswith("#"))}
+  items.sort(key=lambda item: -seconds.get(str(item.path.relative_to(ROOT)), 0.0))

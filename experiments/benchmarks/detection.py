@@ -25,7 +25,7 @@ import numpy as np
 from absl import flags
 
 from experiments.benchmarks.input_pipeline import photo
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("part", "all", ["all", "train", "inference", "input"], "What to measure.",
@@ -200,7 +200,7 @@ def pictures() -> dict[str, list[float]]:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   parts = {"train": train, "inference": inference, "input": pictures}
   found, missed = {}, False
   for name in parts if FLAGS.part == "all" else [FLAGS.part]:
@@ -220,4 +220,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

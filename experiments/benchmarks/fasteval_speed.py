@@ -96,7 +96,7 @@ class BruteForce:
     return total / self._positives[c] if self._positives[c] else float("nan")
 
 
-def stream(size: tuple[int, int, int]) -> tuple[fasteval.Result, float, float]:
+def stream(size: tuple[int, int, int]) -> tuple[fasteval.FastEvalResult, float, float]:
   """The evaluation alone: result, seconds in FastEval, peak megabytes above the start."""
   resident = Resident()
   evaluation, seconds = fasteval.FastEval(size[1], _K), 0.0
@@ -110,7 +110,8 @@ def stream(size: tuple[int, int, int]) -> tuple[fasteval.Result, float, float]:
   return result, seconds, resident.peak_above_start()
 
 
-def check(result: fasteval.Result, size: tuple[int, int, int], sample: int) -> tuple[int, float]:
+def check(result: fasteval.FastEvalResult, size: tuple[int, int, int],
+          sample: int) -> tuple[int, float]:
   """Classes with an AP in the sample, and the largest difference to brute force."""
   spread = np.geomspace(1, size[1], sample).astype(int) - 1
   brute = BruteForce(np.unique(spread))

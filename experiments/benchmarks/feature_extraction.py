@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments.benchmarks.input_pipeline import photo
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("depth", 101, "Of the ResNet.", flag_values=FLAGS)
@@ -48,7 +48,7 @@ def write_records(directory: str, count: int) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   import tensorflow as tf
 
   from jft_reps.tasks import classify
@@ -89,4 +89,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

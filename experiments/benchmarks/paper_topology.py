@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("workers", 50, "Workers.", flag_values=FLAGS)
@@ -48,11 +48,11 @@ class HeadTask:
 
     return Model(self._classes)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     import tensorflow as tf
 
     def picture(i):
-      key = tf.stack([tf.cast(worker, tf.int64), i])
+      key = tf.stack([tf.cast(place.worker, tf.int64), i])
       return {"image": tf.random.stateless_uniform([1, 8, 8, 3], key, -1, 1),
               "targets": tf.one_hot([i % self._classes], self._classes)}
 
@@ -76,7 +76,7 @@ class HeadTask:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   from jft_reps.training import optimizers, schedules, trainer
   from jft_reps.training.cluster import placement
   from jft_reps.training.cluster import start as cluster
@@ -86,12 +86,12 @@ def main(argv: Sequence[str]) -> int:
   task = HeadTask(FLAGS.classes)
   sizes = [v.bytes for v in placement.created_variables(task.build)]
   load = placement.bytes_per_server(sizes, placement.plan(sizes, FLAGS.ps), FLAGS.ps)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=FLAGS.steps, optimizer=optimizers.RMSProp(),
       schedule=schedules.PiecewiseConstant((1e-3,)), checkpoint_every=10**9, log_every=10**9,
       in_flight=FLAGS.in_flight)
   with tempfile.TemporaryDirectory() as directory:
-    command_line.log_tensorflow_to(os.path.join(directory, "logs", "tensorflow.log"))
+    program.log_tensorflow_to(os.path.join(directory, "logs", "tensorflow.log"))
     start, pushes = time.perf_counter(), []
     trainer.Trainer(task, RunDirectory(directory), options,
                     cluster=cluster.start_in_process(FLAGS.workers, FLAGS.ps),
@@ -110,4 +110,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

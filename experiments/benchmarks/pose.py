@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from experiments.benchmarks.detection import in_turn
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("part", "all", ["all", "train", "decoding"], "What to measure.",
@@ -114,7 +114,7 @@ def decoding() -> dict[str, list[float]]:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   parts, found, missed = {"train": train, "decoding": decoding}, {}, False
   for name in parts if FLAGS.part == "all" else [FLAGS.part]:
     times = parts[name]()
@@ -128,4 +128,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

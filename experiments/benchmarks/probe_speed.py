@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 from jft_reps.models.probes import linear_probe, logistic_regression
 
 FLAGS = flags.FlagValues()
@@ -64,7 +64,7 @@ def against_scikit_learn() -> dict[str, float]:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   small = against_scikit_learn()
   x, labels = made(FLAGS.pictures, FLAGS.features, FLAGS.classes, 0)
   test_x, test_labels = made(5000, FLAGS.features, FLAGS.classes, 4)
@@ -82,4 +82,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

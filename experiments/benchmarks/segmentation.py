@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 
 from experiments.benchmarks.detection import in_turn
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("part", "all", ["all", "train", "evaluation"], "What to measure.",
@@ -128,7 +128,7 @@ def evaluation() -> dict:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   parts = {"train": train, "evaluation": evaluation}
   found = {}
   for name in parts if FLAGS.part == "all" else [FLAGS.part]:
@@ -141,4 +141,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jft_reps.apps import command_line
+from jft_reps import program
 from jft_reps.models import classifier, resnet
 from jft_reps.training.cluster import placement
 
@@ -36,4 +36,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -20,10 +20,11 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 from jft_reps.models import batch_norm, classifier, resnet
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
+from jft_reps.task import START
 from jft_reps.training import log, optimizers, schedules
 from jft_reps.training import state as state_lib
 from jft_reps.training import step as step_lib
@@ -53,7 +54,7 @@ class FixedBatch:
     return classifier.Classifier(
         resnet.ResNet(depth=self._depth), self._classes, shards=1, prior=0.01)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     return tf.data.Dataset.from_tensors(self.batch).repeat()
 
   def loss(self, model, batch):
@@ -72,7 +73,7 @@ class FixedBatch:
 
 def bare_step(task: FixedBatch, state, optimizer):
   """Forward, backward, decay and update, and nothing else."""
-  iterator = iter(task.train_dataset(0, 1, 0, (0, 0, 0)))
+  iterator = iter(task.train_dataset(START))
   rate = tf.constant(1e-3)
 
   @tf.function(autograph=False)
@@ -96,14 +97,14 @@ def trainer_step(task: FixedBatch, state, optimizer, directory: str):
   """The trainer's own step with its log, a point of the curves every 10 steps."""
   strategy = tf.distribute.get_strategy()
   step = step_lib.TrainStep(task, state, optimizer, schedules.ExponentialDecay(), strategy)
-  iterator = iter(task.train_dataset(0, 1, 0, (0, 0, 0)))
+  iterator = iter(task.train_dataset(START))
   run = tf.function(lambda: step(iterator), autograph=False)
   report = log.PushLog(RunDirectory(directory), (), 10, 10)
   return lambda: report(step.decode(run()))
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   task = FixedBatch(FLAGS.depth, FLAGS.size, FLAGS.batch, FLAGS.classes)
   optimizer = optimizers.RMSProp()
   state = state_lib.TrainState(task, optimizer, 1, 1, False, tf.distribute.get_strategy())
@@ -126,4 +127,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

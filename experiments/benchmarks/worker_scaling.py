@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line
+from jft_reps import program
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("workers", 8, "Workers.", flag_values=FLAGS)
@@ -43,7 +43,7 @@ class WaitingTask:
     from jft_reps.models import sharded_dense
     return sharded_dense.ShardedDense(8, 4, 2)
 
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     import tensorflow as tf
     from tensorflow.python.data.experimental.ops import testing
 
@@ -79,7 +79,7 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
   def progress(step, note):
     stamps[next(count)] = time.perf_counter()
 
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=warm_up + pushes, optimizer=optimizers.Momentum(),
       schedule=schedules.PiecewiseConstant((1e-3,)), checkpoint_every=10**9, log_every=10**9)
   with tempfile.TemporaryDirectory() as directory:
@@ -91,7 +91,7 @@ def measure(workers: int, servers: int, wait_ms: int, pushes: int) -> float:
 
 
 def main(argv: Sequence[str]) -> int:
-  command_line.parse(FLAGS, argv, __doc__)
+  program.parse(FLAGS, argv, __doc__)
   if FLAGS.only:
     print(measure(FLAGS.workers, FLAGS.ps, FLAGS.wait_ms, FLAGS.pushes), flush=True)
     os._exit(0)
@@ -116,4 +116,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-  sys.exit(command_line.run(main))
+  sys.exit(program.run(main))

@@ -11,19 +11,14 @@ import pathlib
 
 import ml_collections
 
+from experiments.study.tasks import TASKS
 from jft_reps.data.hierarchy import readers
 from jft_reps.data.records import manifest
 
 _PROTOCOLS = ("steps", "epochs")
 DEPTHS = (14, 26, 50, 101, 152)
 # What a development split can choose a rate by, by the task's configuration.
-_NUMBERS = {
-    "table1_imagenet": ("classification/", ("top1", "top5", "mAP")),
-    "table2_coco": ("coco/", ("AP", "AP50", "AP75", "APs", "APm", "APl")),
-    "table3_voc": ("voc/", ("mAP",)),
-    "fig6_segmentation": ("segmentation/", ("mIOU",)),
-    "table6_pose": ("keypoints/", ("AP", "AP50", "AP75", "APM", "APL")),
-}
+_NUMBERS = {pathlib.Path(task.config).stem: task.numbers for task in TASKS.values()}
 
 
 def settled(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -127,8 +122,7 @@ def _check_task(prefix: str, task: ml_collections.ConfigDict, laptop: bool) -> N
     raise _error(f"{prefix}rates", task.rates, "positive learning rates")
   if laptop and not _whole(task.steps):
     raise _error(f"{prefix}steps", task.steps, "at least 1 step")
-  start, names = _NUMBERS.get(pathlib.Path(task.config).stem, ("", ()))
-  numbers = [start + name for name in names]
+  numbers = _NUMBERS.get(pathlib.Path(task.config).stem)
   if numbers and task.number not in numbers:
     raise _error(f"{prefix}number", task.number, " or ".join(numbers))
 

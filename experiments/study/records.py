@@ -7,10 +7,11 @@ import os
 
 import ml_collections
 
+from experiments.study.tasks import TASKS
 from jft_reps.data.records import manifest
 from jft_reps.studies.plan import Output, Plan, Run
 
-_PRETRAINING = "experiments/fig3_pretraining.py"
+_PRETRAINING = TASKS["pretrain"].config
 
 
 class Records:

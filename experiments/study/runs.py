@@ -7,6 +7,7 @@ import dataclasses
 import ml_collections
 
 from experiments.study.records import Records, contents
+from experiments.study.tasks import TASKS
 from jft_reps.studies.plan import Output, Plan, Run
 
 
@@ -62,6 +63,21 @@ class Study:
     """Pre-trained on all pictures with noisy labels."""
     return Start(**{"pictures": self.largest, **changes})
 
+  def clean(self, **changes) -> Start:
+    """Trained on clean pictures alone, as ImageNet's weights are."""
+    return Start(**{"clean": True, **changes})
+
+  def random(self) -> Start:
+    """Not trained before."""
+    return Start()
+
+  def four_starts(self, task: str) -> None:
+    """Adds what a table of starts compares: the paper's three, and random weights, these also with
+    three times as many steps."""
+    for start in (self.clean(), self.noisy(), self.noisy(clean=True), self.random()):
+      self.transfer(task, start)
+    self.transfer(task, self.random(), times=3)
+
   def _name(self, *parts: str, seed: int | None = None) -> str:
     return "_".join([*filter(None, parts), f"s{self.seed if seed is None else seed}"])
 
@@ -74,9 +90,11 @@ class Study:
       return self.config.steps
     return round(36e6 / 300e6 * start.pictures * self.config.epochs / 4)
 
-  def _seconds(self, start: Start, steps: int, around: float = 20, step: float = 0.052) -> float:
+  def _seconds(self, start: Start, steps: int, around: float = 20,
+               task: str = "pretrain") -> float:
     """Of training on two cores, about; deeper networks take longer."""
-    return around + step * steps * self.config.depths[start.depth] / self.config.depths["base"]
+    depths, step = self.config.depths, TASKS[task].step
+    return around + step * steps * depths[start.depth] / depths["base"]
 
   def _schedule(self, steps: int, decay: float = 0.6) -> dict:
     """The laptop's schedule falls linearly to its end; the paper's is one of its own."""
@@ -95,7 +113,7 @@ class Study:
     if start.random:
       return ""
     whole = dataclasses.replace(start, third=3)
-    if whole == Start(clean=True) and not self.config.laptop:  # table 1's own random start
+    if whole == self.clean() and not self.config.laptop:  # table 1's own random start
       return Output(self.transfer("classify", Start()), "run")
     run = self._clean(whole) if not whole.pictures else self._noisy(whole)
     if start.third == 3:
@@ -122,7 +140,7 @@ class Study:
       file = {"fewer": "classes.txt", "above": "classes_above.txt"}[start.labels]
       overrides["task.classes"] = Output(subset[0], file)
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
-        "experiments/fig3_pretraining.py", "imagenet" if start.clean else "random"), overrides,
+        TASKS["pretrain"].config, "imagenet" if start.clean else "random"), overrides,
         start, subset, cost=self._seconds(start, steps))
 
   def _clean(self, start: Start) -> str:
@@ -130,7 +148,7 @@ class Study:
     c, steps = self.config, self.config.steps
     folder, splits = c.clean.records, (c.clean.train, c.clean.dev)
     if c.laptop and not folder:
-      folder = self.records.of_task("clean", "experiments/table1_imagenet.py", {
+      folder = self.records.of_task("clean", TASKS["classify"].config, {
           c.clean.train: (c.clean_pictures, 2), c.clean.dev: (500, 1)})
     elif not folder:
       folder, splits = c.tasks.classify.records, (c.tasks.classify.train, c.tasks.classify.test)
@@ -141,7 +159,7 @@ class Study:
     if c.laptop:
       overrides["schedule.initial"] = 0.2
     return self._add("pretrain", self._name("pretrain", start.name), self._reference(
-        "experiments/table1_imagenet.py", "random"), overrides, start,
+        TASKS["classify"].config, "random"), overrides, start,
         cost=self._seconds(start, steps))
 
   def transfer(self, task: str, start: Start, frozen: bool = False, times: int = 1) -> str:
@@ -154,12 +172,11 @@ class Study:
     overrides |= self._rates(task, parts) | {"study.test": t.test}
     if c.laptop:
       overrides["train.checkpoint_every"] = t.steps * times
-    step = {"classify": 0.055, "segment": 0.035, "pose": 0.04}.get(task, 0.032)
     tried = max(1, len(overrides.get("study.rates", ())))
     return self._add("transfer", self._name(*parts),
                      self._reference(t.config, row, *(["frozen"] * frozen)), overrides, start,
                      task=task, frozen="frozen" if frozen else "fine-tuned", times=times,
-                     cost=30 + tried * self._seconds(start, t.steps * times, 15, step))
+                     cost=30 + tried * self._seconds(start, t.steps * times, 15, task))
 
   def _rates(self, task: str, parts: tuple[str, ...]) -> dict:
     """The first seed tries every rate on the development split, the others take what it chose."""

@@ -30,8 +30,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps.apps import command_line, record_sources
+from jft_reps.apps import command_line
 from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError
 from jft_reps.workflows import build_summary
 
@@ -82,17 +83,12 @@ flags.DEFINE_string("runner", None, "Of Apache Beam, with its options: 'FlinkRun
 flags.DEFINE_boolean("overwrite", False, "Replace a set of the same split.", flag_values=FLAGS)
 
 
-def _hierarchy():
-  """The hierarchy of the flags, or None."""
-  if not FLAGS.hierarchy:
-    return None
-  if not FLAGS.hierarchy_format:
-    raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  names = {"names": FLAGS.names} if FLAGS.names else {}
-  return readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format, **names)
+# What names the input, and so tells one build from another.
+_OF_SOURCE = ("input", "annotations", "root", "keep_ids", "leave_out_ids", "voc_set", "tfds_split",
+              "tfds_label", "tfds_id")
 
 
-def _labels(hierarchy) -> Sequence[str] | None:
+def _labels(hierarchy: Hierarchy | None) -> Sequence[str] | None:
   if FLAGS.labels and FLAGS.hierarchy:
     raise ConfigError("flags", "--labels", "given beside --hierarchy", "one of them")
   if FLAGS.labels:
@@ -129,9 +125,7 @@ def _runner():
 
 def _identity() -> str:
   """What tells this input from another, or from itself before files came or went."""
-  given = [(name, getattr(FLAGS, name)) for name in (
-      "source", "input", "annotations", "root", "keep_ids", "leave_out_ids", "voc_set",
-      "tfds_split", "tfds_label", "tfds_id")]
+  given = [(name, getattr(FLAGS, name)) for name in ("source", *_OF_SOURCE)]
   paths = [os.path.abspath(path) for _, value in given if value for path in value.split(",")]
   found = [path for path in paths if os.path.exists(path)]
   folders = [path for path in found if os.path.isdir(path)]
@@ -142,12 +136,16 @@ def _identity() -> str:
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
-  hierarchy = _hierarchy()
+  hierarchy = command_line.hierarchy(
+      FLAGS, **({"names": FLAGS.names} if FLAGS.names else {}))
   labels = _labels(hierarchy)
   from jft_reps import progress
   from jft_reps.data.building import build
+  from jft_reps.data.sources import opening
 
-  read, labels, about = record_sources.open_source(FLAGS, labels)
+  read, labels, about = opening.open_source(
+      FLAGS.source, labels=labels, split=FLAGS.split, keypoints=FLAGS.keypoints,
+      **{name: getattr(FLAGS, name) for name in _OF_SOURCE})
   listing, runner = progress.Progress(None, "pictures listed"), _runner()
   summary = build.build(
       read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,

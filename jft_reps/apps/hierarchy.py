@@ -13,18 +13,18 @@ FORMAT is edges, mlimages, openimages or is_a; see jft_reps/data/hierarchy/reade
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import IO
 
 from absl import flags
 
 from jft_reps import whole_files
+from jft_reps.data.hierarchy import display, readers
 from jft_reps.data.hierarchy import graph as hierarchy_lib
-from jft_reps.data.hierarchy import readers
-from jft_reps.data.hierarchy.checks import examine
 from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, JftError, StorageError, printable
 
@@ -79,14 +79,15 @@ def main(argv: Sequence[str]) -> int:
 def run() -> None:
   """Entry point of the console."""
   for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(errors="backslashreplace")  # terminals without UTF-8
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")  # terminals without UTF-8
   sys.exit(main(sys.argv))
 
 
 def _run(argv: Sequence[str]) -> int:
   commands: dict[str, Callable[[], Iterator[str]]] = {
-      "show": lambda: show(_read(), _NODE.value, _DEPTH.value),
-      "closure": lambda: closure(_read(), _IDS.value, _MAX_PAIRS.value),
+      "show": lambda: display.tree(_read(), _NODE.value, _DEPTH.value),
+      "closure": lambda: display.pairs(_read(), _IDS.value, _MAX_PAIRS.value),
       "stats": lambda: iter([json.dumps(_read().stats())]),
   }
   FLAGS.unparse_flags()
@@ -119,63 +120,20 @@ def _read() -> Hierarchy:
   return readers.read(_HIERARCHY.value, _FORMAT.value, **_arguments())
 
 
-def _check(out: TextIO) -> int:
-  listing = readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments())
-  graph = examine(listing.nodes, listing.edges, listing.source)
-  notes = [*listing.notes]
-  if graph.repeated:
-    notes.append(f"{graph.repeated} edges stated again, counted once")
-  alone = sum(not p and not c for p, c in zip(graph.parents, graph.children))
-  if alone and len(graph.parents) > 1:
-    notes.append(f"{alone} nodes without parent and child")
-  out.writelines(f"note: {note}\n" for note in notes)
+def _check(out: IO[str]) -> int:
+  found = display.check(readers.parse(_HIERARCHY.value, _FORMAT.value, **_arguments()))
+  out.writelines(f"note: {note}\n" for note in found.notes)
   out.flush()
-  for finding in graph.findings:
+  for finding in found.findings:
     print(printable(finding, 2000), file=sys.stderr)
-  if graph.findings:
-    return graph.findings[0].exit_code
-  edges = sum(map(len, graph.parents))
-  out.write(f"ok: {len(graph.parents)} nodes, {edges} edges\n")
+  if found.findings:
+    return found.findings[0].exit_code
+  out.write(f"ok: {found.nodes} nodes, {found.edges} edges\n")
   return 0
 
 
-def show(hierarchy: Hierarchy, node: str | None, depth: int) -> Iterator[str]:
-  """Lines of a tree: id, name, number of children; a node met again is not unfolded again."""
-  tops = hierarchy.roots if node is None else (node,)
-  stack = [(top, 0) for top in reversed(tops)]
-  unfolded = set()
-  while stack:
-    label, level = stack.pop()
-    name, children = hierarchy.name(label), hierarchy.children(label)
-    line = "  " * level + printable(label)
-    line += f"  {printable(name)}" if name != label else ""
-    if children:
-      line += f"  ({len(children)})" + (" see above" if label in unfolded else "")
-    yield line
-    if level < depth and label not in unfolded:
-      unfolded.add(label)
-      stack.extend((child, level + 1) for child in reversed(children))
-
-
-def closure(hierarchy: Hierarchy, ids: str, max_pairs: int) -> Iterator[str]:
-  """Lines `node<TAB>ancestor` in class order, by "id", "index" or "name".
-
-  Raises:
-    DataError: there are more than `max_pairs`.
-  """
-  hierarchy.check_pairs(max_pairs)
-  text = {
-      "id": str, "index": lambda i: str(hierarchy.index(i)),
-      "name": lambda i: printable(hierarchy.name(i)),
-  }[ids]
-  for label in hierarchy.ids:
-    start = text(label)
-    for ancestor in hierarchy.ancestors(label):
-      yield f"{start}\t{text(ancestor)}"
-
-
 @contextlib.contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
+def _output(path: str | None) -> Iterator[IO[str]]:
   """Stdout, flushed, or a file that appears whole or not at all."""
   if path is not None:
     with whole_files.replacing(path) as out:

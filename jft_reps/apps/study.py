@@ -136,7 +136,8 @@ def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
 
   site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
                            FLAGS.data_mount)
-  lines = study_jobs.write(plan, module.topology, workdir / "jobs", site, source, whole)
+  lines = study_jobs.write(plan, module.topology, module.work, workdir / "jobs", site, source,
+                           whole)
   print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
   return 0
 

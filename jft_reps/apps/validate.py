@@ -18,16 +18,15 @@ labelled split.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from jft_reps import whole_files
 from jft_reps.apps import command_line
 from jft_reps.data.hierarchy import readers
+from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.errors import ConfigError, DataError
 
 FLAGS = flags.FlagValues()
@@ -59,8 +58,10 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("records",))
   if FLAGS.truth and not FLAGS.statistics:
     raise ConfigError("flags", "--truth", "given without --statistics", "a folder for its numbers")
-  hierarchy = _hierarchy()
+  hierarchy = command_line.hierarchy(FLAGS)
+  from jft_reps import progress
   from jft_reps.collection.checks import validation
+  from jft_reps.collection.labels import of_records
 
   sets = [(folder, split) for folder in FLAGS.records
           for split in FLAGS.splits or validation.splits_of(folder)]
@@ -70,22 +71,18 @@ def main(argv: Sequence[str]) -> int:
   for folder, split in sets:
     if FLAGS.statistics:
       place = (os.path.basename(os.path.normpath(folder)),) if len(FLAGS.records) > 1 else ()
-      _statistics(folder, split, hierarchy, os.path.join(FLAGS.statistics, *place, split))
+      output = os.path.join(FLAGS.statistics, *place, split)
+      for text in of_records.measure(folder, split, hierarchy, output, FLAGS.truth, FLAGS.dense,
+                                     progress.counter("pictures")):
+        print(text)
     if FLAGS.fasteval:
-      _fasteval(folder, split, hierarchy)
+      for text in of_records.choose_fasteval(folder, split, hierarchy, FLAGS.fasteval, FLAGS.least,
+                                             FLAGS.prevalence):
+        print(text)
   return code
 
 
-def _hierarchy():
-  """The hierarchy of the flags, or None."""
-  if not FLAGS.hierarchy:
-    return None
-  if not FLAGS.hierarchy_format:
-    raise ConfigError("flags", "--hierarchy_format", "missing", "the form of the hierarchy")
-  return readers.read(FLAGS.hierarchy, FLAGS.hierarchy_format)
-
-
-def _check(sets: Sequence[tuple[str, str]], hierarchy) -> int:
+def _check(sets: Sequence[tuple[str, str]], hierarchy: Hierarchy | None) -> int:
   from jft_reps import progress
   from jft_reps.collection.checks import validation
 
@@ -103,58 +100,6 @@ def _check(sets: Sequence[tuple[str, str]], hierarchy) -> int:
   kinds = ", ".join(f"{name} {count:,}" for name, count in report.findings.counts.items())
   print(f"{len(report.findings):,} findings: {kinds}")
   return DataError.exit_code
-
-
-def _opened(folder: str, split: str, hierarchy):
-  """(record set, class ids)."""
-  from jft_reps.data.records import label_map, manifest
-
-  record_set = manifest.load(folder, split)
-  labels = label_map.labels_of(record_set)
-  if hierarchy is not None and labels not in (None, tuple(hierarchy.ids)):
-    raise DataError("labels-differ", manifest.path_of(folder, split), f"{len(labels)} labels",
-                    f"the {len(hierarchy)} of the hierarchy, in its order")
-  if labels is None and hierarchy is None:
-    raise DataError("no-labels", manifest.path_of(folder, split), "neither a hierarchy nor "
-                    "labels.txt", "a vocabulary", "Give --hierarchy.")
-  return record_set, tuple(hierarchy.ids) if labels is None else labels
-
-
-def _statistics(folder: str, split: str, hierarchy, output: str) -> None:
-  from jft_reps import progress
-  from jft_reps.collection.labels import statistics
-
-  record_set, labels = _opened(folder, split, hierarchy)
-  found = statistics.measure(record_set, labels, hierarchy, progress.counter("pictures"))
-  paths = statistics.write(found, output)
-  print(f"\n{found.text()}")
-  if FLAGS.truth:
-    from jft_reps.collection.labels import precision, verdicts
-
-    if os.path.isfile(FLAGS.truth):
-      truth = verdicts.from_csv(FLAGS.truth, labels, FLAGS.dense)
-    else:
-      truth = verdicts.from_records(_opened(folder, FLAGS.truth, hierarchy)[0], len(labels),
-                                    FLAGS.dense)
-    judged = precision.measure(record_set, len(labels), truth, hierarchy)
-    text = "\n".join([truth.text, *(one.text() for one in judged)])
-    paths += whole_files.write_all(output, {
-        "label_precision.txt": f"{text}\n".encode(),
-        "label_precision.json": json.dumps([one.to_json() for one in judged], indent=1).encode(),
-        "label_precision.csv": precision.class_table(judged[-1], labels).encode()})
-    print(text)
-  print(f"wrote {', '.join(paths)}")
-
-
-def _fasteval(folder: str, split: str, hierarchy) -> None:
-  from jft_reps.collection.labels import fasteval_set
-
-  record_set, labels = _opened(folder, split, hierarchy)
-  weighting = _opened(folder, FLAGS.prevalence, hierarchy)[0] if FLAGS.prevalence else None
-  found = fasteval_set.choose(record_set, labels, hierarchy, FLAGS.least, weighting)
-  classes, weights = fasteval_set.write(found, FLAGS.fasteval)
-  print(f"{split}: {found.text}\nuse --config.task.eval_classes={classes} "
-        f"--config.task.class_weights={weights}")
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ def main(argv: Sequence[str]) -> int:
   command_line.parse(FLAGS, argv, __doc__, required=("source",))
   sizes = _numbers("sizes", _SIZES, "32 to 1024")
   strides = _numbers("strides", _STRIDES, "8, 16 or 32")
-  from jft_reps.models.pretrained import loading, own, sample_pictures, source_graphs
+  from jft_reps.models.pretrained import loading, matching, own, sample_pictures, source_graphs
   from jft_reps.models.variables import named_variables
   from jft_reps.workflows import weights
 
   source = weights.open_source(FLAGS.source)
-  found = loading.coverage(source, named_variables(loading.network(source)))
+  found = matching.coverage(source, named_variables(loading.network(source)))
   print("\n".join(_recognised(source, found)), flush=True)
-  loading.check(source, found)
+  matching.check(source, found)
   if not source_graphs.strides(source):
     why = ("its authors' network is ours" if source.format == own.FORMAT else
            f"no graph of {source.format} can be built here")
@@ -61,7 +61,7 @@ def compare(source, pictures, strides: Sequence[int], tolerance: float) -> int:
   """Prints a row per stage, size and stride.
 
   Args:
-    source: `models.pretrained.source.Source`.
+    source: `models.pretrained.source.WeightSource`.
     pictures: uint8 `[n, size, size, 3]` by size.
     strides: output strides of our network.
     tolerance: of the relative difference.
@@ -97,7 +97,7 @@ def compare(source, pictures, strides: Sequence[int], tolerance: float) -> int:
 
 def _recognised(source, found) -> list[str]:
   """What the file is, and every name without a partner."""
-  from jft_reps.models.pretrained import loading
+  from jft_reps.models.pretrained import matching
 
   pixels = source.preprocessing
   mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (pixels.mean, pixels.std))
@@ -106,7 +106,7 @@ def _recognised(source, found) -> list[str]:
       f"{source.tensors.path}", f"  format    {source.format}", f"  network   {network}",
       f"  pixels    {pixels.channels}, less {mean}, over {std}",
       f"  backbone  {len(found.shapes) - len(found.missing)} of {len(found.shapes)} variables, "
-      f"{loading.percent(found.share)} of {found.parameters:,} parameters"]
+      f"{matching.percent(found.share)} of {found.parameters:,} parameters"]
   return lines + [f"  unmatched {line}" for line in found.unmatched()]
 
 

@@ -69,7 +69,7 @@ def _small(picture: np.ndarray, side: int) -> Image.Image:
   return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
 
 
-def _fitted(text: str, width: int, font: ImageFont.ImageFont) -> str:
+def _fitted(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
   """The text in one line and printable, its middle left out where it is too long."""
   text = printable(text, 400)
   if font.getlength(text) <= width:

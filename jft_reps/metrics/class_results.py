@@ -15,7 +15,7 @@ from jft_reps.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class FastEvalResult:
   """One evaluation.
 
   Attributes:
@@ -57,7 +57,7 @@ class Result:
     return {prefix + key: float(v) for key, v in named.items() if not math.isnan(v)}
 
 
-def write_csv(result: Result, path: str | os.PathLike, ids: Sequence[str] | None = None,
+def write_csv(result: FastEvalResult, path: str | os.PathLike, ids: Sequence[str] | None = None,
               names: Sequence[str] | None = None) -> None:
   """Writes `index,id,name,positives,ap` of the evaluated classes; an undefined AP stays empty.
 

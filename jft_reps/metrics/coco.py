@@ -25,7 +25,7 @@ import numpy as np
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco_backends
 from jft_reps.metrics.coco_backends import ClassBoxes
-from jft_reps.metrics.detections import Detections, Truth
+from jft_reps.metrics.detections import CheckedTruth, Detections, Truth
 from jft_reps.metrics.pictures import Pictures, unique_labels
 from jft_reps.metrics.results import Result
 
@@ -71,8 +71,8 @@ class CocoBoxes:
     """
     name = self._pictures.new(picture_id)
     found = detections.checked(name, len(self._labels))
-    truth = truth.checked(name, len(self._labels))
-    self._pictures.add(name, (found[:MOST], truth, max(0, len(found.scores) - MOST)))
+    objects = truth.checked(name, len(self._labels))
+    self._pictures.add(name, (found[:MOST], objects, max(0, len(found.scores) - MOST)))
 
   def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:
     """The numbers over all pictures so far; more may follow.
@@ -85,6 +85,7 @@ class CocoBoxes:
     """
     kept = self._pictures.without(exclude_ids)
     classes = len(self._labels)
+    # -1 is pycocotools' mark of what is not defined.
     precision = np.full((coco_backends.THRESHOLDS, coco_backends.RECALLS, classes,
                          coco_backends.AREAS, coco_backends.LIMITS), -1.0)
     recall = np.delete(precision, np.s_[1:], axis=1)[:, 0]
@@ -114,7 +115,8 @@ class CocoBoxes:
         f"picture id, then box; {pictures:,} pictures, {excluded:,} left out)")
 
 
-def _by_class(kept: list[tuple[Detections, Truth, int]], classes: int) -> Iterable[ClassBoxes]:
+def _by_class(kept: list[tuple[Detections, CheckedTruth, int]],
+              classes: int) -> Iterable[ClassBoxes]:
   """The boxes of each class in turn."""
   found, truth = [picture[0] for picture in kept], [picture[1] for picture in kept]
   true_columns = (_numbered([t.boxes for t in truth]), _xywh([t.boxes for t in truth]),

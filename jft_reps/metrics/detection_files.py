@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -76,13 +76,13 @@ def read_coco_results(path: str | os.PathLike, category_ids: Sequence[int],
   """
   classes = {int(c): i for i, c in enumerate(category_ids)}
   rows: dict[str, list[tuple]] = {}
-  for where, image, category, bbox, score in result_entries(path, "bbox"):
+  for where, image, category, bbox, score in _entries(path):
     if others and type(category) is int and category not in classes:
       continue
     if type(category) is not int or category not in classes:
       raise DataError("coco-category", where, f"category_id {printable(category)}",
                       "an id of a category", "Do these results belong to this data set?")
-    rows.setdefault(str(image), []).append((yxyx(bbox, where), classes[category], score))
+    rows.setdefault(str(image), []).append((_yxyx(bbox, where), classes[category], score))
   return {name: _stacked(name, mine, len(classes)) for name, mine in rows.items()}
 
 
@@ -122,41 +122,23 @@ def write_voc_results(directory: str | os.PathLike, found: Iterable[tuple[str, D
   return paths
 
 
-def read_voc_results(directory: str | os.PathLike, labels: Sequence[str],
-                     prefix: str = VOC_PREFIX) -> dict[str, Detections]:
-  """What the files of a submission found, by picture id.
-
-  Raises:
-    ConfigError: a label or prefix that is no part of a file name.
-    DataError: a file that is missing, or a line that is not as above.
-    NumericError: numbers that are not finite.
-  """
-  rows: dict[str, list[tuple]] = {}
-  for c, path in enumerate(_voc_paths(directory, labels, prefix)):
-    with _reading(path) as file:
-      for i, line in enumerate(file, 1):
-        try:
-          name, score, xmin, ymin, xmax, ymax = line.split()
-          box = [float(ymin) - 1, float(xmin) - 1, float(ymax), float(xmax)]
-          rows.setdefault(name, []).append((box, c, float(score)))
-        except ValueError:
-          raise DataError("voc-results", f"{printable(path)}:{i}", repr(printable(line.strip())),
-                          "image_id score xmin ymin xmax ymax") from None
-  return {name: _stacked(name, mine, len(labels)) for name, mine in rows.items()}
-
-
-def read_json(path: str | os.PathLike) -> Any:
+def _read_json(path: str | os.PathLike) -> Any:
   """The content of a JSON file.
 
   Raises:
     DataError: it cannot be read, or is cut or otherwise no JSON.
   """
-  with _reading(path) as file:
-    try:
-      return json.load(file)
-    except (ValueError, RecursionError) as error:
-      raise DataError("json", printable(os.fspath(path)), printable(error), "JSON",
-                      "The file may be cut: copy it again.") from error
+  try:
+    with open(path, encoding="utf-8") as file:
+      content = file.read()
+  except (OSError, UnicodeDecodeError) as error:
+    raise DataError("results-read", printable(os.fspath(path)), printable(error),
+                    "a readable text file") from error
+  try:
+    return json.loads(content)
+  except (ValueError, RecursionError) as error:
+    raise DataError("json", printable(os.fspath(path)), printable(error), "JSON",
+                    "The file may be cut: copy it again.") from error
 
 
 def coco_image(picture_id: Any, path: str | os.PathLike) -> int:
@@ -174,28 +156,28 @@ def coco_image(picture_id: Any, path: str | os.PathLike) -> int:
   return int(name)
 
 
-def result_entries(path: str | os.PathLike,
-                   key: str) -> Iterator[tuple[str, int, Any, Any, float]]:
-  """Where, image, category, what is under `key`, and score of each entry of a results file.
+def _entries(path: str | os.PathLike) -> Iterator[tuple[str, int, Any, Any, float]]:
+  """Where, image, category, box and score of each entry of a results file.
 
   Raises:
     DataError: no list in JSON; an entry without one of these, whose image is no integer or whose
       score is no number.
   """
-  entries = read_json(path)
+  entries = _read_json(path)
   if not isinstance(entries, list):
     raise DataError("coco-results", printable(os.fspath(path)), f"a {type(entries).__name__}",
                     "a list of detections")
   for i, entry in enumerate(entries):
     where = f"{printable(os.fspath(path))} entry {i}"
-    image, category, value, score = fields(entry, ("image_id", "category_id", key, "score"), where)
-    if type(image) is not int or not is_number(score):
+    image, category, bbox, score = _fields(
+        entry, ("image_id", "category_id", "bbox", "score"), where)
+    if type(image) is not int or not _is_number(score):
       raise DataError("coco-results", where, f"image_id {printable(image)}, score "
                       f"{printable(score)}", "an integer and a number")
-    yield where, image, category, value, score
+    yield where, image, category, bbox, score
 
 
-def fields(entry: Any, keys: Sequence[str], where: str) -> list[Any]:
+def _fields(entry: Any, keys: Sequence[str], where: str) -> list[Any]:
   """Values of an entry.
 
   Raises:
@@ -209,18 +191,18 @@ def fields(entry: Any, keys: Sequence[str], where: str) -> list[Any]:
   return [entry[key] for key in keys]
 
 
-def is_number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
   """Whether a value of a JSON file is a number that fits 64 bits; True and "1" are none."""
   return type(value) is float or (type(value) is int and abs(value) < 1 << 63)
 
 
-def yxyx(bbox: Any, where: str) -> list[float]:
+def _yxyx(bbox: Any, where: str) -> list[float]:
   """`[ymin, xmin, ymax, xmax]` of COCO's `[x, y, width, height]`.
 
   Raises:
     DataError: not four numbers; a string of digits is none.
   """
-  if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(is_number, bbox)):
+  if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
     raise DataError("coco-bbox", where, f"bbox {printable(bbox)}", "[x, y, width, height]")
   x, y, width, height = bbox
   return [y, x, y + height, x + width]
@@ -241,13 +223,3 @@ def _voc_paths(directory: str | os.PathLike, labels: Sequence[str], prefix: str)
       raise ConfigError("voc-file-name", printable(os.fspath(directory)), repr(printable(name)),
                         "a label that may be part of a file name")
   return [os.path.join(os.fspath(directory), name) for name in names]
-
-
-@contextlib.contextmanager
-def _reading(path: str | os.PathLike) -> Iterator[TextIO]:
-  try:
-    with open(path, encoding="utf-8") as file:
-      yield file
-  except (OSError, UnicodeDecodeError) as error:
-    raise DataError("results-read", printable(os.fspath(path)), printable(error),
-                    "a readable text file") from error

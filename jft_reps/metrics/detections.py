@@ -10,11 +10,21 @@ for the same boxes. So boxes are checked here, and put in an order of their own.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jft_reps.errors import DataError, NumericError, printable
+
+
+class CheckedTruth(NamedTuple):
+  """What is in a picture, checked and in order: as `Truth`, and nothing is None."""
+
+  boxes: np.ndarray
+  classes: np.ndarray
+  crowd: np.ndarray
+  difficult: np.ndarray
+  area: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,8 +45,8 @@ class Truth:
   difficult: np.ndarray | None = None
   area: np.ndarray | None = None
 
-  def checked(self, picture_id: str, num_classes: int) -> Truth:
-    """The same as float64, int64 and bool, nothing None, ordered by class, then by box.
+  def checked(self, picture_id: str, num_classes: int) -> CheckedTruth:
+    """The same as float64, int64 and bool, ordered by class, then by box.
 
     Raises:
       NumericError: a coordinate or an area is NaN or infinite.
@@ -51,8 +61,8 @@ class Truth:
                         "difficult", where)
     area = _column(areas(boxes) if self.area is None else self.area, n, "area", where)
     order = np.lexsort((area, difficult, crowd, *boxes.T[::-1], classes))
-    return Truth(boxes[order], classes[order], crowd[order].astype(bool),
-                 difficult[order].astype(bool), area[order].astype(np.float64))
+    return CheckedTruth(boxes[order], classes[order], crowd[order].astype(bool),
+                   difficult[order].astype(bool), area[order].astype(np.float64))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

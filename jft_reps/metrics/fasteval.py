@@ -1,8 +1,8 @@
 """FastEval: mAP@100 over many classes, streamed over pictures with bounded memory.
 
-Sun et al. 2017 watch pre-training by "mAP@100" on 14,000 densely labelled pictures of about 6,000
-classes, after Chollet 2017 (Xception), who weights each class by how common it is. Neither says
-more, so the definition used is written into every result:
+Sun et al. 2017, section 4.2, watch pre-training by "mAP@100" on 14,000 densely labelled pictures of
+about 6,000 classes, after Chollet 2017 (Xception), who weights each class by how common it is.
+Neither says more, so the definition used is written into every result:
 
 * Each picture keeps its k best classes. `restrict="before"` chooses them among the evaluated
   classes; `"after"` among all classes and then drops those not evaluated.
@@ -26,11 +26,11 @@ import numpy as np
 from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.metrics import average_precision, score_batches
 from jft_reps.metrics import class_weights as class_weights_lib
-from jft_reps.metrics.class_results import Result, write_csv
+from jft_reps.metrics.class_results import FastEvalResult, write_csv
 from jft_reps.metrics.class_weights import ClassWeights, read_class_weights
 
-__all__ = ["ClassWeights", "FastEval", "Result", "mean_average_precision", "read_class_weights",
-           "write_csv"]
+__all__ = ["ClassWeights", "FastEval", "FastEvalResult", "mean_average_precision",
+           "read_class_weights", "write_csv"]
 
 _CHUNK = 1 << 18  # scores looked at together: what fits the cache, and bounds the memory
 _THIRDS = ("head", "middle", "tail")
@@ -63,9 +63,9 @@ class FastEval:
       reading: str = "class", groups: Mapping[str, Sequence[int]] | None = None,
       train_counts: Sequence[int] | np.ndarray | None = None,
   ):
-    for key, value in {"num_classes": num_classes, "k": k}.items():
-      if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ConfigError("fasteval-size", key, f"{value!r}", "an integer, at least 1")
+    for key, size in {"num_classes": num_classes, "k": k}.items():
+      if not isinstance(size, (int, np.integer)) or size < 1:
+        raise ConfigError("fasteval-size", key, f"{size!r}", "an integer, at least 1")
     for key, value, known in (("restrict", restrict, ("before", "after")),
                               ("reading", reading, ("class", "picture"))):
       if value not in known:
@@ -126,8 +126,7 @@ class FastEval:
   def _new_ids(self, ids: Sequence[Any]) -> list[str]:
     new = [score_batches.text(i) for i in ids]
     if len(set(new)) < len(new) or not self._ids.keys().isdisjoint(new):
-      seen = set(self._ids)
-      twice = next(i for i in new if i in seen or seen.add(i))
+      twice = next(i for n, i in enumerate(new) if i in self._ids or i in new[:n])
       raise DataError("duplicate-picture", "FastEval", f"picture {printable(twice)!r} twice",
                       "each picture once", "Evaluate each record once, or make the ids unique.")
     return new
@@ -142,7 +141,7 @@ class FastEval:
     rows = np.arange(start, start + len(scores))[:, None]
     return values, classes, score_batches.is_in(rows * self._width + classes, keys)
 
-  def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:
+  def result(self, exclude_ids: Iterable[Any] | None = None) -> FastEvalResult:
     """The numbers over all pictures so far; more may follow.
 
     Args:
@@ -176,7 +175,7 @@ class FastEval:
           classes, hits, relevant, (np.cumsum(stays) - 1)[rows[wanted]], labels[wanted],
           scaled, positives, self._k)
     undefined = int(np.count_nonzero(self._evaluated & (counts == 0)))
-    return Result(
+    return FastEvalResult(
         value, average_precision.mean(per_class), per_class, counts, self._evaluated.copy(),
         undefined, self._group_means(per_class, positives), int(stays.sum()), int((~stays).sum()),
         self._k, self._definition(undefined, stays, np.unique(rows[wanted]).size, weights.source))
@@ -209,7 +208,7 @@ def mean_average_precision(
     classes: Sequence[int] | np.ndarray | None = None, restrict: str = "before",
     reading: str = "class", *, groups: Mapping[str, Sequence[int]] | None = None,
     train_counts: Sequence[int] | np.ndarray | None = None,
-) -> Result:
+) -> FastEvalResult:
   """mAP@k of arrays; arguments and errors as for `FastEval`, pictures are named by row.
 
   Args:

@@ -11,9 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from jft_reps.errors import DataError, printable
 from jft_reps.metrics import detection_files
@@ -59,26 +56,6 @@ def write_coco_keypoints(path: str | os.PathLike, found: Iterable[tuple[str, Pos
   return written
 
 
-def read_coco_keypoints(path: str | os.PathLike, count: int,
-                        category_id: int = PERSON) -> dict[str, Poses]:
-  """The poses of a results file, by picture id (the number as text).
-
-  Raises:
-    DataError: not such a file, an entry that is not as above, another category.
-    NumericError: numbers that are not finite.
-  """
-  rows: dict[str, list[tuple]] = {}
-  for where, image, category, keypoints, score in detection_files.result_entries(
-      path, "keypoints"):
-    if type(category) is not int or category != category_id:
-      raise DataError("coco-category", where, f"category_id {printable(category)}",
-                      str(category_id), "Do these results belong to this data set?")
-    rows.setdefault(str(image), []).append((_points(keypoints, count, where), score))
-  return {name: Poses(np.array([points for points, _ in mine]),
-                      np.array([score for _, score in mine], np.float64)).checked(name, count)
-          for name, mine in rows.items()}
-
-
 def read_person_boxes(path: str | os.PathLike, category_id: int = PERSON) -> dict[str, Detections]:
   """Where a detector found people, by picture id: one category of a results file of boxes.
 
@@ -92,14 +69,3 @@ def read_person_boxes(path: str | os.PathLike, category_id: int = PERSON) -> dic
                     f"no box of category {category_id}", "boxes of people",
                     "Is a person of another category_id there?")
   return found
-
-
-def _points(keypoints: Any, count: int, where: str) -> np.ndarray:
-  if not isinstance(keypoints, list) or not all(map(detection_files.is_number, keypoints)):
-    raise DataError("coco-keypoints", where, f"keypoints {printable(keypoints)}",
-                    "a list of numbers [x, y, v, ...]")
-  if len(keypoints) != 3 * count:
-    raise DataError("coco-keypoints", where, f"{len(keypoints)} numbers in keypoints",
-                    f"{3 * count}, three for each of {count}",
-                    "Does the keypoint schema belong to this data set?")
-  return np.array(keypoints, np.float64).reshape(count, 3)[:, 1::-1] + 0.5

@@ -32,7 +32,7 @@ from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco_backends
 from jft_reps.metrics.detections import areas
 from jft_reps.metrics.pictures import Pictures
-from jft_reps.metrics.poses import People, Poses
+from jft_reps.metrics.poses import CheckedPeople, People, Poses
 from jft_reps.metrics.results import Result
 
 MOST = 20
@@ -70,8 +70,8 @@ class CocoKeypoints:
     """
     name = self._pictures.new(picture_id)
     found = found.checked(name, len(self._sigmas))
-    truth = truth.checked(name, len(self._sigmas))
-    self._pictures.add(name, (found[:MOST], truth, max(0, len(found.scores) - MOST)))
+    people = truth.checked(name, len(self._sigmas))
+    self._pictures.add(name, (found[:MOST], people, max(0, len(found.scores) - MOST)))
 
   def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:
     """The numbers over all pictures so far; more may follow.
@@ -110,7 +110,7 @@ class CocoKeypoints:
       evaluation.summarize()
     return np.asarray(evaluation.stats)[:len(NUMBERS)]
 
-  def _definition(self, counted: int, kept: list[tuple[Poses, People, int]],
+  def _definition(self, counted: int, kept: list[tuple[Poses, CheckedPeople, int]],
                   excluded: int) -> str:
     people = sum(len(truth.boxes) for _, truth, _ in kept)
     odd = sum(int(np.count_nonzero(~_has_size(truth))) for _, truth, _ in kept)
@@ -125,7 +125,7 @@ class CocoKeypoints:
         f"{excluded:,} left out)")
 
 
-def _people(picture: int, people: People) -> Iterable[dict[str, Any]]:
+def _people(picture: int, people: CheckedPeople) -> Iterable[dict[str, Any]]:
   """True people in COCO's words."""
   has_size = _has_size(people)
   points = _xyv(people.points)
@@ -150,7 +150,7 @@ def _poses(picture: int, poses: Poses) -> Iterable[dict[str, Any]]:
            "score": float(score), "iscrowd": 0}
 
 
-def _has_size(people: People) -> np.ndarray:
+def _has_size(people: CheckedPeople) -> np.ndarray:
   return np.isfinite(people.area) & (people.area > 0)
 
 

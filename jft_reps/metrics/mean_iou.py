@@ -68,6 +68,7 @@ class MeanIoU:
     if predicted.shape != truth.shape:
       raise DataError("mask-shape", where, f"prediction of shape {list(predicted.shape)}, truth of "
                       f"{list(truth.shape)}", "one size", "Evaluate at the picture's stored size.")
+    # One number for each pair of classes, so that one count over the pixels has them all.
     counts = np.bincount((truth.astype(np.uint16) * _IDS + predicted).ravel(),
                          minlength=_IDS * _IDS)
     pairs = np.flatnonzero(counts)
@@ -115,8 +116,9 @@ class MeanIoU:
     A network that says the same everywhere has not learned yet, or has lost what it knew.
     """
     for label, row in self.result().per_class.items():
-      if row["predicted"] is not None and row["predicted"] > over:
-        return Dominant(label, row["predicted"], row["truth"])
+      predicted, truth = row["predicted"], row["truth"]
+      if predicted is not None and truth is not None and predicted > over:
+        return Dominant(label, predicted, truth)
     return None
 
   def _require_classes(self, ids: np.ndarray, where: str, kind: str, also: str) -> None:

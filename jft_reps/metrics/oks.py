@@ -34,7 +34,7 @@ def oks(found: np.ndarray, true: np.ndarray, areas: np.ndarray, boxes: np.ndarra
   """
   found, true, areas, boxes = (np.asarray(a, np.float64) for a in (found, true, areas, boxes))
   labelled = true[..., 2] > 0
-  none = ~labelled.any(axis=1)
+  none = np.count_nonzero(labelled, axis=1) == 0
   offsets = found[:, None] - true[None, ..., :2]
   size = boxes[:, 2:] - boxes[:, :2]
   index = found[:, None] - 0.5  # COCO holds pixel indices against the edges of a box

@@ -8,12 +8,21 @@ too short or leaves the rest of one that is too long. So they are checked here.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jft_reps.errors import DataError, NumericError, printable
 from jft_reps.metrics.detections import Truth, areas
+
+
+class CheckedPeople(NamedTuple):
+  """Who is in a picture, checked: as `People`, and nothing is None."""
+
+  points: np.ndarray
+  boxes: np.ndarray
+  crowd: np.ndarray
+  area: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,8 +41,8 @@ class People:
   crowd: np.ndarray | None = None
   area: np.ndarray | None = None
 
-  def checked(self, picture_id: str, count: int) -> People:
-    """The same as float64 and bool, nothing None, in the same order.
+  def checked(self, picture_id: str, count: int) -> CheckedPeople:
+    """The same as float64 and bool, in the same order.
 
     An area may be anything: what is 0 or not finite is the metric's to ignore.
 
@@ -56,7 +65,7 @@ class People:
     area = areas(boxes) if self.area is None else np.asarray(self.area, np.float64)
     if area.shape != (n,):
       raise DataError("keypoint-shape", where, f"area of shape {list(area.shape)}", f"[{n}]")
-    return People(points, boxes, crowd.astype(bool), area)
+    return CheckedPeople(points, boxes, crowd.astype(bool), area)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

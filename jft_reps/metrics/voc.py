@@ -65,16 +65,16 @@ class VocBoxes:
     """
     name = self._pictures.new(picture_id)
     found = detections.checked(name, len(self._labels))
-    truth = truth.checked(name, len(self._labels))
-    overlap = np.where(found.classes[:, None] == truth.classes[None],
-                       overlaps(found.boxes, truth.boxes, 0.0 if self._plus_one else 1.0), 0.0)
+    objects = truth.checked(name, len(self._labels))
+    overlap = np.where(found.classes[:, None] == objects.classes[None],
+                       overlaps(found.boxes, objects.boxes, 0.0 if self._plus_one else 1.0), 0.0)
     if overlap.shape[1]:
       best = np.argmax(overlap, axis=1)
       matched = np.where(overlap[np.arange(len(best)), best] >= self._iou, best, -1)
     else:
       matched = np.full(len(found.scores), -1)
-    self._pictures.add(name, (found.classes, found.scores, matched, truth.classes,
-                              truth.difficult | truth.crowd))
+    self._pictures.add(name, (found.classes, found.scores, matched, objects.classes,
+                              objects.difficult | objects.crowd))
 
   def result(self, exclude_ids: Iterable[Any] | None = None) -> Result:
     """The numbers over all pictures so far; more may follow.

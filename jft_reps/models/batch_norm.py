@@ -62,7 +62,7 @@ class StatisticsTape:
     moments: list of `Moments`, from mode `recalibrate`.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.changes: list[Change] = []
     self.moments: list[Moments] = []
     self._graph = None
@@ -148,6 +148,7 @@ class BatchNorm(layers.Layer):
     if mode == "frozen":
       moving = {"mean": self.moving_mean, "variance": self.moving_variance}
       return tf.raw_ops.FusedBatchNormV3(is_training=False, **scale, **moving).y
+    # `y` is by the biased variance; `batch_variance` is unbiased, as moving statistics want it.
     none = tf.zeros([0])
     result = tf.raw_ops.FusedBatchNormV3(is_training=True, mean=none, variance=none, **scale)
     tape = _innermost()
@@ -185,10 +186,12 @@ def recalibrate(model_fn: Callable[[Any], Any], dataset: Iterable[Any], batches:
   def moments(batch):
     with StatisticsTape() as tape:
       model_fn(batch)
+    # Noted while the graph is traced: a layer cannot be an output of it.
     norms[:] = [entry.layer for entry in tape.moments]
     return [(entry.mean, entry.variance) for entry in tape.moments]
 
-  seen, sums = 0, {}
+  seen = 0
+  sums: dict[BatchNorm, np.ndarray] = {}
   for batch in dataset:
     for norm, (mean, variance) in zip(norms, moments(batch)):
       mean, variance = np.float64(mean), np.float64(variance)
@@ -199,6 +202,7 @@ def recalibrate(model_fn: Callable[[Any], Any], dataset: Iterable[Any], batches:
     if seen == batches:
       break
   _check_recalibration(seen, batches, sums)
+  # Only now: an error on the way leaves all statistics as they were.
   for norm, (count, means, squares, variances) in sums.items():
     mean = means / count
     norm.moving_mean.assign(mean.astype(np.float32))

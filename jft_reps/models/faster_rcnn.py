@@ -20,7 +20,7 @@ from jft_reps.ops import anchors as anchors_lib
 from jft_reps.ops import boxes as box_ops
 from jft_reps.ops import crops as crop_ops
 
-CROP = 14
+CROP = 14  # samples per side, which pooling halves to the 7x7 that conv5 sees (Huang et al. 2017)
 PAPER_GRID, PAPER_PROPOSALS = anchors_lib.AnchorGrid(), Proposals()
 _POOL, _EDGE = 2, 1.0 - 1e-6
 
@@ -71,6 +71,7 @@ class FasterRCNN(layers.Layer):
                frozen_through: str | None = None) -> tf.Tensor:
     """conv4 of one picture `[1, height, width, 3]`; arguments as those of `ResNet.call`."""
     tf.debugging.assert_equal(tf.shape(image)[0], 1, "a detector takes one picture at a time")
+    # conv5 does not run on the picture; `classify` is told separately whether it is frozen.
     return self.backbone(image, batch_norm=batch_norm, stages=("conv4",),
                          frozen_through="conv4" if frozen_through == "conv5" else frozen_through,
                          )["conv4"]

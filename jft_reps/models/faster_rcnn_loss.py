@@ -104,7 +104,7 @@ def loss(model: FasterRCNN, image: tf.Tensor, objects: Objects, seed: tf.Tensor,
   found = objects.assign(proposals, 0.5, 0.5)
   positive, negative = matching.sample(
       found >= 0, tf.equal(found, matching.BACKGROUND), sampling.boxes, sampling.boxes_positive,
-      seed + 1)
+      seed + 1)  # other draws than the anchors'
   boxes = tf.gather(proposals, tf.concat([positive, negative], 0))
   logits, codes = model.classify(
       features, boxes, size, "frozen" if frozen_through == "conv5" else batch_norm)
@@ -148,7 +148,7 @@ def head_losses(logits: tf.Tensor, codes: tf.Tensor, boxes: tf.Tensor, wanted: t
   """
   n, p = tf.shape(logits)[0], tf.shape(classes)[0]
   count = tf.cast(tf.maximum(n, 1), tf.float32)
-  labels = tf.pad(classes + 1, [[0, n - p]])
+  labels = tf.pad(classes + 1, [[0, n - p]])  # background is 0, and stands behind the objects
   error = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
   own = tf.gather(codes[:p], classes, batch_dims=1)
   distance = losses.smooth_l1(own, box_ops.encode(wanted, boxes[:p]))

@@ -15,7 +15,7 @@ from jft_reps.errors import ConfigError
 from jft_reps.models import layers, resnet
 from jft_reps.ops import keypoints as keypoint_ops
 
-CROP = (353, 257)
+CROP = (353, 257)  # Papandreou et al.; at stride 8 both are multiples of it plus 1: 45 x 33 values
 
 
 class Maps(NamedTuple):
@@ -59,7 +59,8 @@ class PoseNetwork(layers.Layer):
     self.stride, self.intermediate_stride = conv5.stride, conv4.stride
     self.head = layers.Conv2D(
         conv5.channels, 3 * num_points, 1, bias=True, stddev=0.01, name="head")
-    self.intermediate, self._tap = None, None
+    self.intermediate: layers.Conv2D | None = None
+    self._tap = ""
     if intermediate_unit is not None:
       units = len(backbone.conv4.steps)
       if not 1 <= intermediate_unit <= units:
@@ -82,8 +83,9 @@ class PoseNetwork(layers.Layer):
     if (height - 1) % self.stride or (width - 1) % self.stride:
       raise ConfigError("pose-crop", "crop", f"{height}x{width}",
                         f"sides that are multiples of {self.stride} plus 1, such as 353x257")
-    tap = [self._tap] if training and self._tap else []
-    features = self.backbone(crops, batch_norm=batch_norm, stages=("conv5", *tap),
+    middle_head = self.intermediate if training else None
+    tap = "conv5" if middle_head is None else self._tap
+    features = self.backbone(crops, batch_norm=batch_norm, stages=("conv5", tap),
                              frozen_through=frozen_through)
     # Value i of a map belongs to pixel stride · i, so corners lie on corners.
     maps = tf.raw_ops.ResizeBilinear(
@@ -91,7 +93,7 @@ class PoseNetwork(layers.Layer):
         align_corners=True)
     count, batch = self.num_points, tf.shape(maps)[0]
     offsets = tf.reshape(maps[..., count:], [batch, height, width, count, 2])
-    middle = tf.cast(self.intermediate(features[self._tap]), tf.float32) if tap else None
+    middle = None if middle_head is None else tf.cast(middle_head(features[tap]), tf.float32)
     return Maps(maps[..., :count], offsets, middle)
 
   def poses(self, crops: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -128,7 +130,7 @@ def loss(maps: Maps, points: tf.Tensor, others: tf.Tensor, intermediate_stride: 
     others: float32 `[batch, people, points, 3]`, of the other people.
     intermediate_stride: pixels between values of the intermediate maps.
     radius: of the disks.
-    heat_weight: of both heatmap losses.
+    heat_weight: of both heatmap losses; 4 to 1 in Papandreou et al.
     offset_weight: of the offset loss.
   """
   parts = {"loss/heatmap": heat_weight * keypoint_ops.heatmap_loss(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -14,7 +15,8 @@ from jft_reps.ops import boxes as box_ops
 
 @dataclasses.dataclass(frozen=True)
 class Proposals:
-  """How proposals are picked: non-maximum suppression at IoU 0.7, 300 boxes (section 5.2)."""
+  """How proposals are picked: non-maximum suppression at IoU 0.7, 300 boxes, as in Huang et al.'s
+  code (2017), since the paper does not say."""
 
   count: int = 300
   iou: float = 0.7
@@ -59,10 +61,10 @@ class RegionProposalNetwork(layers.Layer):
                rate: int = 1, stddev: float = 0.0088, name: str | None = None):
     super().__init__(name=name)
     self._grid, self._stride = grid, stride
-    new = {"bias": True, "stddev": stddev}
-    self.conv = layers.Conv2D(channels, depth, 3, rate=rate, **new, name="conv")
-    self.objectness = layers.Conv2D(depth, 2 * grid.per_cell, 1, **new, name="objectness")
-    self.codes = layers.Conv2D(depth, 4 * grid.per_cell, 1, **new, name="codes")
+    new = functools.partial(layers.Conv2D, bias=True, stddev=stddev)
+    self.conv = new(channels, depth, 3, rate=rate, name="conv")
+    self.objectness = new(depth, 2 * grid.per_cell, 1, name="objectness")
+    self.codes = new(depth, 4 * grid.per_cell, 1, name="codes")
 
   def call(self, features: tf.Tensor, size: tf.Tensor, training: bool) -> Scores:
     """Scores of the anchors of one picture.

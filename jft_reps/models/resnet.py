@@ -33,15 +33,14 @@ import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.models import layers
+from jft_reps.models.depths import STAGES, UNITS
 from jft_reps.models.residual_stages import STRIDE_PLACEMENTS, Stage, Stem, stage_steps
 from jft_reps.ops import preprocessing as preprocessing_lib
 
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
-UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
-         152: (3, 8, 36, 3)}
 OUTPUT_STRIDES = (8, 16, 32)
 PADDINGS = ("symmetric", "same_pool", "same")
 _COMPUTE_DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}
+# conv1's kernel and stride, and whether pooling follows.
 _STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "small_stride_1": (3, 1, False)}
 
 
@@ -112,6 +111,8 @@ class ResNet(layers.Layer):
     info = {"conv1": Feature(channels, stride)}
     stride, rate = stride * (2 if pool else 1), 1
     for i, (stage, units) in enumerate(zip(STAGES[1:], UNITS[depth])):
+      # conv2 has the pooling before it instead of a stride of its own. Slim strides in the last
+      # units of conv2 to conv4; pre-activation networks do not pool, and stride in every stage.
       unstrided = "conv5" if slim else None if pre_activation else "conv2"
       own_stride = 1 if stage == unstrided else 2
       dilate = stride * own_stride > output_stride
@@ -152,7 +153,8 @@ class ResNet(layers.Layer):
       _check("stage", frozen_through, STAGES)
     frozen = 0 if frozen_through is None else STAGES.index(frozen_through) + 1
     last = max((STAGES.index(name.partition("/")[0]) for name in wanted), default=-1)
-    x, features = self.scale(images), {}
+    x = self.scale(images)
+    features: dict[str, tf.Tensor] = {}
     for i, stage in enumerate(STAGES[: last + 1]):
       layer, mode = getattr(self, stage), "frozen" if i < frozen else batch_norm
       with tf.name_scope(stage):

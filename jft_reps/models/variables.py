@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+BACKBONE = "backbone/"  # what the paths of a network's variables start with in a checkpoint
 _read = threading.local()
 
 
@@ -47,6 +49,12 @@ class Slices:
   axis: int
   parts: tuple[tf.Variable, ...]
 
+  def assign(self, value: np.ndarray) -> None:
+    """Gives each part its own of the whole tensor."""
+    ends = np.cumsum([part.shape[self.axis] for part in self.parts])
+    for part, piece in zip(self.parts, np.split(value, ends[:-1], self.axis)):
+      part.assign(piece)
+
 
 def named_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
   """Every variable of a module once, keyed by its path of public attributes.
@@ -68,7 +76,7 @@ def named_variables(module: tf.Module) -> dict[str, tf.Variable | Slices]:
     if isinstance(node, tf.Variable | Slices):
       found["/".join(path)] = node
       seen.update(id(part) for part in getattr(node, "parts", ()))
-      children = {}
+      children: Mapping[Any, Any] = {}
     elif isinstance(node, tf.Module):
       children = {key: child for key, child in vars(node).items() if not key.startswith("_")}
     elif isinstance(node, Mapping):

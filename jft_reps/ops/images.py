@@ -1,6 +1,6 @@
 """From an encoded picture to the crop a network is trained on.
 
-Sun et al. 2017, section 4.2: resize to 340x340 (both sides, so the aspect changes),
+Sun et al. 2017, section 4.1: resize to 340x340 (both sides, so the aspect changes),
 random 299x299 crop, mirror at random, [-1, 1]. Resizing is bilinear with pixel centres
 at +0.5 and without antialiasing. Pictures stay uint8 until the first op of the model,
 which is their `Preprocessing`: touching a float batch costs more than decoding a JPEG.
@@ -15,7 +15,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from jft_reps.ops.picture_headers import SizeLimits, is_jpeg, jpeg_size, png_size
+from jft_reps.ops.picture_headers import is_jpeg, jpeg_size, png_size, size_problems
 
 _JPEG_END = b"\xff\xd9"
 # Chroma at the sides of a partly decoded JPEG is interpolated without its neighbours.
@@ -41,7 +41,6 @@ def decode_resize_crop_mirror(
     mirror: tf.Tensor,
     resize: int = 340,
     crop: int = 299,
-    dct_method: str = "",
 ) -> tf.Tensor:
   """The plain way, which every faster way equals to 1/255.
 
@@ -51,14 +50,13 @@ def decode_resize_crop_mirror(
     mirror: scalar bool.
     resize: side of the resized picture in pixels.
     crop: side of the crop in pixels.
-    dct_method: of `tf.io.decode_jpeg`; empty is TensorFlow's default.
 
   Returns:
     uint8 `[crop, crop, 3]`.
   """
   image = tf.cond(
       is_jpeg(encoded),
-      lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=dct_method),
+      lambda: tf.io.decode_jpeg(encoded, channels=3),
       lambda: tf.io.decode_png(encoded, channels=3),
   )
   image = tf.image.resize(image, [resize, resize], method="bilinear", antialias=False)
@@ -74,16 +72,13 @@ def _whole(image: tf.Tensor, offset: tf.Tensor, resize: int, crop: int) -> tf.Te
   return tf.cast(tf.squeeze(window, 0) + 0.5, tf.uint8)  # rounds, and much faster than tf.round
 
 
-def _window(
-    encoded: tf.Tensor, offset: tf.Tensor, size: int, crop: int, dct_method: str
-) -> tf.Tensor:
+def _window(encoded: tf.Tensor, offset: tf.Tensor, size: int, crop: int) -> tf.Tensor:
   """The crop of a JPEG of `size`, of which little more than the crop is decoded."""
   width = min(crop + 2 * _MARGIN, size)
   y, x = tf.unstack(offset)
   left = tf.clip_by_value(x - _MARGIN, 0, size - width)
   pixels = tf.image.decode_and_crop_jpeg(
-      encoded, tf.stack([y, left, crop, width]), channels=3, dct_method=dct_method
-  )
+      encoded, tf.stack([y, left, crop, width]), channels=3)
   return tf.slice(pixels, tf.stack([0, x - left, 0]), [crop, crop, 3])
 
 
@@ -93,8 +88,6 @@ def resize_crop_mirror(
     mirror: tf.Tensor,
     resize: int = 340,
     crop: int = 299,
-    dct_method: str = "",
-    limits: SizeLimits | None = None,
 ) -> tf.Tensor:
   """The fast way: the result of `decode_resize_crop_mirror` to 1/255.
 
@@ -108,8 +101,6 @@ def resize_crop_mirror(
     mirror: scalar bool.
     resize: side of the resized picture in pixels.
     crop: side of the crop in pixels.
-    dct_method: of `tf.io.decode_jpeg`; empty is TensorFlow's default.
-    limits: of the size in the header; the op fails beyond them.
 
   Returns:
     uint8 `[crop, crop, 3]`.
@@ -117,20 +108,16 @@ def resize_crop_mirror(
   Raises:
     tf.errors.InvalidArgumentError: when run, on anything that cannot be decoded.
   """
-  limits = limits or SizeLimits()
-
   def guarded(size: tf.Tensor) -> tf.Tensor:
-    refused = tf.reduce_any(tf.stack(limits.problems(size)))
+    refused = tf.reduce_any(tf.stack(size_problems(size)))
     with tf.control_dependencies([tf.debugging.Assert(~refused, ["picture size", size])]):
       return tf.identity(encoded)
 
   def jpeg() -> tf.Tensor:
     size = jpeg_size(encoded)
     checked = guarded(size)
-    decode = lambda: _whole(
-        tf.io.decode_jpeg(checked, channels=3, dct_method=dct_method), offset, resize, crop
-    )
-    part = lambda: _window(checked, offset, resize, crop, dct_method)
+    decode = lambda: _whole(tf.io.decode_jpeg(checked, channels=3), offset, resize, crop)
+    part = lambda: _window(checked, offset, resize, crop)
     ended = tf.equal(tf.strings.substr(encoded, -2, 2), _JPEG_END)
     return tf.cond(ended & tf.reduce_all(tf.equal(size, resize)), part, decode)
 
@@ -163,21 +150,17 @@ def random_words(seeds: tf.Tensor, count: int) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class RandomCrop:
-  """Resize, random crop, random mirror: the training picture of section 4.2.
+  """Resize, random crop, random mirror: the training picture of section 4.1.
 
   Attributes:
     resize: pixels of both sides after resizing.
     crop: pixels of both sides of the crop.
     mirror: mirror half of the pictures.
-    dct_method: of `tf.io.decode_jpeg`.
-    limits: what the header may say.
   """
 
   resize: int = 340
   crop: int = 299
   mirror: bool = True
-  dct_method: str = ""
-  limits: SizeLimits = SizeLimits()
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """int32 `[n, 3]`: y and x of the crop and whether to mirror; of `seeds`, int64 `[n, 2]`."""
@@ -188,9 +171,7 @@ class RandomCrop:
   def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string and one row of `draw`."""
     mirror = drawn[2] > 0
-    return resize_crop_mirror(
-        encoded, drawn[:2], mirror, self.resize, self.crop, self.dct_method, self.limits
-    )
+    return resize_crop_mirror(encoded, drawn[:2], mirror, self.resize, self.crop)
 
   def __call__(self, encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string; `seed`, int64 `[2]`, decides crop and mirror."""
@@ -203,8 +184,6 @@ class CenterCrop:
 
   resize: int = 340
   crop: int = 299
-  dct_method: str = ""
-  limits: SizeLimits = SizeLimits()
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """int32 `[n, 3]` as in `RandomCrop`, the same for all of `seeds`, `[n, 2]`."""
@@ -213,9 +192,7 @@ class CenterCrop:
 
   def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string and one row of `draw`."""
-    return resize_crop_mirror(
-        encoded, drawn[:2], drawn[2] > 0, self.resize, self.crop, self.dct_method, self.limits
-    )
+    return resize_crop_mirror(encoded, drawn[:2], drawn[2] > 0, self.resize, self.crop)
 
   def __call__(self, encoded: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
     """uint8 `[crop, crop, 3]` of a scalar string; `seed` changes nothing."""

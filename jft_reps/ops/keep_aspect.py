@@ -12,10 +12,13 @@ import dataclasses
 import tensorflow as tf
 
 from jft_reps.ops import images
-from jft_reps.ops.picture_headers import SizeLimits, header_size
+from jft_reps.ops.picture_headers import header_size, size_problems
+
+# Pixels: Huang et al.'s setting for COCO, whose framework section 5.2 uses.
+MIN_SIDE, MAX_SIDE = 600, 1024
 
 
-def new_size(size: tf.Tensor, min_side: int = 600, max_side: int = 1024) -> tf.Tensor:
+def new_size(size: tf.Tensor, min_side: int = MIN_SIDE, max_side: int = MAX_SIDE) -> tf.Tensor:
   """int32 `[2]` height and width after resizing, of `size`, `[2]` before; rounds half to even."""
   sides = tf.cast(size, tf.float32)  # the API's own precision decides what is rounded where
   larger = tf.round(sides * (float(min_side) / tf.reduce_min(sides)))
@@ -41,14 +44,12 @@ class KeepAspect:
     max_side: most pixels of the longer side.
     mirror: mirror half of the pictures.
     resize: False leaves the pixels as they are stored, for a model whose first op resizes them.
-    limits: what the header may say.
   """
 
-  min_side: int = 600
-  max_side: int = 1024
+  min_side: int = MIN_SIDE
+  max_side: int = MAX_SIDE
   mirror: bool = True
   resize: bool = True
-  limits: SizeLimits = SizeLimits()
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """bool `[n]`, whether to mirror; of `seeds`, int64 `[n, 2]`."""
@@ -71,7 +72,7 @@ class KeepAspect:
       tf.errors.InvalidArgumentError: when run, on what does not decode or passes the limits.
     """
     size = header_size(encoded)
-    fine = ~tf.reduce_any(tf.stack(self.limits.problems(size)))
+    fine = ~tf.reduce_any(tf.stack(size_problems(size)))
     # The op itself: the function around it would add a branch to every picture.
     with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=["picture size", size])]):
       encoded = tf.identity(encoded)

@@ -14,7 +14,7 @@ import math
 
 import tensorflow as tf
 
-RADIUS = 25.0
+RADIUS = 25.0  # pixels of the crop
 _FRAME = 2
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from jft_reps.errors import ConfigError
 from jft_reps.ops import images, keep_aspect
-from jft_reps.ops.picture_headers import SizeLimits, header_size, is_grey_png, png_size
+from jft_reps.ops.picture_headers import header_size, is_grey_png, png_size, size_problems
 
 VOID = 255
 _GREY = 128  # what lies beyond a picture: about 0 once it is scaled
@@ -21,7 +21,7 @@ _DRAWS = 4
 
 
 def decode(
-    encoded: tf.Tensor, mask: tf.Tensor, num_classes: int, limits: SizeLimits
+    encoded: tf.Tensor, mask: tf.Tensor, num_classes: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """A picture uint8 `[height, width, 3]` and its mask uint8 `[height, width]`.
 
@@ -29,13 +29,12 @@ def decode(
     encoded: scalar string, a JPEG or PNG.
     mask: scalar string, a greyscale PNG of 8 bits; an empty one is void everywhere.
     num_classes: classes of the mask lie in [0, num_classes) or are `VOID`.
-    limits: of the picture's size.
 
   Raises:
     tf.errors.InvalidArgumentError: when run, on what does not decode or fit together.
   """
   size = header_size(encoded)
-  fine = ~tf.reduce_any(tf.stack(limits.problems(size)))
+  fine = ~tf.reduce_any(tf.stack(size_problems(size)))
   with tf.control_dependencies([tf.raw_ops.Assert(condition=fine, data=["picture size", size])]):
     image = tf.io.decode_jpeg(tf.identity(encoded), channels=3)  # decodes PNG too
 
@@ -66,7 +65,6 @@ class TrainingPicture:
     scale: least and largest factor that size is multiplied with, (0.5, 2.0) in later DeepLabs.
     mirror: mirror half of the pictures.
     crop: side of a window at random, with grey and void where the picture ends; None: no crop.
-    limits: what the header may say.
   """
 
   num_classes: int
@@ -74,7 +72,6 @@ class TrainingPicture:
   scale: tuple[float, float] = (1.0, 1.0)
   mirror: bool = False
   crop: int | None = None
-  limits: SizeLimits = SizeLimits()
 
   def __post_init__(self):
     low, high = self.scale
@@ -90,7 +87,9 @@ class TrainingPicture:
   @property
   def side(self) -> int:
     """Pixels of both sides of what comes out."""
-    return self.crop or round(self.resize * self.scale[0])
+    if self.crop is not None or self.resize is None:  # one of them is there
+      return self.crop or 0
+    return round(self.resize * self.scale[0])
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """float32 `[n, 4]` in [0, 1): scale, mirror, top and left; of `seeds`, int64 `[n, 2]`."""
@@ -103,7 +102,7 @@ class TrainingPicture:
       encoded: string `[2]`, picture and mask.
       drawn: a row of `draw`.
     """
-    picture, mask = decode(encoded[0], encoded[1], self.num_classes, self.limits)
+    picture, mask = decode(encoded[0], encoded[1], self.num_classes)
     if self.mirror:
       flip = lambda: (picture[:, ::-1], mask[:, ::-1])
       picture, mask = tf.cond(drawn[1] < 0.5, flip, lambda: (picture, mask))
@@ -140,11 +139,9 @@ class WholePicture:
 
   Attributes:
     num_classes: of the masks.
-    limits: what the header may say.
   """
 
   num_classes: int
-  limits: SizeLimits = SizeLimits()
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """Nothing is drawn: `[n, 0]`."""
@@ -153,7 +150,7 @@ class WholePicture:
   def decode(self, encoded: tf.Tensor, drawn: tf.Tensor) -> dict[str, tf.Tensor]:
     """`image` uint8 `[height, width, 3]` and `mask` uint8 `[height, width]`."""
     del drawn
-    image, mask = decode(encoded[0], encoded[1], self.num_classes, self.limits)
+    image, mask = decode(encoded[0], encoded[1], self.num_classes)
     return {"image": image, "mask": mask}
 
 

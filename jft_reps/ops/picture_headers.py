@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import tensorflow as tf
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
-@dataclasses.dataclass(frozen=True)
-class SizeLimits:
-  """What a picture's header may say, decided before any pixel is decoded.
+# What a header may say, decided before any pixel is decoded: a few hundred bytes can claim a
+# picture that fills all memory.
+MAX_PIXELS = 40_000_000  # 120 MB once decoded
+MIN_SIDE = 8
+MAX_ASPECT = 20  # longer side over shorter side
 
-  Attributes:
-    max_pixels: height times width; 40 million take 120 MB once decoded.
-    min_side: pixels of the shorter side.
-    max_aspect: longer side over shorter side.
-  """
 
-  max_pixels: int = 40_000_000
-  min_side: int = 8
-  max_aspect: int = 20
+def size_problems(size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """(too many pixels, too small, bad aspect) of `size`, int32 `[2]` height and width."""
+  size = tf.cast(size, tf.int64)  # 65,535 squared wraps in int32
+  return side_problems(tf.reduce_min(size), tf.reduce_max(size))
 
-  def problems(self, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """(too many pixels, too small, bad aspect) of `size`, int32 `[2]` height and width."""
-    size = tf.cast(size, tf.int64)
-    return self.problems_of(tf.reduce_min(size), tf.reduce_max(size))
 
-  def problems_of(self, short: int | tf.Tensor, long: int | tf.Tensor) -> tuple:
-    """`problems` of the shorter and the longer side."""
-    return short * long > self.max_pixels, short < self.min_side, long > self.max_aspect * short
+def side_problems(short: int | tf.Tensor, long: int | tf.Tensor) -> tuple:
+  """`size_problems` of the shorter and the longer side."""
+  return short * long > MAX_PIXELS, short < MIN_SIDE, long > MAX_ASPECT * short
 
 
 def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:

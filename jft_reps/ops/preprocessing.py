@@ -22,13 +22,13 @@ class Preprocessing:
   """`(pixels - mean) / std`, for pixels from 0 to 255.
 
   Attributes:
-    mean: of each channel, in the order of `channels`.
-    std: likewise. The defaults bring pixels to [-1, 1] (section 4 of the paper).
+    mean: of each of three channels, in the order of `channels`.
+    std: likewise. The defaults bring pixels to [-1, 1] (section 4.1 of the paper).
     channels: the order the network takes, `RGB` or `BGR`; pictures are RGB.
   """
 
-  mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-  std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+  mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+  std: tuple[float, ...] = (127.5, 127.5, 127.5)
   channels: str = "RGB"
 
   def __post_init__(self):

@@ -128,23 +128,21 @@ class Plan:
     Raises:
       ConfigError: a run needs one that is not there, or, in the end, itself.
     """
-    # Nodes first and arrows after, so that ties stay in the order in which runs were added.
-    graph: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter(dict.fromkeys(
-        self._runs, ()))
+    sorter = graphlib.TopologicalSorter({run.name: () for run in self})
     for run in self:
       for name in run.needed():
         if name not in self._runs:
           raise _error(run.name, f"needs {printable(name)}, which is not in the plan",
                        _few(self._runs))
-      graph.add(run.name, *run.needed())
+        sorter.add(run.name, name)
     try:
-      return [self._runs[name] for name in graph.static_order()]
+      return [self._runs[name] for name in sorter.static_order()]
     except graphlib.CycleError as error:
-      cycle = error.args[1][:0:-1]  # closed, each before what needs it
-      start = cycle.index(min(cycle))
-      cycle = [*cycle[start:], *cycle[:start + 1]]
+      cycle = error.args[1][::-1]  # graphlib goes from what is needed to what needs it
+      first = cycle.index(min(cycle))
+      cycle = cycle[first:-1] + cycle[:first + 1]
       raise _error(cycle[0], "needs itself: " + " → ".join(cycle),
-                   "a graph without cycles") from error
+                   "a graph without cycles") from None
 
   def ids(self) -> dict[str, str]:
     """Id by name: a hash of its kind, of what it does and of the ids of what it needs.

@@ -8,7 +8,8 @@ from typing import Any
 
 from jft_reps.errors import ConfigError
 from jft_reps.models import resnet
-from jft_reps.models.variables import trainable_variables
+from jft_reps.models.depths import STAGES
+from jft_reps.models.variables import BACKBONE, trainable_variables
 from jft_reps.ops import preprocessing as preprocessing_lib
 
 
@@ -76,8 +77,7 @@ def trainable(model: Any, frozen_through: str | None = None) -> dict[str, Any]:
 
   Those of stages up to and with `frozen_through` are left out: no slots and no decay.
   """
-  stages = resnet.STAGES
-  end = 0 if frozen_through is None else stages.index(frozen_through) + 1
-  frozen = tuple(f"backbone/{stage}/" for stage in stages[:end])
+  end = 0 if frozen_through is None else STAGES.index(frozen_through) + 1
+  frozen = tuple(f"{BACKBONE}{stage}/" for stage in STAGES[:end])
   return {path: item for path, item in trainable_variables(model).items()
           if not path.startswith(frozen)}

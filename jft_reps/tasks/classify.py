@@ -1,33 +1,31 @@
-"""Image classification from scratch or from a representation: section 5.1, Table 1."""
+"""Image classification from scratch (section 4.1) or from a representation (5.1): Table 1."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.data.reading.label_expansion import LabelExpansion
-from jft_reps.data.records import reasons
-from jft_reps.errors import ConfigError
-from jft_reps.models import batch_norm as batch_norm_lib
 from jft_reps.models import classifier
-from jft_reps.models.resnet import STAGES
-from jft_reps.models.variables import named_variables
 from jft_reps.ops import losses
-from jft_reps.tasks.backbone import Backbone, trainable
+from jft_reps.task import Place
+from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators.scores import MeanApSet, TopKSet
+from jft_reps.tasks.fine_tuning import FineTuning
 from jft_reps.tasks.inputs.pictures import PictureSets
 from jft_reps.tasks.panels import labels
 
 _BEST = 5  # predictions drawn beside a picture
 
 
-class Classify:
+class Classify(FineTuning[PictureSets]):
   """A ResNet with one dense layer over a flat vocabulary.
 
   Args:
@@ -54,41 +52,27 @@ class Classify:
     best: the number whose best checkpoint is kept.
   """
 
-  reasons = reasons.NAMES
-
   def __init__(
       self, records: str | os.PathLike[str], backbone: Backbone,
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
       multi_label: bool = False, batch_norm: str = "train", recalibration_batches: int = 50,
       frozen_through: str | None = None, label_smoothing: float = 0.0, batch_size: int = 32,
-      resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = 2048,
+      resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = order.SHUFFLE,
       eval_batch_size: int = 64):
-    for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
-                              ("frozen_through", frozen_through, (None, *STAGES))):
-      if value not in known:
-        raise ConfigError("config-value", f"config.task.{key}", repr(value),
-                          " or ".join(map(str, known)))
-    self._sets = PictureSets(
+    sets = PictureSets(
         records, train_split, eval_splits, None, batch_size, eval_batch_size, resize, crop,
-        max_labels if multi_label else 1, max_labels if multi_label else 1,
-        keep_empty=multi_label, shuffle=shuffle)
-    self.labels = self._sets.labels
+        max_labels if multi_label else 1, max_labels if multi_label else 1, shuffle,
+        keep_empty=multi_label)
+    super().__init__(sets, batch_norm, frozen_through, recalibration_batches)
+    self.labels = sets.labels
     self.best = "classification/mAP" if multi_label else "classification/top1"
     self._expand = LabelExpansion(len(self.labels), dtype=tf.uint8) if multi_label else None
     self._backbone, self._smoothing = backbone, label_smoothing
-    self._batch_norm, self._batches = batch_norm, recalibration_batches
-    self._frozen_through = frozen_through
-    self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
   @property
   def notes(self) -> dict[str, Any]:
     """What every checkpoint says of its pictures, network and labels."""
     return {**self._backbone.notes(self._sets.pictures), "labels": list(self.labels)}
-
-  @property
-  def card(self) -> dict[str, Any]:
-    """What the run card says of this task."""
-    return {"batch-norm": self._batch_norm, "frozen through": self._frozen_through or "nothing"}
 
   def build(self) -> classifier.Classifier:
     """The network with random weights."""
@@ -96,20 +80,10 @@ class Classify:
     return classifier.Classifier(
         self._backbone.build(), len(self.labels), shards=1, prior=prior)
 
-  def prepare(self, model: classifier.Classifier) -> str:
-    """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
-    if self._batch_norm != "recalibrate":
-      return f"batch-norm: {self._batch_norm}"
-    batches = self.train_dataset(0, 1, 0, (0, 0, 0))
-    layers = batch_norm_lib.recalibrate(
-        lambda batch: model(batch["image"], batch_norm="recalibrate"), batches, self._batches)
-    return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
-            f"{self._sets.train_split}, then frozen")
-
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless batches with `image` (uint8) and `targets`: class indices int64 `[batch]`, or uint8
     `[batch, classes]` where pictures have several."""
-    return self._sets.train_batches(worker, workers, seed, position, self._with_targets)
+    return self._sets.train_batches(place, self._with_targets)
 
   def eval_dataset(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, the training split too: centre crops with `targets`."""
@@ -125,7 +99,7 @@ class Classify:
             "backbone": dataclasses.asdict(self._backbone), **self._backbone.notes({}),
             "classes": len(self.labels), "several labels": self._expand is not None}
 
-  def _with_targets(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+  def _with_targets(self, batch: dict[str, Any]) -> dict[str, Any]:
     if self._expand is None:
       return {**batch, "targets": batch["labels"][:, 0]}
     targets = self._expand(batch["labels"])
@@ -134,8 +108,7 @@ class Classify:
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Softmax cross entropy; of several labels, the logistic loss summed over known ones."""
-    mode = "train" if self._batch_norm == "train" else "frozen"
-    logits = model(batch["image"], batch_norm=mode, frozen_through=self._frozen_through)
+    logits = model(batch["image"], batch_norm=self._mode, frozen_through=self._frozen_through)
     targets = batch["targets"]
     if self._expand is not None:
       loss = losses.sigmoid_cross_entropy(logits, targets, batch["unknown_targets"])
@@ -144,14 +117,6 @@ class Classify:
     right = tf.equal(tf.argmax(logits, 1), targets)
     return loss, {"loss/classification": loss,
                   "train/top1": tf.reduce_mean(tf.cast(right, tf.float32))}
-
-  def trainable(self, model) -> dict[str, Any]:
-    """Every trained variable, by path; those of frozen stages have no slots and no decay."""
-    return trainable(model, self._frozen_through)
-
-  def checkpoint_items(self, model) -> dict[str, Any]:
-    """`backbone/<stage>/…` and `head/…`, statistics of batch-norm included."""
-    return dict(named_variables(model))
 
   def evaluators(self) -> list[TopKSet | MeanApSet]:
     """Accuracy or mAP on each evaluation split."""

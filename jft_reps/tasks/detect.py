@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.metrics import coco, voc
 from jft_reps.models import faster_rcnn, faster_rcnn_loss, region_proposals
+from jft_reps.ops import keep_aspect
 from jft_reps.ops.anchors import AnchorGrid
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators import detections
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -25,7 +28,7 @@ _SHOWN = 0.3  # least score of a detection that is drawn
 _BEST = {"coco": "coco/AP", "voc": "voc/mAP", "voc07": "voc/mAP"}
 
 
-class Detect(FineTuning):
+class Detect(FineTuning[BoxSets]):
   """Faster R-CNN, one picture per worker and step.
 
   Args:
@@ -40,7 +43,8 @@ class Detect(FineTuning):
     recalibration_pictures: training pictures whose statistics those are.
     frozen_through: up to and with this stage nothing is trained (`conv4` in the paper's study of
       frozen features); None: everything is.
-    min_side, max_side: of the resized picture in pixels.
+    min_side, max_side: pixels that the shorter side is brought to, unless the longer would pass
+      the second (600 and 1024 in section 5.2).
     sampling: arguments of `models.faster_rcnn_loss.Sampling`: anchors and boxes a step trains on.
     anchors: arguments of `ops.anchors.AnchorGrid`.
     rpn_rate: atrous rate of the region proposal network; 2 with `output_stride` 8.
@@ -58,9 +62,9 @@ class Detect(FineTuning):
       train_split: str | None = "train", eval_splits: Sequence[str] = ("validation",),
       metric: str = "coco", coco_backend: str = "pycocotools", batch_norm: str = "frozen",
       recalibration_pictures: int = 100, frozen_through: str | None = None,
-      min_side: int = 600, max_side: int = 1024,
+      min_side: int = keep_aspect.MIN_SIDE, max_side: int = keep_aspect.MAX_SIDE,
       sampling: Mapping[str, Any] | None = None, anchors: Mapping[str, Any] | None = None,
-      rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = 2048):
+      rpn_rate: int = 1, proposals: int = 300, mirror: bool = True, shuffle: int = order.SHUFFLE):
     if metric not in _BEST:
       raise ConfigError("config-value", "config.task.metric", repr(metric), " or ".join(_BEST))
     sets = BoxSets(records, train_split, eval_splits, min_side, max_side, mirror, shuffle)
@@ -96,6 +100,10 @@ class Detect(FineTuning):
 
   def _seen(self, model: faster_rcnn.FasterRCNN, batch):
     return self._run(model, batch, "recalibrate", frozen_through=None)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """One picture per batch, with `draw`; see `BoxSets.train_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of four losses: objectness and box of proposals, class and box of objects."""

@@ -1,22 +1,25 @@
-"""What tasks share that train a pre-trained backbone on: its batch-norm, and what stays frozen."""
+"""What tasks share that train a backbone on: its batch-norm, and what stays frozen."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import tensorflow as tf
 
 from jft_reps.data.records import reasons
 from jft_reps.errors import ConfigError
 from jft_reps.models import batch_norm as batch_norm_lib
-from jft_reps.models.resnet import STAGES
+from jft_reps.models.depths import STAGES
 from jft_reps.models.variables import named_variables
+from jft_reps.task import START, Place
 from jft_reps.tasks.backbone import trainable
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
+Sets = TypeVar("Sets", bound=RecordSets)
 
-class FineTuning:
-  """A task on record sets with `train_batches`, whose model has a `backbone`.
+
+class FineTuning(Generic[Sets]):
+  """A task on record sets whose model has a `backbone`, from scratch or from a representation.
 
   Args:
     sets: the record sets.
@@ -31,7 +34,7 @@ class FineTuning:
 
   reasons = reasons.NAMES
 
-  def __init__(self, sets: RecordSets, batch_norm: str, frozen_through: str | None, batches: int):
+  def __init__(self, sets: Sets, batch_norm: str, frozen_through: str | None, batches: int):
     for key, value, known in (("batch_norm", batch_norm, batch_norm_lib.MODES),
                               ("frozen_through", frozen_through, (None, *STAGES))):
       if value not in known:
@@ -56,7 +59,7 @@ class FineTuning:
     if self._batch_norm != "recalibrate":
       return f"batch-norm: {self._batch_norm}"
     layers = batch_norm_lib.recalibrate(
-        lambda batch: self._seen(model, batch), self.train_dataset(0, 1, 0, (0, 0, 0)),
+        lambda batch: self._seen(model, batch), self.train_dataset(START),
         self._batches)
     return (f"batch-norm: statistics of {layers} layers taken from {self._batches} batches of "
             f"{self._sets.train_split}, then frozen")
@@ -65,9 +68,9 @@ class FineTuning:
     """Runs the model on a batch in batch-norm's mode `recalibrate`."""
     return model(batch["image"], batch_norm="recalibrate")
 
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless training batches, see `Task.train_dataset`."""
-    return self._sets.train_batches(worker, workers, seed, position)
+    raise NotImplementedError
 
   def trainable(self, model: Any) -> dict[str, Any]:
     """Every trained variable, by path; those of frozen stages have no slots and no decay."""

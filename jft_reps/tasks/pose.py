@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import pose
 from jft_reps.ops import keypoints as keypoint_ops
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone, require_dense
 from jft_reps.tasks.evaluators import poses as pose_sets
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -22,7 +24,7 @@ from jft_reps.tasks.panels import poses as pose_pictures
 _SHOWN = 1 / 3  # of the best score of a picture
 
 
-class Pose(FineTuning):
+class Pose(FineTuning[PeopleSets]):
   """Heatmaps and offsets of keypoints in crops around people.
 
   Args:
@@ -61,7 +63,7 @@ class Pose(FineTuning):
       frozen_through: str | None = None, crop: tuple[int, int] = pose.CROP,
       enlarge: tuple[float, float] = (1.0, 1.5), radius: float = keypoint_ops.RADIUS,
       intermediate_unit: int | None = 10, suppression: float = 0.5, mirror: bool = True,
-      shuffle: int = 2048):
+      shuffle: int = order.SHUFFLE):
     require_dense(backbone)
     if any(side < 9 or (side - 1) % backbone.output_stride for side in crop):
       raise ConfigError("config-value", "config.task.crop", str(tuple(crop)),
@@ -75,7 +77,8 @@ class Pose(FineTuning):
     super().__init__(sets, batch_norm, frozen_through,
                      -(-recalibration_pictures // max(1, batch_size)))
     self._backbone = backbone
-    self._boxes, self._backend, self._crop = boxes, coco_backend, tuple(crop)
+    height, width = crop
+    self._boxes, self._backend, self._crop = boxes, coco_backend, (height, width)
     self._radius, self._unit, self._suppression = radius, intermediate_unit, suppression
 
   @property
@@ -97,6 +100,10 @@ class Pose(FineTuning):
     """The network with random weights."""
     return pose.PoseNetwork(
         self._backbone.build(), self._sets.schema.count, self._unit, self._radius)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """Endless batches of crops, see `data.reading.keypoint_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Four times the heatmaps, once the offsets, four times the intermediate heatmaps."""

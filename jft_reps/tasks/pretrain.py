@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from jft_reps.data.hierarchy import readers
 from jft_reps.data.hierarchy.graph import Hierarchy
+from jft_reps.data.reading import order
 from jft_reps.data.records import reasons
 from jft_reps.errors import DataError
 from jft_reps.metrics import class_weights as class_weights_lib
@@ -20,6 +21,7 @@ from jft_reps.metrics import fasteval
 from jft_reps.models import classifier
 from jft_reps.models.variables import named_variables, trainable_variables
 from jft_reps.ops import losses
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators.scores import FastEvalSet
 from jft_reps.tasks.inputs.label_targets import LabelTargets
@@ -59,8 +61,9 @@ class Pretrain:
     classes: file with the ids of a reduced vocabulary, one per line (941 of 18,291 in Table 5):
       the classes of the network, in this order. A label outside of them counts as its ancestors
       among them, if there are any. None: all.
-    noise: `wrong`, `missing` and `seed` of `data.label_noise.LabelNoise`, laid over the labels
-      of training pictures before ancestors are added; evaluation keeps the labels as they are.
+    noise: `wrong`, `missing` and `seed` of `data.reading.label_noise.LabelNoise`, laid over the
+      labels of training pictures before ancestors are added; evaluation keeps the labels as they
+      are.
     negatives: which labels a training picture is a negative example of. `all`: those that are
       neither present nor listed as unknown, as in the paper. `verified`: only those that the
       record lists as verified absent, and all below them; all others but the positives have
@@ -82,17 +85,17 @@ class Pretrain:
       batch_size: int = 32, resize: int = 340, crop: int = 299, prior: float | str = "records",
       class_weights: str | None = None, k: int = 100, restrict: str = "before",
       reading: str = "class", max_labels: int = 64, eval_max_labels: int = 256,
-      eval_classes: str | None = None, shuffle: int = 2048, eval_batch_size: int = 64,
+      eval_classes: str | None = None, shuffle: int = order.SHUFFLE, eval_batch_size: int = 64,
       reduction: str = "sum_classes", prior_sample: int = 100_000,
       classes: str | None = None, noise: Mapping[str, Any] | None = None, negatives: str = "all",
       min_confidence: float = 0.0):
     self._hierarchy: Hierarchy | None = None
     if hierarchy is not None:
       self._hierarchy = readers.read(hierarchy, hierarchy_format)
+    ids = None if self._hierarchy is None else self._hierarchy.ids
     self._sets = PictureSets(
-        records, train_split, eval_splits, self._hierarchy and self._hierarchy.ids, batch_size,
-        eval_batch_size, resize, crop, max_labels, eval_max_labels, shuffle=shuffle,
-        absent=negatives == "verified")
+        records, train_split, eval_splits, ids, batch_size, eval_batch_size, resize, crop,
+        max_labels, eval_max_labels, shuffle, absent=negatives == "verified")
     known = self._sets.labels
     chosen = None if classes is None else self._sets.class_indices(classes)
     self.labels = known if chosen is None else tuple(known[c] for c in chosen)
@@ -102,8 +105,8 @@ class Pretrain:
     self._negatives = negatives
     self._backbone, self._shards, self._reduction = backbone, classifier_shards, reduction
     self._prior, self._prior_sample = prior, prior_sample
-    self._metric = {"k": k, "restrict": restrict, "reading": reading, "groups": self._groups()}
-    self._metric |= self._chosen_metric(class_weights, eval_classes)
+    self._metric = {"k": k, "restrict": restrict, "reading": reading, "groups": self._groups(),
+                    **self._chosen_metric(class_weights, eval_classes)}
     fasteval.FastEval(len(self.labels), **self._metric)  # refuses bad values before hours of work
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
 
@@ -114,7 +117,8 @@ class Pretrain:
 
   def _chosen_metric(self, class_weights: str | None, eval_classes: str | None) -> dict[str, Any]:
     """Arguments of FastEval from files that speak of all classes, for those of the network."""
-    known, found = self._sets.labels, {}
+    known = self._sets.labels
+    found: dict[str, Any] = {}
     place = {label: i for i, label in enumerate(self.labels)}
     if class_weights is not None:
       weights = class_weights_lib.read_class_weights(class_weights, len(known), known)
@@ -169,17 +173,13 @@ class Pretrain:
     Not in `build`, since most models that are built are restored at once.
     """
     prior = np.broadcast_to(self.prior(), [len(self.labels)])
-    bias, start = classifier.prior_bias(prior), 0
-    for part in model.head.bias.parts:
-      size = part.shape[0]
-      part.assign(bias[start:start + size])
-      start += size
+    model.head.bias.assign(classifier.prior_bias(prior))
     return (f"classifier: the bias starts at a prior of {prior.min():.2g} to {prior.max():.2g} "
             f"for {len(prior):,} classes")
 
-  def train_dataset(self, worker, workers: int, seed: int, position) -> tf.data.Dataset:
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless batches with `image`, `targets` (ancestors added) and `unknown_targets`, uint8."""
-    return self._sets.train_batches(worker, workers, seed, position, self._targets.training)
+    return self._sets.train_batches(place, self._targets.training)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Per-label logistic loss, summed over classes, mean over the batch (section 4.1).
@@ -215,18 +215,19 @@ class Pretrain:
     images = np.asarray(batch["image"])[:8]
     logits = model(tf.constant(images), batch_norm="frozen")
     probabilities = self.probabilities(logits).numpy()
-    names, depth = self.labels, [0] * len(self.labels)
+    names: Sequence[str] = self.labels
+    depth = [0] * len(self.labels)
     if self._hierarchy is not None:
       names = [self._hierarchy.name(label) for label in self.labels]
       depth = [self._hierarchy.depth(label) for label in self.labels]
     truth, best = [], []
     for i in range(len(images)):
-      present = np.flatnonzero(np.asarray(batch["targets"][i]))
+      present = np.flatnonzero(np.asarray(batch["targets"][i])).tolist()
       truth.append([names[c] for c in sorted(present, key=lambda c: -depth[c])])
       # The most specific of what it holds likelier than not says more than the root.
-      order = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST]
-      order = sorted(order, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
-      best.append([(names[c], float(probabilities[i][c])) for c in order])
+      likely = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST].tolist()
+      shown = sorted(likely, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
+      best.append([(names[c], float(probabilities[i][c])) for c in shown])
     return {"labels": labels.panels(images, truth, best)}
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jft_reps.data.reading import order
 from jft_reps.errors import ConfigError
 from jft_reps.models import deeplab
 from jft_reps.ops import score_maps
+from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone, require_dense
 from jft_reps.tasks.evaluators.masks import SegmentationSet
 from jft_reps.tasks.fine_tuning import FineTuning
@@ -20,7 +22,7 @@ from jft_reps.tasks.inputs.masks import MaskSets
 from jft_reps.tasks.panels import masks
 
 
-class Segment(FineTuning):
+class Segment(FineTuning[MaskSets]):
   """DeepLab-ASPP-L.
 
   Args:
@@ -54,7 +56,7 @@ class Segment(FineTuning):
       batch_size: int = 6, batch_norm: str = "frozen", recalibration_pictures: int = 100,
       frozen_through: str | None = None, resize: int | None = 514,
       scale: tuple[float, float] = (1.0, 1.0), mirror: bool = False, crop: int | None = None,
-      rates: Sequence[int] = deeplab.RATES, shuffle: int = 2048):
+      rates: Sequence[int] = deeplab.RATES, shuffle: int = order.SHUFFLE):
     require_dense(backbone)
     if not rates or min(rates) < 1:
       raise ConfigError("config-value", "config.task.rates", str(rates), "rates from 1")
@@ -80,6 +82,10 @@ class Segment(FineTuning):
   def build(self) -> deeplab.DeepLab:
     """The network with random weights."""
     return deeplab.DeepLab(self._backbone.build(), len(self.labels), self._rates)
+
+  def train_dataset(self, place: Place) -> tf.data.Dataset:
+    """Endless batches with `image` and `mask`, see `data.reading.mask_batches`."""
+    return self._sets.train_batches(place)
 
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Cross entropy at every `stride`-th pixel, and the share of those pixels that are right."""

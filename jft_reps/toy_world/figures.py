@@ -109,16 +109,19 @@ _LIMB_STYLE = {
 
 
 def _limbs(joints, width, sleeve, hand, trouser, shoe) -> list[Part]:
+  def bone(one, other, half_width) -> np.ndarray:
+    return limb(one[0], one[1], other[0], other[1], half_width)
+
   parts = []
   for side in (0, 1):
     shoulder, elbow, wrist = joints[2 + side], joints[4 + side], joints[6 + side]
     hip, knee, ankle = joints[8 + side], joints[10 + side], joints[12 + side]
     outward = 0.7 if side == 0 else -0.7
     parts += [
-        (trouser, limb(*hip, *knee, 1.15 * width)), (trouser, limb(*knee, *ankle, 1.1 * width)),
+        (trouser, bone(hip, knee, 1.15 * width)), (trouser, bone(knee, ankle, 1.1 * width)),
         (shoe, ellipse(ankle[0] + outward, ankle[1] + 0.5, 1.7, 1.0, corners=12)),
-        (sleeve, limb(*shoulder, *elbow, width)), (sleeve, limb(*elbow, *wrist, width)),
-        (hand, ellipse(*wrist, 1.15, corners=10)),
+        (sleeve, bone(shoulder, elbow, width)), (sleeve, bone(elbow, wrist, width)),
+        (hand, ellipse(wrist[0], wrist[1], 1.15, corners=10)),
     ]
   return parts
 

@@ -9,8 +9,8 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import IO, Any
 
 from jft_reps import errors
 from jft_reps.data.records import keypoint_schema
@@ -93,7 +93,7 @@ def write_records(
   return writer.record_set
 
 
-def _rendered(job: dict[str, Any], processes: int) -> Iterator[list[dict[str, Any]]]:
+def _rendered(job: dict[str, Any], processes: int) -> Generator[list[dict[str, Any]], None, None]:
   """Chunks of encoded pictures, in order of index."""
   if processes == 1:
     yield from render_process.chunks(job)
@@ -120,13 +120,19 @@ def _renderer(job: dict[str, Any], number: int, processes: int):
       yield process, complaints
     finally:
       process.kill()
-      process.stdout.close()
       process.wait()
+      _pipe(process).close()
 
 
-def _read(process: subprocess.Popen, complaints) -> list[dict[str, Any]]:
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+  """What a renderer writes its chunks to."""
+  assert process.stdout is not None  # it was asked for
+  return process.stdout
+
+
+def _read(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> list[dict[str, Any]]:
   try:
-    return pickle.load(process.stdout)
+    return pickle.load(_pipe(process))
   except (EOFError, pickle.UnpicklingError):
     code = process.wait()
     complaints.seek(0)

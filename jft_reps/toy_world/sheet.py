@@ -1,4 +1,4 @@
-"""The contact sheet of the toy world."""
+"""The contact sheet of the toy world, docs/toy_world.png: `sheet.write(ToyWorld(), path)`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ def _font(text: str, width: int):
 
 def _skeletons(pen: ImageDraw.ImageDraw, picture: Picture, x: int, y: int, size: int) -> None:
   for thing in picture.objects:
+    if thing.keypoints is None:
+      continue
     places = [(x + px * size, y + py * size) for py, px, _ in thing.keypoints.tolist()]
     for a, b in SKELETON:
       pen.line((places[a], places[b]), _BONE, 1)

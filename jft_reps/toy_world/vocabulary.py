@@ -80,10 +80,6 @@ class Vocabulary:
     """(child id, parent id or "") in class order."""
     return [(c, self.ids[p] if p >= 0 else "") for c, p in zip(self.ids, self.parents)]
 
-  def at_level(self, level: str) -> list[int]:
-    """Class indices of one of `LEVELS`."""
-    return [i for i, found in enumerate(self.levels) if found == level]
-
   @functools.cached_property
   def paths(self) -> tuple[tuple[int, ...], ...]:
     """For each class, itself and its ancestors, upwards."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from jft_reps.errors import ClusterError
-from jft_reps.task import Task
+from jft_reps.task import Place, Task
 from jft_reps.training.cluster import failures, liveness
 from jft_reps.training.cluster import start as cluster_lib
 from jft_reps.training.cluster.start import Cluster
@@ -32,9 +32,9 @@ class OneProcess:
     self._step = step
     if strategy.num_replicas_in_sync > 1:
       dataset = strategy.distribute_datasets_from_function(
-          lambda context: task.train_dataset(0, 1, seed, state.position[0]))
+          lambda context: task.train_dataset(Place(seed=seed, position=state.position[0])))
     else:
-      dataset = task.train_dataset(0, 1, seed, state.position[0])
+      dataset = task.train_dataset(Place(seed=seed, position=state.position[0]))
     self._iterator = iter(dataset)
     self._run = tf.function(lambda: step(self._iterator), autograph=False)
 
@@ -87,12 +87,14 @@ class Coordinated:
     self._pushed = self._left = 0
     self._last = time.monotonic()
     workers = len(cluster.workers)
+    # The strategy's InputContext says pipeline 0 of 1 on every worker; this tells them apart.
     index = tf.distribute.coordinator.experimental_get_current_worker_index
 
     @tf.function(autograph=False)
     def dataset():
       worker = tf.cast(index(), tf.int64)
-      return task.train_dataset(worker, workers, seed, tf.gather(state.position, worker))
+      position = tf.gather(state.position, worker)
+      return task.train_dataset(Place(worker, workers, seed, position))
 
     with coordinator.strategy.scope():
       self._iterator = iter(coordinator.create_per_worker_dataset(dataset))
@@ -120,7 +122,7 @@ class Coordinated:
       self._tickets.put(True)
     self._left = closures
     self._last = time.monotonic()
-    with contextlib.suppress(GeneratorExit):
+    with contextlib.suppress(GeneratorExit):  # who stops listening waits for what is in flight too
       while self._left and not stopped():
         for row in self._next_result():
           push = self._step.decode(row)
@@ -200,7 +202,7 @@ class Coordinated:
     if frozen:
       why = f"No answer from {liveness.named(frozen)}."
     else:
-      worst = sorted(range(len(self._cluster.workers)), key=self._heard.get)
+      worst = sorted(range(len(self._cluster.workers)), key=self._heard.__getitem__)
       tasks = [("worker", w, self._cluster.workers[w]) for w in worst]
       why = f"All tasks answer; longest without a push: {liveness.named(tasks)}."
     raise ClusterError("stalled", "cluster", f"no push for {silent:.0f} s", "progress", why)

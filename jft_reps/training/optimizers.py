@@ -21,7 +21,7 @@ class Momentum:
   at once.
   """
 
-  momentum: float = 0.9  # section 4.1 for ImageNet, 4.2 for detection
+  momentum: float = 0.9  # section 4.1 for ImageNet, 5.2 for detection
   nesterov: bool = False
 
   def slots(self) -> Mapping[str, float]:
@@ -71,3 +71,6 @@ class RMSProp:
         grad=gradient,
         use_locking=True,
     )
+
+
+BY_NAME = {"rmsprop": RMSProp, "momentum": Momentum}  # `config.optimizer.name`; the rest: arguments

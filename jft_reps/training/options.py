@@ -14,7 +14,7 @@ from jft_reps.training.optimizers import Momentum, RMSProp
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainerOptions:
   """How long and how a task is trained. Numbers of the paper are section 4.1's.
 
   Args:
@@ -23,7 +23,8 @@ class Options:
     schedule: learning rate of the global step.
     weight_decay: on convolution and dense kernels.
     ema_decay: of the moving average of the weights, 0 for none.
-    gradient_clip: longest gradient of each variable by itself, 0 for any (10 in section 5.2).
+    gradient_clip: longest gradient of each variable by itself, 0 for any (10 in detection, as in
+      the code of Huang et al. 2017).
     checkpoint_every: pushes between checkpoints.
     keep: newest checkpoints that stay.
     keep_steps: milestones that stay for ever (12M, 24M and 36M for the schedule study): of each
@@ -73,7 +74,7 @@ class Options:
       raise ConfigError("config-value", "config.train.keep_steps", repr(tuple(self.keep_steps)),
                         "whole numbers from 0")
 
-  def _check(self, name: str, kind: type, expected: str, least: float = -math.inf,
+  def _check(self, name: str, kind: type[numbers.Real], expected: str, least: float = -math.inf,
              most: float = math.inf) -> None:
     value = getattr(self, name)
     fine = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)

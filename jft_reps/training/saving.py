@@ -8,7 +8,7 @@ from typing import Any
 from absl import logging
 
 from jft_reps.errors import NumericError, StorageError
-from jft_reps.training.options import Options
+from jft_reps.training.options import TrainerOptions
 from jft_reps.training.run_directory import directory
 from jft_reps.training.run_directory.checkpoints import clean_up, committed, milestones
 from jft_reps.training.state import TrainState
@@ -27,7 +27,7 @@ class Saver:
     stopping: whether the run is about to end, so that this checkpoint is its last.
   """
 
-  def __init__(self, run: directory.RunDirectory, options: Options,
+  def __init__(self, run: directory.RunDirectory, options: TrainerOptions,
                about: Mapping[str, Any], notes: Mapping[str, Any], stopping: Callable[[], bool]):
     self._path, self._options = run.path, options
     self._about, self._notes, self._stopping = dict(about), dict(notes), stopping

@@ -15,8 +15,8 @@ import tensorflow as tf
 class ExponentialDecay:
   """`initial · rate^(step / every)`, in stairs: the first drop happens at `step == every`.
 
-  The paper's pre-training: 1e-3, × 0.9 every 3M pushes (section 4.1). Its ImageNet baseline:
-  5e-2, ÷ 10 every 1.2M steps.
+  The paper's pre-training: 1e-3, × 0.9 every 3M pushes. Its ImageNet baseline: 5e-2, ÷ 10 every
+  1.2M steps. Both are section 4.1's.
   """
 
   initial: float = 1e-3
@@ -64,6 +64,10 @@ class PiecewiseConstant:
         tf.cast(tf.cast(step, tf.int64) >= tf.constant(self.boundaries, tf.int64), tf.int32)
     )
     return tf.gather(tf.constant(self.values, tf.float32), passed)
+
+
+BY_NAME = {"exponential": ExponentialDecay, "polynomial": Polynomial,
+           "piecewise": PiecewiseConstant}  # `config.schedule.name`; the rest are arguments
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,6 +96,8 @@ class TrainStep:
   def _compute(self, batch) -> dict[str, Any]:
     """In a replica: gradients, what the batch says of the statistics, scalars; changes nothing."""
     state = self._state
+    # The step is read before the parameters and again after the gradients: what others pushed in
+    # between is the staleness of this push.
     read_at = tf.identity(state.step.read_value())
     variables = [t.variable for t in state.trained]
     with batch_norm.StatisticsTape() as statistics, tf.GradientTape() as tape:
@@ -107,10 +109,12 @@ class TrainStep:
     scalars = {**scalars, "loss/total": loss}
     self._statistics = [(c.variable, c.share) for c in statistics.changes]
     moments = [c.value for c in statistics.changes]
+    # One sum instead of a check each: it is finite only if every part is.
     health = tf.add_n([tf.cast(loss, tf.float32), *map(tf.reduce_sum, moments)])
     if self._strategy.num_replicas_in_sync > 1:
       gradients, moments, scalars, health = _mean_over_replicas(
           (gradients, moments, scalars, health))
+    # Before clipping, which would hide how long they were.
     norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(g, tf.float32)) for g in gradients]))
     finite = tf.math.is_finite(health) & tf.math.is_finite(norm)
     if self._clip:
@@ -120,6 +124,7 @@ class TrainStep:
     rate = self._schedule(read_at)
     report = {**scalars, "grad_norm": norm, "staleness": staleness, "finite": finite,
               "learning_rate": rate, **_data_report(batch)}
+    # float32 would round the step beyond 2^24, and the paper's runs go to 36 million.
     report = {n: tf.cast(v, tf.float64) for n, v in report.items()}
     return {"gradients": gradients, "moments": moments, "report": report, "rate": rate,
             "dropped": _dropped(batch, state), "position": _position(batch)}
@@ -164,6 +169,7 @@ class TrainStep:
     for (variable, share), moment in zip(self._statistics, tensors[trained:]):
       for v, m in zip(components(self._strategy, variable), components(self._strategy, moment)):
         with tf.device(v.device):
+          # Where the statistic lives, so that only the moment had to travel.
           delta = share * (m - v.read_value())
           tf.raw_ops.AssignAddVariableOp(resource=v.handle, value=delta)
     return self._increment(self._state.step)
@@ -175,11 +181,13 @@ class TrainStep:
       g = pick(gradient, i)
       slots = {name: pick(slot, i) for name, slot in trained.slots.items()}
       with tf.device(variable.device):
+        # Where the variable lives: on the worker it would cross the network a second time.
         if self._weight_decay and trained.decayed:
           g = g + self._weight_decay * variable.read_value()
         update = self._optimizer.apply(variable, slots, g, pick(rate, i))
         if trained.average is not None:
           average = pick(trained.average, i)
+          # After the update, or the average would lag one push behind.
           with tf.control_dependencies([update] if update is not None else []):
             change = (1 - self._ema_decay) * (variable.read_value() - average.read_value())
             tf.raw_ops.AssignAddVariableOp(resource=average.handle, value=change)
@@ -189,6 +197,7 @@ class TrainStep:
     return tf.identity(self._state.step.read_value())
 
   def _increment(self, counter) -> tf.Tensor:
+    # One op on the server, so that pushes at the same time all count.
     one = tf.constant(1, tf.int64)
     for variable in components(self._strategy, counter):
       tf.raw_ops.AssignAddVariableOp(resource=variable.handle, value=one)

@@ -19,7 +19,7 @@ from jft_reps.training.cluster import failures, liveness, placement
 from jft_reps.training.cluster import start as cluster_lib
 from jft_reps.training.cluster.signals import StopSignals
 from jft_reps.training.log import PushLog
-from jft_reps.training.options import Options
+from jft_reps.training.options import TrainerOptions
 from jft_reps.training.run_directory import directory
 from jft_reps.training.run_directory.checkpoints import committed, prefix
 from jft_reps.training.run_directory.events import Events
@@ -30,6 +30,7 @@ from jft_reps.training.step import TrainStep
 # Freeing a variable on a server waits for every worker, and a frozen one never answers: what a
 # stalled run leaves is kept until the process ends.
 _ABANDONED: list[Any] = []
+Engine = engines.OneProcess | engines.Coordinated
 
 
 class Trainer:
@@ -49,7 +50,7 @@ class Trainer:
     progress: called with (step, note) after every push.
   """
 
-  def __init__(self, task: Task, run: directory.RunDirectory, options: Options,
+  def __init__(self, task: Task, run: directory.RunDirectory, options: TrainerOptions,
                strategy: tf.distribute.Strategy | None = None,
                cluster: cluster_lib.Cluster | None = None,
                initialize: Callable[[TrainState], str] | None = None,
@@ -105,6 +106,7 @@ class Trainer:
                         said[:120], newest or 0)
         self._run.append(event="restart", step=newest or 0, reason=said[:200])
         with self._signals.at_once():
+          # Half a second at first, 7.5 at most: whoever starts the server again needs a moment.
           time.sleep(min(2.0 ** lost, 30.0) / 4)
 
   def _session(self) -> int:
@@ -125,7 +127,7 @@ class Trainer:
     self._run.finish(step)
     return step
 
-  def _push_on(self, engine, state: TrainState) -> int:
+  def _push_on(self, engine: Engine, state: TrainState) -> int:
     """Pushes and saves until the last step or a signal; returns the step."""
     options, mistaken = self._options, 0
     read = lambda variable: self._ask(variable.numpy)
@@ -160,7 +162,7 @@ class Trainer:
   def _stopped_in_a_stall(self, state: TrainState) -> ClusterError:
     """The end after a signal while pushes are stuck; saves if the servers answer."""
     saved = committed(self._run.path)
-    silent = liveness.silent(self._cluster.tasks())
+    silent = [] if self._cluster is None else liveness.silent(self._cluster.tasks())
     if not any(job == "ps" for job, _, _ in silent):
       with contextlib.suppress(JftError, tf.errors.OpError):
         self._ask(lambda: self._saver.save(state), patience=liveness.LAST_WAIT)
@@ -170,43 +172,45 @@ class Trainer:
     if silent:
       found += f", no answer from {liveness.named(silent)}"
     error = ClusterError("stopped", "cluster", found, "tasks that answer", f"At the end {what}.")
-    error.exit_code = self._signals.exit.code
+    error.exit_code = self._signals.exit_code
     return error
 
-  def _build(self):
-    if self._cluster is None:
+  def _build(self) -> tuple[Engine, TrainState]:
+    cluster = self._cluster
+    if cluster is None:
       return self._build_here()
     with self._signals.at_once():
-      cluster_lib.preflight(self._cluster)
-    strategy = self._ask(lambda: cluster_lib.connect(self._cluster), workers=True)
+      cluster_lib.preflight(cluster)
+    strategy = self._ask(lambda: cluster_lib.connect(cluster), workers=True)
     # Loading weights and preparing a model take as long as they take.
-    return self._ask(lambda: self._build_on(strategy), patience=math.inf)
+    return self._ask(lambda: self._build_on(cluster, strategy), patience=math.inf)
 
-  def _build_on(self, strategy: tf.distribute.ParameterServerStrategy):
+  def _build_on(self, cluster: cluster_lib.Cluster,
+                strategy: tf.distribute.ParameterServerStrategy) -> tuple[Engine, TrainState]:
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    with placement.by_bytes(strategy, self._task.build, len(self._cluster.servers)):
+    with placement.by_bytes(strategy, self._task.build, len(cluster.servers)):
       with strategy.scope():
         model = self._task.build()
-    state = self._state(strategy, len(self._cluster.workers), model)
+    state = self._state(strategy, len(cluster.workers), model)
     self._start_from(state)
     options = self._options
     engine = engines.Coordinated(
-        self._task, state, self._train_step(state, strategy), coordinator, self._cluster,
+        self._task, state, self._train_step(state, strategy), coordinator, cluster,
         options.seed, options.in_flight, options.inner_steps, options.startup_delay,
         options.liveness_timeout)
     return engine, state
 
-  def _build_here(self):
+  def _build_here(self) -> tuple[Engine, TrainState]:
     state = self._state(self._strategy, 1, None)
     self._start_from(state)
     step = self._train_step(state, self._strategy)
     return engines.OneProcess(self._task, state, step, self._strategy, self._options.seed), state
 
-  def _state(self, strategy, workers, model) -> TrainState:
+  def _state(self, strategy: tf.distribute.Strategy, workers: int, model: Any) -> TrainState:
     return TrainState(self._task, self._options.optimizer, workers, max(1, len(self._reasons)),
                       self._options.ema_decay > 0, strategy, model)
 
-  def _train_step(self, state, strategy) -> TrainStep:
+  def _train_step(self, state: TrainState, strategy: tf.distribute.Strategy) -> TrainStep:
     options = self._options
     return TrainStep(self._task, state, options.optimizer, options.schedule, strategy,
                      options.weight_decay, options.ema_decay, options.gradient_clip)
@@ -225,7 +229,7 @@ class Trainer:
     prepare = getattr(self._task, "prepare", None)
     if newest is None and prepare is not None:
       said += f"\n{prepare(state.model)}"
-      state.start_averages()
+      state.start_averages()  # at what it left
     logging.info(said)
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing

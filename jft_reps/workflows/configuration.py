@@ -87,6 +87,9 @@ def load_module(path: str | os.PathLike) -> types.ModuleType:
                       "experiments/<name>.py[:row,option…]",
                       f"Relative paths start at {pathlib.Path.cwd()}.")
   spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
+  if spec is None or spec.loader is None:  # not for a file that ends in .py
+    raise ConfigError("config", printable(path), "no Python file",
+                      "experiments/<name>.py[:row,option…]")
   module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses ask there
   beside = str(file.resolve().parents[1])  # a configuration may build on another of its folder
   sys.path.insert(0, beside)

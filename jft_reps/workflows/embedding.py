@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jft_reps.workflows import weights
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+  from jft_reps.models.pretrained.source import WeightSource
+
+_SIDE = 224  # of pictures, where the weights do not tell: that of ImageNet's open checkpoints
 
 
 def embedder(checkpoint: str | os.PathLike, size: int = 0
@@ -22,19 +29,24 @@ def embedder(checkpoint: str | os.PathLike, size: int = 0
   Raises:
     StorageError: it cannot be read.
   """
+  source = weights.open_source(checkpoint)
+  size = size or source.crop or _SIDE
+  embed = averaged_conv5(source, size)
+  return lambda pictures: embed(pictures).numpy(), size
+
+
+def averaged_conv5(source: WeightSource,
+                   size: int) -> Callable[[np.ndarray | tf.Tensor], tf.Tensor]:
+  """A function from uint8 `[n, size, size, 3]` to float32 `[n, d]`, conv5 averaged over space."""
   import tensorflow as tf
 
-  from jft_reps.models.pretrained import loading, own
+  from jft_reps.models.pretrained import loading
 
-  source = weights.open_source(checkpoint)
   network = loading.load(source)
-  if not size:
-    note = source.tensors.read("preprocessing").item() if source.format == own.FORMAT else b"{}"
-    size = json.loads(note).get("crop") or 224
 
   @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
   def embed(pictures):
     features = network(pictures, batch_norm="frozen", stages=("conv5",))["conv5"]
     return tf.reduce_mean(tf.cast(features, tf.float32), [1, 2])
 
-  return lambda pictures: embed(tf.constant(pictures)).numpy(), size
+  return embed

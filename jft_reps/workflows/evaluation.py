@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.workflows import compose, configuration, weights
+from jft_reps.workflows import compose, configuration, presence, weights
 
 if TYPE_CHECKING:
   import ml_collections
@@ -34,10 +34,11 @@ def evaluate(
     ConfigError: a submission is wanted of a task that has none.
     StorageError: the checkpoint cannot be read.
   """
-  config = configuration.placed(config, workdir)
+  config, excluded = configuration.placed(config, workdir), _excluded(exclude_file)
+  presence.check_weights(checkpoint or config.workdir)
+  presence.check_records(config)
   from jft_reps.training.evaluation import monitor
 
-  excluded = _excluded(exclude_file)
   source = weights.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
   model = task.build()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from jft_reps import whole_files
 from jft_reps.errors import ConfigError
-from jft_reps.workflows import compose, configuration, weights
+from jft_reps.workflows import compose, configuration, presence, weights
 
 if TYPE_CHECKING:
   import ml_collections
@@ -34,10 +34,11 @@ def export(
     ConfigError: the configuration is not the checkpoint's.
     StorageError: likewise; or the checkpoint cannot be read, or the output not written.
   """
+  config = configuration.placed(config, workdir)
+  presence.check_weights(checkpoint or config.workdir)
   from jft_reps.models import saved_model
   from jft_reps.training.evaluation import monitor
 
-  config = configuration.placed(config, workdir)
   saved_model.free(output, overwrite)  # before minutes of loading
   source = weights.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
@@ -58,7 +59,6 @@ def _origin(path: pathlib.Path, average: bool, task: str) -> dict[str, Any]:
   """Which weights these are. The index of a checkpoint holds a checksum of every tensor."""
   from jft_reps.training.run_directory import checkpoints, directory
 
-  index = pathlib.Path(f"{path}.index")
   return {"checkpoint": str(path.resolve()), "step": int(checkpoints.read(path, ["step"])["step"]),
-          "index_sha256": hashlib.sha256(index.read_bytes()).hexdigest(), "average": average,
+          "index_sha256": whole_files.sha256(f"{path}.index"), "average": average,
           "task": task, "versions": directory.versions()}

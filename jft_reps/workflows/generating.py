@@ -30,7 +30,7 @@ def generate(config: ml_collections.ConfigDict,
   try:
     directory.mkdir(parents=True, exist_ok=True)
   except OSError as e:
-    raise StorageError("records", directory, e.strerror, "a folder to write to",
+    raise StorageError("records", directory, e.strerror or str(e), "a folder to write to",
                        "Choose another --config.task.records.") from e
   for manifest in sorted(directory.glob("manifest-*.json")):
     if not json.loads(manifest.read_text())["metadata"].get("world"):

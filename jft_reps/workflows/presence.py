@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +25,27 @@ def check_records(config: ml_collections.ConfigDict) -> None:
   hierarchy = config.task.get("hierarchy")
   if hierarchy and not os.path.exists(hierarchy):
     text.read_text(hierarchy)
+
+
+def check_weights(path: str | os.PathLike) -> None:
+  """Raises what opening would raise, if there is no file and no checkpoint, or none in a folder.
+
+  Raises:
+    errors.StorageError: there is none.
+  """
+  from jft_reps.models.pretrained import missing
+
+  path = pathlib.Path(path)
+  if not path.exists() and not pathlib.Path(f"{path}.index").exists():
+    raise missing.error(path)
+  if path.is_dir() and not any(path.glob("ckpt-*.ok")):
+    raise missing.no_checkpoint(path)
+
+
+def check_start(config: ml_collections.ConfigDict) -> None:
+  """What a fresh run starts from: records, unless they are made here, hierarchy and weights."""
+  resumed = any(pathlib.Path(config.workdir).glob("ckpt-*"))  # from its own weights
+  if config.init.checkpoint and not resumed:
+    check_weights(config.init.checkpoint)
+  if not config.get("toy_world"):
+    check_records(config)

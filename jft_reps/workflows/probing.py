@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jft_reps.errors import ConfigError, StorageError
@@ -30,12 +29,11 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     StorageError: the run directory holds a run already.
     ConfigError: the task is no classification.
   """
+  config = configuration.placed(config, workdir)
+  presence.check_start(config)
   from jft_reps import progress
   from jft_reps.training.run_directory import directory
 
-  config = configuration.placed(config, workdir)
-  if not config.get("toy_world"):
-    presence.check_records(config)
   generating.generate(config, progress.counter("generated pictures"))
   path = config.init.checkpoint
   source = weights.open_source(path) if path else None
@@ -81,7 +79,7 @@ def _state(config, run, task, source):
   return state
 
 
-def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Path) -> dict:
+def _solve(task, model, train_split: str, options, run, folder: str | os.PathLike) -> dict:
   """Fits on the training features and judges on each evaluation split."""
   from jft_reps import progress
   from jft_reps.tasks.frozen import features as frozen_features
@@ -99,7 +97,8 @@ def _solve(task, model, train_split: str, options, run, folder: str | pathlib.Pa
   train = features(train_split)
   fitted = frozen_features.fit(train, len(task.labels), options)
   frozen_features.install(fitted, model)
-  values, few_shot = {}, {}
+  values: dict[str, float] = {}
+  few_shot: dict[str, dict[str, Any]] = {}
   for evaluator in task.evaluators():
     test = features(evaluator.name)
     evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})

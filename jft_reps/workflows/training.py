@@ -39,8 +39,7 @@ def train(
   """
   config = configuration.placed(config, workdir)
   topology = addresses.parse_local(local_cluster) if local_cluster else None
-  if not config.get("toy_world"):  # whose records are made here
-    presence.check_records(config)
+  presence.check_start(config)
   with contextlib.ExitStack() as stack:
     if topology is not None:
       cluster = _started(stack, *topology, config.workdir)

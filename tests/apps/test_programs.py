@@ -47,6 +47,39 @@ def test_train_says_what_is_wrong_in_one_line(arguments, message, root, tmp_path
   assert line.startswith("jft_reps: error[") and message in line
 
 
+@pytest.mark.parametrize("program,arguments,message", [
+    ("train", ["--config.task.records={tmp}"], "manifest-train.json"),
+    ("train", ["--config.task.records={tmp}", "--local_cluster=workers=x"], "--local_cluster"),
+    ("probe", ["--config.task.records={tmp}"], "manifest-train.json"),
+    ("train", ["--config.init.checkpoint={tmp}/no.h5"], "no.h5: no such file"),
+    ("evaluate", [], "run: no such file"), ("export", ["--output=x"], "run: no such file")])
+def test_what_is_missing_is_said_before_tensorflow_is_loaded(
+    program, arguments, message, root, tmp_path):
+  config = f"--config={root}/experiments/fig3_pretraining.py:random"
+  arguments = [config, f"--workdir={tmp_path}/run",
+               *(a.replace("{tmp}", str(tmp_path)) for a in arguments)]
+  code = ("import importlib, sys\n"
+          "from jft_reps.apps import command_line\n"
+          f"program = importlib.import_module('jft_reps.apps.{program}')\n"
+          f"code = command_line.run(program.main, ['{program}', *{arguments!r}])\n"
+          "print(code, 'tensorflow' in sys.modules)")
+  result = subprocess.run([sys.executable, "-c", code], cwd=root, text=True, capture_output=True,
+                          timeout=60, check=True)
+  code, loaded = result.stdout.split()
+  assert code in "124" and loaded == "False" and message in result.stderr
+
+
+def test_programs_import_one_keras(root):
+  code = ("import sys\n"
+          "from jft_reps.apps import command_line, doctor\n"
+          "command_line.run(doctor.main, ['doctor'])\n"
+          "print('tensorflow' in sys.modules, 'tf_keras' in sys.modules, 'keras' in sys.modules)")
+  result = subprocess.run(
+      [sys.executable, "-c", code], cwd=root, text=True, capture_output=True, timeout=120,
+      env={k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}, check=True)
+  assert result.stdout.splitlines()[-1] == "True True False"
+
+
 def test_a_bad_tf_config_is_refused_before_any_server_starts(root):
   result = run("train", "--config=experiments/fig3_pretraining.py:random", "--workdir=x",
                root=root, TF_CONFIG='{"cluster": {}}')

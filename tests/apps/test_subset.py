@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from jft_reps.collection.checks import validation
 from jft_reps.data.hierarchy import readers
 from jft_reps.data.reading import order as reading
 from jft_reps.data.records import manifest, schema
+from jft_reps.task import START
 from jft_reps.tasks import pretrain
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.inputs import record_sets
@@ -121,6 +124,18 @@ def test_a_subset_of_what_was_made_again_is_outdated(folder, capsys):
   assert not validation.validate([(str(folder), "inner")]).findings
 
 
+def test_the_program_never_loads_tensorflow(folder, root):
+  code = ("import sys\nfrom jft_reps.apps import command_line, subset\n"
+          "code = command_line.run(subset.main, ['subset', *sys.argv[1:]])\n"
+          "print(code, {'tensorflow', 'tf_keras', 'keras'} & sys.modules.keys())")
+  done = subprocess.run(
+      [sys.executable, "-c", code, f"--records={folder}", "--pictures=30", "--name=light",
+       f"--hierarchy={folder}/hierarchy.csv", "--hierarchy_format=edges"], cwd=root, text=True,
+      capture_output=True, timeout=60, check=True)
+  assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+  assert (folder / "counts-light.json").exists()
+
+
 @pytest.mark.parametrize("arguments, message", [
     ([], "--name: missing"), (["--name=x"], "all of the pictures"),
     (["--pictures=1.5"], "--pictures: 1.5; expected numbers"), (["--pictures=-3"], "--pictures"),
@@ -151,13 +166,13 @@ def test_a_task_trains_from_a_subset_and_starts_at_its_prior(folder, tmp_path):
         eval_splits=("fasteval",), hierarchy=str(folder / "hierarchy.csv"), classifier_shards=2,
         batch_size=5, resize=36, crop=32, shuffle=16)
     seen = [tuple(batch["id"].numpy().tolist()) for batch in
-            task.train_dataset(0, 1, 0, (0, 0, 0)).take(len(names) // 5)]
+            task.train_dataset(START).take(len(names) // 5)]
     assert sorted(sum(seen, ())) == sorted(name.encode() for name in names)
     prints.add(task._sets.fingerprint(split))
   whole = task._sets.fingerprint("train")
   checksums = ",".join(s.sha256 for s in manifest.read(folder, "train").shards)
   assert whole == hashlib.sha256(checksums.encode()).hexdigest() and len(prints | {whole}) == 3
-  options = trainer.Options(steps=1, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=1, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.01,)))
   directory = RunDirectory(tmp_path / "run")
   trainer.Trainer(task, directory, options, notes=task.notes, reasons=task.reasons).train()

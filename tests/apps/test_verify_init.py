@@ -12,7 +12,7 @@ from PIL import Image
 
 from jft_reps.apps import command_line, verify_init
 from jft_reps.models import resnet
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import preprocessing
 from tests.models.pretrained import numpy_resnet, weight_files
@@ -56,8 +56,8 @@ def test_a_file_agrees_with_the_graph_of_its_authors(made, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_perturbed_kernel_is_found_in_its_stage(keras_file, monkeypatch, capsys):
-  read = Source.read
-  monkeypatch.setattr(Source, "read", lambda self, name: read(self, name) * (
+  read = WeightSource.read
+  monkeypatch.setattr(WeightSource, "read", lambda self, name: read(self, name) * (
       1.01 if name == "conv4/unit_5/conv2/kernel" else 1.0))
   assert run(keras_file, "--strides=32,16") == 3
   captured = capsys.readouterr()

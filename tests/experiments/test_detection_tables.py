@@ -1,4 +1,4 @@
-"""The numbers of section 5.2 as the configurations of its tables and figures have them."""
+"""The numbers of section 5.2, and of the code it cites, as the configurations have them."""
 
 from __future__ import annotations
 

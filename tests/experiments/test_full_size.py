@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments.study import tasks
 from jft_reps.data.records import keypoint_schema, label_map, schema
 from jft_reps.data.records.writing import Writer
 from jft_reps.models.variables import named_variables
 from jft_reps.studies.cluster import machine_hours
+from jft_reps.task import START
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.training import state as state_lib
 from jft_reps.training.step import TrainStep
@@ -43,7 +45,7 @@ def test_every_row_parses_at_full_size(path, row):
   backbone = Backbone(**config.task.backbone)
   assert (backbone.width, backbone.stem, config.toy_world.to_dict()) == (1.0, "imagenet", {})
   assert options.steps >= 30_000 and options.inner_steps == 1
-  work = machine_hours.of_task(config.task.to_dict())
+  work = tasks.work(config.task.to_dict())
   # Every network of the paper takes more than a classifier of ImageNet at 224.
   assert work.forward >= machine_hours.classification(backbone.depth, 224, 224, 1000).forward
   for option in getattr(module, "OPTIONS", {}):
@@ -145,7 +147,7 @@ def pushed(full_records):
     task.prepare(state.model)
     step = TrainStep(task, state, options.optimizer, options.schedule, strategy,
                      options.weight_decay, options.ema_decay, options.gradient_clip)
-    batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+    batch = next(iter(task.train_dataset(START)))
     before = {name: variable.numpy() for name, variable in flat(state).items()}
     return task, state, step.decode(tf.function(step.push)(batch)), before
 
@@ -168,7 +170,7 @@ def test_one_step_at_full_size(case, pushed):
   for name, (value, tolerance) in case.losses.items():
     assert push.scalars[name] == pytest.approx(value, rel=tolerance), name
   assert sum(t.variable.shape.num_elements() for t in state.trained) == case.variables
-  assert machine_hours.of_task(full_task(case)).variables == case.variables
+  assert tasks.work(full_task(case)).variables == case.variables
   names = {id(variable): name for name, variable in flat(state).items()}
   for trained in state.trained:
     moved = trained.slots["momentum"].numpy().ravel()
@@ -206,4 +208,4 @@ def test_other_networks_have_the_variables_they_must(reference, full_records):
               for part in state_lib.variables_of(item))
   assert found == NETWORKS[reference]
   count = {"detect": COCO}.get(config.task.name)
-  assert machine_hours.of_task(config.task.to_dict(), count).trained_variables == found
+  assert tasks.work(config.task.to_dict(), count).trained_variables == found

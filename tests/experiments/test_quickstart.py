@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from experiments import quickstart
-from jft_reps.apps import command_line
+from jft_reps import program
 
 
 @pytest.mark.parametrize("arguments,message", [
     ([], "--workdir: missing"), (["--workdir=x", "y"], "y: an argument that is no flag"),
     (["--workdir=x", "--steps=0"], "steps"), (["--workdir=x", "--setps=9"], "setps")])
 def test_wrong_arguments_are_one_line_and_exit_code_1(arguments, message, capsys):
-  assert command_line.run(quickstart.main, ["quickstart", *arguments]) == 1
+  assert program.run(quickstart.main, ["quickstart", *arguments]) == 1
   said = capsys.readouterr().err
   assert said.startswith("jft_reps: error[flags]: ") and message in said
   assert said.count("\n") == 1

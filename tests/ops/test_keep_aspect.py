@@ -10,7 +10,6 @@ import tensorflow as tf
 from PIL import Image
 
 from jft_reps.ops import keep_aspect
-from jft_reps.ops.picture_headers import SizeLimits
 from tests.data import picture_files as files
 
 _PAIR = tf.TensorSpec([2], tf.int32)
@@ -122,4 +121,3 @@ def test_half_of_the_pictures_are_mirrored_as_their_seeds_say():
 def test_what_passes_the_limits_or_is_cut_fails(data):
   with pytest.raises(tf.errors.InvalidArgumentError):
     _decode(data, False)
-  assert SizeLimits() == _PATH.limits

@@ -11,6 +11,7 @@ from jft_reps.data.reading.label_expansion import LabelExpansion
 from jft_reps.errors import ConfigError
 from jft_reps.models.resnet import STAGES
 from jft_reps.ops import losses
+from jft_reps.task import START
 from jft_reps.tasks import classify
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.toy_world.records import write_records
@@ -56,7 +57,7 @@ def multi(several, **values):
 
 
 def train(task, path, steps, rate=0.05, initialize=None):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), checkpoint_every=steps, log_every=5,
       schedule=schedules.PiecewiseConstant((rate,)))
   run = RunDirectory(path)
@@ -73,7 +74,7 @@ def whole(evaluator):
 def test_a_picture_has_the_class_index_of_its_one_leaf(records, world):
   task = single(records)
   assert task.labels == world.leaves_alone.ids and len(task.labels) == 124
-  batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  batch = next(iter(task.train_dataset(START)))
   for name, target in zip(batch["id"].numpy(), batch["targets"].numpy()):
     split, index = name.decode().rsplit("-", 1)
     assert (target,) == world.picture(split, int(index)).labels
@@ -83,7 +84,7 @@ def test_pictures_with_another_number_of_labels_are_left_out_and_counted(several
   task = classify.create(several, train_split="transfer_train", eval_splits=("transfer_test",),
                          **SMALL)
   with pytest.raises(tf.errors.InvalidArgumentError, match="too_many_labels"):
-    for _ in task.train_dataset(0, 1, 0, (0, 0, 0)).take(9):
+    for _ in task.train_dataset(START).take(9):
       pass
 
 
@@ -97,7 +98,7 @@ def test_the_softmax_loss_is_the_mean_of_log_sum_exp_less_the_own_logit(records)
   found = losses.softmax_cross_entropy(tf.constant(logits, tf.float32), tf.constant(labels), 0.1)
   np.testing.assert_allclose(found, (0.9 * own + 0.1 * each.mean(1)).mean(), rtol=1e-5)
   task = single(records)
-  model, batch = task.build(), next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  model, batch = task.build(), next(iter(task.train_dataset(START)))
   loss, scalars = task.loss(model, batch)
   scores = model(batch["image"], batch_norm="train").numpy().astype(np.float64)
   own = np.log(np.exp(scores).sum(1)) - scores[np.arange(16), batch["targets"].numpy()]
@@ -134,7 +135,7 @@ def test_map_of_several_labels_is_the_plain_mean_of_scikit_learns(several):
 
 def test_several_labels_take_the_logistic_loss(several, world):
   task = multi(several)
-  model, batch = task.build(), next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  model, batch = task.build(), next(iter(task.train_dataset(START)))
   logits = model(batch["image"], batch_norm="train").numpy().astype(np.float64)
   names = [n.decode().rsplit("-", 1) for n in batch["id"].numpy()]
   targets = np.zeros_like(logits)
@@ -161,7 +162,7 @@ def test_moving_statistics_change_only_as_the_mode_says(records, tmp_path, mode)
     means, squares = [], []
     model = task.build()
     monitor.load_model(tmp_path / "ckpt-0", task, model)
-    for batch in task.train_dataset(0, 1, 0, (0, 0, 0)).take(3):
+    for batch in task.train_dataset(START).take(3):
       stem = model.backbone.conv1.conv(model.backbone.scale(batch["image"])).numpy()
       means.append(stem.mean((0, 1, 2)))
       squares.append((stem.astype(np.float64) ** 2).mean((0, 1, 2)))

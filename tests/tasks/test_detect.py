@@ -13,9 +13,11 @@ from jft_reps.data.records import writing as records
 from jft_reps.errors import ConfigError, NumericError, StorageError
 from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
+from jft_reps.task import START, Place
 from jft_reps.tasks import detect
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.panels import boxes as box_pictures
+from jft_reps.tasks.panels import canvas
 from jft_reps.toy_world.records import write_records
 from jft_reps.toy_world.world import ToyWorld
 from jft_reps.training import optimizers, schedules, trainer
@@ -45,7 +47,7 @@ def task_of(records, **values):
 
 
 def train(task, path, steps, schedule=schedules.PiecewiseConstant((0.01,)), **values):  # noqa: B008
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), schedule=schedule,
       weight_decay=0.0, gradient_clip=10.0, checkpoint_every=steps, log_every=5)
   run = RunDirectory(path)
@@ -149,7 +151,7 @@ def test_a_picture_without_boxes_has_a_loss_of_background_alone(tmp_path):
   task = task_of(tmp_path, eval_splits=())
   model = task.build()
   seen = {}
-  for batch in task.train_dataset(0, 1, 0, (0, 0, 0)).take(2):
+  for batch in task.train_dataset(START).take(2):
     loss, parts = task.loss(model, batch)
     assert np.isfinite(loss)
     seen[batch["id"].numpy()[0].decode()] = {k: float(v) for k, v in parts.items()}
@@ -169,7 +171,7 @@ def test_panels_show_the_truth_left_and_what_was_found_right():
   image = np.zeros([40, 80, 3], np.uint8)
   panel = box_pictures.panel(image, [((10, 10, 30, 30), 0, "cat")], [((5, 50, 35, 70), 1, "dog")])
   assert panel.shape == (480, 966, 3)
-  red, other = box_pictures._colour(0), box_pictures._colour(1)
+  red, other = canvas.colour(0), canvas.colour(1)
   left, right = panel[:, :480], panel[:, 486:]
   assert (left[120, 60] == red).all() and (left[100, 180] == red).all()  # left and right side
   assert (right[100, 300] == other).all() and (right[100, 420] == other).all()
@@ -199,7 +201,7 @@ def test_classes_that_coco_does_not_know_are_not_sent_to_its_server(boxes, tmp_p
 
 def test_the_draw_depends_on_the_seed_and_on_the_place_alone(boxes):
   draws = lambda seed: [b["draw"].numpy().tolist() for b in
-                        task_of(boxes).train_dataset(0, 1, seed, (0, 0, 0)).take(30)]
+                        task_of(boxes).train_dataset(Place(seed=seed)).take(30)]
   one, again, other = draws(1), draws(1), draws(2)
   assert one == again and len({str(d) for d in one}) == 30
   assert not {str(d) for d in one} & {str(d) for d in other}

@@ -17,6 +17,7 @@ from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import keypoints as keypoint_ops
 from jft_reps.ops import person_crops
+from jft_reps.task import START
 from jft_reps.tasks import pose
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.evaluators import poses as pose_sets
@@ -51,7 +52,7 @@ def task_of(folder, **values):
 
 
 def train(task, path, steps, cluster=None, rate=0.01):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=0.0, checkpoint_every=steps,
       schedule=schedules.PiecewiseConstant((rate,)), log_every=5, ema_decay=0.9)
   run = RunDirectory(path)
@@ -146,7 +147,7 @@ class Silent:
 
 def test_the_loss_is_that_of_the_maps_with_everybody_in_it(figures):
   task = task_of(figures, batch_norm="frozen")
-  model, batch = task.build(), next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  model, batch = task.build(), next(iter(task.train_dataset(START)))
   batch = {**batch, "others": tf.constant(
       np.random.default_rng(0).uniform(5, 40, (4, 2, 14, 3)), tf.float32)}
   total, parts = task.loss(model, batch)
@@ -166,7 +167,7 @@ def test_training_crops_are_mirrored_and_enlarged_as_configured(figures):
   for key, values in (("plain", {"mirror": False, "enlarge": (1.25, 1.25)}),
                       ("mirrored", {"mirror": True, "enlarge": (1.25, 1.25)}),
                       ("larger", {"mirror": False, "enlarge": (1.5, 1.5)})):
-    dataset = task_of(figures, **values).train_dataset(0, 1, 0, (0, 0, 0)).take(4)
+    dataset = task_of(figures, **values).train_dataset(START).take(4)
     seen[key] = np.concatenate([batch["points"] for batch in dataset])
   height = lambda p: np.ptp(np.where(p[..., 2:] > 0, p, np.nan)[..., 0], axis=1)
   np.testing.assert_allclose(height(seen["plain"]) / height(seen["larger"]), 1.2, rtol=1e-3)

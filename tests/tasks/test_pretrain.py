@@ -11,6 +11,7 @@ from jft_reps.data.reading.label_expansion import LabelExpansion
 from jft_reps.errors import ConfigError, DataError
 from jft_reps.metrics import fasteval
 from jft_reps.models.variables import named_variables
+from jft_reps.task import START, Place
 from jft_reps.tasks import pretrain
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.tasks.inputs import pictures, record_sets
@@ -43,7 +44,7 @@ def make(records, **values):
 def test_targets_are_the_records_labels_with_their_ancestors(records):
   task = make(records)
   _, world = records
-  batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  batch = next(iter(task.train_dataset(START)))
   assert batch["image"].shape == (16, 32, 32, 3) and batch["targets"].dtype == tf.uint8
   hierarchy = readers.read(records[0] / "hierarchy.csv", "edges")
   for i, name in enumerate(batch["id"].numpy()):
@@ -56,7 +57,7 @@ def test_targets_are_the_records_labels_with_their_ancestors(records):
 
 def _run(task, directory, steps=1, **values):
   run = RunDirectory(directory)
-  options = trainer.Options(steps=steps, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=steps, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.0,)), **values)
   trainer.Trainer(task, run, options, notes=task.notes, reasons=task.reasons).train()
   return run
@@ -140,7 +141,7 @@ def _with_unknown(directory, hierarchy, unknown, absent=None, **values):
   task = pretrain.create(
       directory, hierarchy=str(hierarchy), eval_splits=(), prior=0.5,
       **{**NETWORK, "classifier_shards": 2, "batch_size": 2, **values})
-  return task, next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  return task, next(iter(task.train_dataset(START)))
 
 
 def _loss_and_gradient(task, batch, logits):
@@ -202,7 +203,7 @@ def test_noise_is_that_of_the_picture_in_every_epoch_and_on_every_worker(records
   clean = LabelExpansion(len(task.labels), hierarchy.closure())
   found, again, touched = {}, 0, 0
   for worker, seed, position in ((0, 0, (0, 0, 0)), (1, 5, (7, 1, 3))):
-    for batch in task.train_dataset(worker, 2, seed, position).take(10):
+    for batch in task.train_dataset(Place(worker, 2, seed, position)).take(10):
       touched += np.any(batch["targets"] != tf.cast(clean(batch["labels"]), tf.uint8), axis=1).sum()
       for name, targets in zip(batch["id"].numpy(), batch["targets"].numpy()):
         again += name in found
@@ -231,7 +232,7 @@ def reduced(records, tmp_path):
 def test_a_reduced_vocabulary_learns_the_same_targets_of_fewer_classes(reduced):
   whole, task, chosen = reduced
   assert list(task.labels) == [whole.labels[c] for c in chosen] == task.notes["labels"]
-  batches = [next(iter(t.train_dataset(0, 1, 0, (0, 0, 0)))) for t in (whole, task)]
+  batches = [next(iter(t.train_dataset(START))) for t in (whole, task)]
   np.testing.assert_array_equal(batches[1]["id"], batches[0]["id"])
   np.testing.assert_array_equal(batches[1]["targets"], batches[0]["targets"].numpy()[:, chosen])
   assert batches[1]["targets"].numpy().any()
@@ -297,7 +298,7 @@ def test_without_unknown_labels_all_others_are_negative(tmp_path):
 def test_the_loss_sums_over_classes_and_averages_over_the_batch(records):
   task = make(records)
   model = task.build()
-  batch = next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  batch = next(iter(task.train_dataset(START)))
   loss, scalars = task.loss(model, batch)
   logits = model(batch["image"], batch_norm="train").numpy().astype(np.float64)
   expected = np.logaddexp(0, logits) - batch["targets"].numpy() * logits
@@ -345,7 +346,7 @@ def test_every_variable_is_saved_and_the_trained_ones_are_trained(records):
 @pytest.mark.slow
 def test_it_learns_more_than_label_frequencies(records, tmp_path):
   task = make(records, batch_size=32)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=60, optimizer=optimizers.Momentum(), log_every=20, checkpoint_every=60,
       schedule=schedules.WarmUp(schedules.PiecewiseConstant((0.05,)), 10))
   run = RunDirectory(tmp_path)
@@ -386,7 +387,7 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
       writer.write(f"p{i}", schema.encode(f"p{i}", b"\xff\xd8\xffno", "jpeg", 9, 9, [i % 5]))
   hierarchy = str(records[0] / "hierarchy.csv")
   task = pretrain.create(directory, hierarchy=hierarchy, eval_splits=(), batch_size=8, **NETWORK)
-  options = trainer.Options(steps=5, optimizer=optimizers.Momentum(),
+  options = trainer.TrainerOptions(steps=5, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.1,)))
   run = lambda name: trainer.Trainer(  # noqa: E731
       task, RunDirectory(tmp_path / name), options, notes=task.notes,
@@ -410,7 +411,7 @@ def test_the_quarantine_list_names_the_file_of_a_dropped_record(records, tmp_pat
       writer.write(f"p{i}", schema.encode(f"p{i}", encoded, "jpeg", 40, 40, [i % 5]))
   task = pretrain.create(directory, hierarchy=str(records[0] / "hierarchy.csv"), eval_splits=(),
                          batch_size=8, **NETWORK)
-  rows = np.concatenate([b["quarantined"] for b in task.train_dataset(0, 1, 0, (0, 0, 0)).take(8)])
+  rows = np.concatenate([b["quarantined"] for b in task.train_dataset(START).take(8)])
   rows = rows[rows[:, 0] >= 0]
   assert len(rows) >= 3
   for text, (_, epoch, shard, record) in zip(task.describe_dropped(rows), rows.tolist()):
@@ -498,7 +499,7 @@ def test_a_resumed_pre_training_is_bit_equal_across_an_epochs_end(records, tmp_p
 
   def run(name, steps):
     task = make(records)
-    options = trainer.Options(
+    options = trainer.TrainerOptions(
         steps=steps, optimizer=optimizers.RMSProp(), checkpoint_every=12, log_every=10,
         schedule=schedules.PiecewiseConstant((0.01,)))
     trainer.Trainer(task, RunDirectory(tmp_path / name), options,
@@ -518,7 +519,7 @@ def test_moving_averages_start_at_the_prior_too(records, tmp_path):
   from jft_reps.training.run_directory import checkpoints
 
   task = make(records)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=1, optimizer=optimizers.Momentum(), ema_decay=0.9, log_every=1, checkpoint_every=1,
       schedule=schedules.PiecewiseConstant((0.1,)))
   trainer.Trainer(task, RunDirectory(tmp_path), options, notes=task.notes,

@@ -17,6 +17,7 @@ from jft_reps.models.resnet import STAGES
 from jft_reps.models.variables import named_variables
 from jft_reps.ops import score_maps
 from jft_reps.ops.masked_pictures import VOID
+from jft_reps.task import START
 from jft_reps.tasks import segment
 from jft_reps.tasks.backbone import Backbone
 from jft_reps.toy_world.records import write_records
@@ -48,7 +49,7 @@ def task_of(records_, **values):
 
 
 def train(task, path, steps, cluster=None):
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.Momentum(), weight_decay=5e-4, log_every=5,
       schedule=schedules.Polynomial(0.01, 200, 0.9), checkpoint_every=steps)
   run = RunDirectory(path)
@@ -65,7 +66,7 @@ def weights(task, run, step):
 
 def test_the_loss_of_a_batch_is_that_of_its_subsampled_mask(masks):
   task = task_of(masks)
-  model, batch = task.build(), next(iter(task.train_dataset(0, 1, 0, (0, 0, 0))))
+  model, batch = task.build(), next(iter(task.train_dataset(START)))
   loss, scalars = task.loss(model, batch)
   scores = model(batch["image"], batch_norm="frozen")
   assert scores.shape == (4, 6, 6, 32)
@@ -218,7 +219,7 @@ def test_a_checkpoint_of_other_rates_is_refused(masks, tmp_path):
     ({"backbone": Backbone(depth=14, output_stride=32)}, "output_stride: 32; expected 8")])
 def test_values_that_mean_nothing_are_refused(masks, values, named):
   with pytest.raises(ConfigError, match=named):
-    task_of(masks, **values).train_dataset(0, 1, 0, (0, 0, 0))
+    task_of(masks, **values).train_dataset(START)
 
 
 def test_one_class_is_no_segmentation(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps import errors
+from jft_reps.task import START
 from jft_reps.training import optimizers, schedules
 from tests.models.numpy_faster_rcnn import clipped
 from tests.training.test_trainer import options, state_at, train
@@ -37,7 +38,7 @@ def gradients(batch, state):
 
 def by_hand(start, clip, steps=2, skip=0):
   """States of momentum on clipped gradients; `None` clips none."""
-  batches = iter(TinyTask(shards=1).train_dataset(0, 1, 0, (0, 0, 0)).skip(skip))
+  batches = iter(TinyTask(shards=1).train_dataset(START).skip(skip))
   state = {name: start[name].astype(np.float64) for name in NAMES}
   accumulators, lengths = [0.0] * len(NAMES), []
   for _ in range(steps):

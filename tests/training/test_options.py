@@ -22,4 +22,4 @@ def test_a_senseless_option_is_refused_by_name(name, value):
   values = {"steps": 10, "optimizer": optimizers.Momentum(),
             "schedule": schedules.PiecewiseConstant((0.1,)), name: value}
   with pytest.raises(ConfigError, match=f"train.{name}: "):
-    trainer.Options(**values)
+    trainer.TrainerOptions(**values)

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import NumericError, StorageError
+from jft_reps.task import START
 from jft_reps.training import optimizers, schedules, trainer
 from jft_reps.training.run_directory import checkpoints, directory
 from tests.training.tiny_task import FEATURES, TinyTask
@@ -21,7 +22,7 @@ def options(steps, **values):
   values = {"checkpoint_every": 20, "log_every": 10, "ema_decay": 0.9,
             "optimizer": optimizers.RMSProp(),
             "schedule": schedules.ExponentialDecay(0.05, 0.5, 25), **values}
-  return trainer.Options(steps=steps, **values)
+  return trainer.TrainerOptions(steps=steps, **values)
 
 
 def train(path, steps, task=None, **values):
@@ -64,7 +65,7 @@ def test_the_step_is_the_gradient_step_of_the_stated_formulas(tmp_path):
   """One push by hand: softplus gradient, coupled decay, TF1 RMSProp, batch-norm statistics."""
   train(tmp_path, 1, checkpoint_every=1, ema_decay=0.75, weight_decay=0.1)
   old, new = state_at(tmp_path, 0), state_at(tmp_path, 1)
-  batch = next(iter(TinyTask().train_dataset(0, 1, 0, (0, 0, 0))))
+  batch = next(iter(TinyTask().train_dataset(START)))
   x, y = batch["x"].numpy().astype(np.float64), batch["targets"].numpy()
   mean, var = x.mean(0), x.var(0)
   hat = (x - mean) / np.sqrt(var + 1e-5)

@@ -8,6 +8,7 @@ from tensorflow.python.data.experimental.ops import testing
 
 from jft_reps.models import batch_norm, layers, sharded_dense
 from jft_reps.models.variables import Slices, named_variables
+from jft_reps.task import Place
 
 FEATURES, CLASSES = 6, 7
 
@@ -54,11 +55,11 @@ class TinyTask:
                           index % self.epoch_length])
     return {"id": tf.strings.as_string(index), "x": x, "targets": targets, "position": following}
 
-  def train_dataset(self, worker, workers, seed, position):
-    position = tf.cast(tf.convert_to_tensor(position), tf.int64)
+  def train_dataset(self, place):
+    position = tf.cast(tf.convert_to_tensor(place.position), tf.int64)
     start = position[0] * self.epoch_length + position[2]
     rows = tf.data.Dataset.range(10**9).map(
-        lambda i: self.row(worker, seed, (i + start) // self.epoch_length,
+        lambda i: self.row(place.worker, place.seed, (i + start) // self.epoch_length,
                            (i + start) % self.epoch_length))
     batches = rows.batch(self._batch, drop_remainder=True)
     if self._wait:
@@ -95,7 +96,7 @@ class TinyEvaluator:
     self._task, self._losses = task, {}
 
   def dataset(self):
-    return self._task.train_dataset(0, 1, 99, (0, 0, 0)).take(5)
+    return self._task.train_dataset(Place(seed=99)).take(5)
 
   def predict(self, model, batch):
     return model(batch["x"], batch_norm="frozen")

@@ -8,6 +8,7 @@ import pytest
 
 from jft_reps.apps import command_line
 from jft_reps.errors import ConfigError
+from jft_reps.training import optimizers
 from jft_reps.workflows import compose, configuration, generating
 
 FIG3 = "experiments/fig3_pretraining.py"
@@ -60,7 +61,7 @@ def test_a_wrong_override_is_named(key, value, message):
 
 
 @pytest.mark.parametrize("argument,message", [
-    ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random or imagenet"),
+    ("nowhere.py", "no such file"), (f"{FIG3}:JFT", "expected random, imagenet"),
     (f"{FIG3}:random,tiny", "random,tiny"), ("experiments", "no such file"),
     ("README.md:random", "no Python file")])
 def test_a_wrong_configuration_is_named(argument, message):
@@ -118,8 +119,8 @@ def test_a_fault_inside_a_task_or_an_optimizer_is_not_the_configurations(monkeyp
   monkeypatch.setattr("jft_reps.tasks.pretrain.create", broken)
   with pytest.raises(TypeError, match=r"object of type 'int' has no len\(\)"):
     compose.task(config())
-  monkeypatch.setattr("jft_reps.training.optimizers.RMSProp",
-                      lambda rho, momentum, epsilon: rho + "")
+  monkeypatch.setitem(
+      optimizers.BY_NAME, "rmsprop", lambda rho, momentum, epsilon: rho + "")
   with pytest.raises(TypeError, match="unsupported operand"):
     compose.options(config())
 

@@ -14,7 +14,6 @@ from jft_reps.data.building import masks
 from jft_reps.data.records import reasons, schema
 from jft_reps.ops import picture_headers
 
-_LIMITS = picture_headers.SizeLimits()
 _MASK_PIXELS = 400_000_000  # of one record that are decoded; a few kilobytes can claim millions
 
 
@@ -67,11 +66,9 @@ def _header(encoded: bytes) -> tuple[tuple[int, int], Problem | None]:
       height, width, _ = tf.image.extract_jpeg_shape(encoded).numpy().tolist()
   except (tf.errors.OpError, struct.error):
     return (0, 0), _problem(reasons.DECODE_ERROR, "the header is damaged")
-  short, long = sorted((height, width))
-  for code, wrong in (
-      (reasons.TOO_MANY_PIXELS, short * long > _LIMITS.max_pixels),
-      (reasons.TOO_SMALL, short < _LIMITS.min_side),
-      (reasons.BAD_ASPECT, long > _LIMITS.max_aspect * short)):
+  problems = picture_headers.side_problems(min(height, width), max(height, width))
+  for code, wrong in zip(
+      (reasons.TOO_MANY_PIXELS, reasons.TOO_SMALL, reasons.BAD_ASPECT), problems):
     if wrong:
       return (height, width), _problem(code, f"{height}x{width} pixels")
   return (height, width), None

@@ -131,9 +131,9 @@ def _labels(values: dict[str, Any], rules: Rules) -> list[Problem]:
   if len(stated) not in (0, len(values[schema.LABEL])):
     found.append(_problem(
         reasons.PARSE_ERROR, f"{len(stated)} confidences for {len(values[schema.LABEL])} labels"))
-  wrong = stated[~((stated >= 0) & (stated <= 1))]
-  if len(wrong):
-    found.append(("bad_confidence", f"confidence {wrong[0]:g}; expected 0 to 1"))
+  outside = stated[~((stated >= 0) & (stated <= 1))]
+  if len(outside):
+    found.append(("bad_confidence", f"confidence {outside[0]:g}; expected 0 to 1"))
   return found
 
 

@@ -85,9 +85,11 @@ def compare_labels(
   """
   wanted, whose = hierarchy_ids, "the hierarchy"
   for record_set, found in zip(opened, names):
-    if wanted is None and found:
+    if not found:
+      continue
+    if wanted is None:
       wanted, whose = found, f"split {record_set.split}"
-    if not found or found == tuple(wanted):
+    if found == tuple(wanted):
       continue
     at = next((i for i, (a, b) in enumerate(zip(found, wanted)) if a != b),
               min(len(found), len(wanted)))
@@ -119,7 +121,7 @@ class Overlaps:
           last: bool) -> None:
     """Takes the next shard; those of a set come one after another, and `last` is the last set."""
     if self._set is not own:
-      if self._hashes:
+      if self._set is not None and self._hashes:
         self._held.append((self._set, np.sort(np.concatenate(self._hashes))))
       self._set, self._hashes = own, []
     if not last:

@@ -165,7 +165,8 @@ class _Order:
   def __init__(self, path: str):
     named = _NAME.fullmatch(os.path.basename(path))
     self._place = (int(named[1]), int(named[2])) if named else None
-    self._last, self._seen = -1.0, set()
+    self._last = -1.0
+    self._seen: set[str] = set()
 
   def problems(self, picture_id: str, value: float) -> list[record_checks.Problem]:
     found = []

@@ -99,7 +99,9 @@ def _best(moved: np.ndarray, fixed: np.ndarray, start: np.ndarray, cut: int, eno
   if found >= enough:
     return found, start
   aligned = _aligned(moved, fixed, start, cut)
-  better = -1.0 if aligned is None else _correlation(moved, fixed, aligned, cut)
+  if aligned is None:
+    return found, start
+  better = _correlation(moved, fixed, aligned, cut)
   return (better, aligned) if better > found else (found, start)
 
 
@@ -113,7 +115,7 @@ def _aligned(moved: np.ndarray, fixed: np.ndarray, start: np.ndarray, cut: int
   matrix, shift = start.copy(), np.full(2, cut, np.float32)
   matrix[:, 2] += matrix[:, :2] @ shift
   try:
-    _, matrix = cv2.findTransformECC(
+    _, matrix = cv2.findTransformECC(  # type: ignore[call-overload]  # its stubs know no None
         inner, moved, matrix, cv2.MOTION_AFFINE, _STOP[side], None, 1)
   except cv2.error:
     return None

@@ -78,8 +78,8 @@ class Searched:
 def equal(mine: np.ndarray, theirs: np.ndarray) -> set[tuple[int, int]]:
   """Pairs of pictures of one digest, uint64 each, 0 of none; bounded as those of one hash are."""
   queries, items = _Shared(mine[:, None]), _Shared(theirs[:, None])
-  _, *both = np.intersect1d(queries.values, items.values, return_indices=True)
-  pairs = hash_search.Pairs(*both, np.zeros(len(both[0]), np.uint8))
+  _, first, second = np.intersect1d(queries.values, items.values, return_indices=True)
+  pairs = hash_search.Pairs(first, second, np.zeros(len(first), np.uint8))
   return {(int(q), int(i)) for rows in _entries(pairs, queries, items) for _, q, i in rows}
 
 
@@ -126,9 +126,9 @@ def _entries(pairs: hash_search.Pairs, queries: _Shared, items: _Shared) -> Iter
       yield np.column_stack([np.full(len(grid), pairs.distances[i]), grid]).astype(np.int64)
 
 
-def _closest(rows: Sequence[np.ndarray], query_width: int, item_width: int) -> np.ndarray:
+def _closest(parts: Sequence[np.ndarray], query_width: int, item_width: int) -> np.ndarray:
   """Of each pair of pictures the row of least distance, in order of the pairs."""
-  rows = np.concatenate(rows)
+  rows = np.concatenate(parts)
   pictures = rows[:, 1] // query_width, rows[:, 2] // item_width
   # The last key counts first.
   order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0], pictures[1], pictures[0]))

@@ -49,11 +49,12 @@ class Embedding:
                evaluation: Sequence[Part], processes: int = 1, approximate: bool = False,
                symmetries: int = 2):
     self._embed, self._size, self._processes = embed_fn, size, processes
-    self._pictures, self._open = pictures, {}
+    self._pictures = pictures
+    self._open: dict[str, Any] = {}
     batches = (batch for part in evaluation for batch in self._batches(part))
     some = perceptual_hash.SYMMETRIES[:symmetries]
-    every = [np.stack([self._call(_turned(b, s)) for s in some], 1) for b in batches]
-    every = np.concatenate(every) if every else np.zeros((0, symmetries, 1), np.float32)
+    called = [np.stack([self._call(_turned(b, s)) for s in some], 1) for b in batches]
+    every = np.concatenate(called) if called else np.zeros((0, symmetries, 1), np.float32)
     self._mean = every[:, :2].mean((0, 1)) if len(every) else 0
     self._mine = _unit(every[:, :2] - self._mean)  # [n, 2, d]
     self._turned = _unit(every[:, 2:] - self._mean).astype(np.float16)  # [n, symmetries - 2, d]
@@ -67,8 +68,8 @@ class Embedding:
 
     Parts of one source are asked for in their order, and all of them.
     """
-    vectors = [_unit(self._call(batch) - self._mean) for batch in self._batches(part)]
-    vectors = np.concatenate([np.zeros((0, self._mine.shape[-1]), np.float32), *vectors])
+    batches = [_unit(self._call(batch) - self._mean) for batch in self._batches(part)]
+    vectors = np.concatenate([np.zeros((0, self._mine.shape[-1]), np.float32), *batches])
     vectors[~part.hashes.any(1)] = 0
     return vectors
 

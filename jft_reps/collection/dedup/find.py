@@ -95,21 +95,26 @@ def find(evaluation: Sequence[Part], training: Sequence[Part], options: Options 
     refused: takes the pairs that the embedding refuses.
   """
   options, mine, done = options or Options(), index.joined(evaluation), 0
-  if options.policy is None:
+  policy = options.policy
+  if policy is None:
     every = len(mine.ids) * sum(len(part.ids) for part in training) <= ANY_ANGLE
-    options = dataclasses.replace(options, policy="any" if every else "quarters")
-  searched, pairs = Searched(mine.hashes, options.policy), set()
+    policy = "any" if every else "quarters"
+    options = dataclasses.replace(options, policy=policy)
+  searched = Searched(mine.hashes, policy)
+  pairs: set[Pair] = set()
   for part, found in _found(searched, training, options):
     vectors = embedding.of_part(part) if embedding else None
     cosine = (lambda e, t, v=vectors: embedding.cosine(e, v[t])) if embedding else None
     same = candidates.equal(mine.digests, np.asarray(part.digests))
     accepted = {pair: (0, 1.0, "equal") for pair in same}
-    for e, t, *rest in _either_way(mine, part, found, options, cosine):
-      accepted.setdefault((e, t), rest)
-    if embedding:
+    for e, t, distance, similarity, how in _either_way(mine, part, found, policy, options,
+                                                         cosine):
+      accepted.setdefault((e, t), (distance, similarity, how))
+    if embedding and vectors is not None:
       near = embedding.nearest(vectors, options.neighbours, options.cosine)
-      for e, t, *rest in _by_embedding(mine, part, near, options, accepted):
-        accepted[e, t] = rest
+      for e, t, distance, similarity, how in _by_embedding(mine, part, near, policy, options,
+                                                           accepted):
+        accepted[e, t] = distance, similarity, how
     pairs.update(Pair(mine.ids[e], part.ids[t], *rest) for (e, t), rest in accepted.items())
     done += len(part.ids)
     progress(done)
@@ -134,7 +139,7 @@ def _found(searched: Searched, training: Sequence[Part], options: Options
       start += len(part.ids)
 
 
-def _either_way(mine: Part, part: Part, found: Candidates, options: Options,
+def _either_way(mine: Part, part: Part, found: Candidates, policy: str, options: Options,
                 cosine: Callable[[int, int], float] | None
                 ) -> list[tuple[int, int, int, float, str]]:
   """Pairs by hash; a pair may come twice, the closer one first.
@@ -142,20 +147,20 @@ def _either_way(mine: Part, part: Part, found: Candidates, options: Options,
   Only the first side is turned by every angle, with the aspect it now has. Where angles count, each
   side is the first one in turn, because a stretched copy has lost the aspect it was turned in.
   """
-  pairs = [*_by_hash(mine, part, found, options, cosine)]
-  if options.policy == "any":
-    turned = Searched(part.hashes, options.policy).among(
-        mine.hashes, options.radius, options.threads)
-    other = _by_hash(part, mine, turned, options, cosine and (lambda t, e: cosine(e, t)))
-    pairs += [(e, t, *rest) for t, e, *rest in other]
+  pairs = [*_by_hash(mine, part, found, policy, options, cosine)]
+  if policy == "any":
+    turned = Searched(part.hashes, policy).among(mine.hashes, options.radius, options.threads)
+    other = _by_hash(part, mine, turned, policy, options,
+                     cosine and (lambda t, e: cosine(e, t)))
+    pairs += [(e, t, distance, similarity, how) for t, e, distance, similarity, how in other]
   return sorted(pairs)
 
 
-def _by_hash(turned: Part, upright: Part, found: Candidates, options: Options,
+def _by_hash(turned: Part, upright: Part, found: Candidates, policy: str, options: Options,
              cosine: Callable[[int, int], float] | None
              ) -> Iterator[tuple[int, int, int, float, str]]:
   """Candidates that count: index of the turned side, of the other, distance, similarity, how."""
-  symmetries = perceptual_hash.POLICIES[options.policy].symmetries
+  symmetries = perceptual_hash.POLICIES[policy].symmetries
   for one, other, distance, *views, symmetry in zip(*(column.tolist() for column in found)):
     alike = alignment.likeness(
         turned.thumbs[one], upright.thumbs[other], tuple(views), symmetries[symmetry],
@@ -175,11 +180,11 @@ def _judged(alike: alignment.Likeness, options: Options, cosine: float | None) -
   return "embedding" if agrees else ""
 
 
-def _by_embedding(mine: Part, part: Part, near: Iterable[tuple[int, int, float]],
+def _by_embedding(mine: Part, part: Part, near: Iterable[tuple[int, int, float]], policy: str,
                   options: Options, known: Mapping[tuple[int, int], Any]
                   ) -> Iterator[tuple[int, int, int, float, str]]:
   """Neighbours that the hashes did not bring together, upright or mirrored as the policy allows."""
-  symmetries = perceptual_hash.POLICIES[options.policy].symmetries[:2]
+  symmetries = perceptual_hash.POLICIES[policy].symmetries[:2]
   for e, t, _ in near:
     if (e, t) in known:
       continue

@@ -8,8 +8,9 @@ picture. Indexes are merged by naming several folders.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import functools
 import json
+import operator
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,7 +57,7 @@ class Part:
   @property
   def degenerate(self) -> list[str]:
     """Ids of pictures in which nothing can be compared."""
-    return [self.ids[i] for i in np.flatnonzero(~self.hashes.any(1))]
+    return [self.ids[i] for i in np.flatnonzero(~self.hashes.any(1)).tolist()]
 
 
 def collect(pictures: Iterable[duplicate_pictures.Picture], processes: int = 1,
@@ -84,9 +85,11 @@ def collect(pictures: Iterable[duplicate_pictures.Picture], processes: int = 1,
 
 def joined(parts: Sequence[Part]) -> Part:
   """Several parts as one, in memory."""
-  arrays = [np.concatenate([np.zeros((0, *shape), dtype), *(getattr(p, name) for p in parts)])
-            for name, (dtype, shape) in _ARRAYS.items()]
-  return Part([i for p in parts for i in p.ids], *arrays, [u for p in parts for u in p.unreadable])
+  arrays: dict[str, Any] = {name: np.concatenate(
+      [np.zeros((0, *shape), dtype), *(getattr(p, name) for p in parts)])
+                            for name, (dtype, shape) in _ARRAYS.items()}
+  return Part([i for p in parts for i in p.ids], **arrays,
+              unreadable=[u for p in parts for u in p.unreadable])
 
 
 def check_ids(parts: Sequence[Part]) -> None:
@@ -110,9 +113,9 @@ def check_ids(parts: Sequence[Part]) -> None:
 def _part(ids: list[str], found: list[perceptual_hash.Fingerprint],
           unreadable: list[tuple[str, str]], source: str) -> Part:
   columns = zip(*found) if found else ((),) * len(_ARRAYS)
-  arrays = [np.array(column, dtype).reshape(-1, *shape)
-            for column, (dtype, shape) in zip(columns, _ARRAYS.values())]
-  return Part(ids, *arrays, unreadable, source)
+  arrays = {name: np.array(column, dtype).reshape(-1, *shape)
+            for column, (name, (dtype, shape)) in zip(columns, _ARRAYS.items())}
+  return Part(ids, **arrays, unreadable=unreadable, source=source)
 
 
 def write(folder: str | os.PathLike, parts: Iterable[Part]) -> list[Part]:
@@ -121,19 +124,23 @@ def write(folder: str | os.PathLike, parts: Iterable[Part]) -> list[Part]:
   Raises:
     errors.StorageError: the folder cannot be written.
   """
-  folder, counts, checksums, source = pathlib.Path(folder), [], [], ""
+  folder, source = pathlib.Path(folder), ""
+  counts: list[int] = []
+  checksums: list[dict[str, str]] = []
   try:
     folder.mkdir(parents=True, exist_ok=True)
     for old in (folder / "index.json", *folder.glob("part-*")):
       old.unlink(missing_ok=True)
     for part in parts:
-      stem, checksums = folder / f"part-{len(counts):05d}", [*checksums, {}]
+      stem = folder / f"part-{len(counts):05d}"
+      checksums.append({})
       for name in _ARRAYS:
         array = getattr(part, name)
         checksums[-1][f"{name}.npy"] = _whole(
-            f"{stem}.{name}.npy", lambda file, a=array: np.save(file, a, allow_pickle=False))
+            f"{stem}.{name}.npy", functools.partial(np.save, arr=array, allow_pickle=False))
       text = json.dumps({"ids": list(part.ids), "unreadable": list(part.unreadable)})
-      checksums[-1]["json"] = _whole(f"{stem}.json", lambda file, t=text: file.write(t.encode()))
+      checksums[-1]["json"] = _whole(
+          f"{stem}.json", operator.methodcaller("write", text.encode()))
       counts.append(len(part.ids))
       source = part.source
     about = json.dumps({"version": VERSION, "views": perceptual_hash.VIEWS, "parts": counts,
@@ -150,15 +157,7 @@ def _whole(path: str | os.PathLike, fill: Callable[[Any], Any]) -> str:
   with whole_files.replacing(path, binary=True) as file:
     fill(file)
     file.flush()
-    return _sha256(file.name)
-
-
-def _sha256(path: str | os.PathLike) -> str:
-  digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
+    return whole_files.sha256(file.name)
 
 
 def is_index(folder: str | os.PathLike) -> bool:
@@ -184,7 +183,7 @@ def _read(folder: pathlib.Path) -> Iterator[Part]:
     for number, (count, sums) in enumerate(zip(about["parts"], about["sha256"], strict=True)):
       stem = folder / f"part-{number:05d}"
       for ending in ("json", *(f"{name}.npy" for name in _ARRAYS)):
-        if _sha256(f"{stem}.{ending}") != sums[ending]:
+        if whole_files.sha256(f"{stem}.{ending}") != sums[ending]:
           raise ValueError(f"{stem.name}.{ending} is another file: its checksum differs")
       yield _load(stem, count, about["source"])
   except (OSError, ValueError, KeyError, TypeError) as e:
@@ -194,11 +193,12 @@ def _read(folder: pathlib.Path) -> Iterator[Part]:
 
 def _load(stem: pathlib.Path, count: int, source: str) -> Part:
   about = json.loads(pathlib.Path(f"{stem}.json").read_text(encoding="utf-8"))
-  arrays = []
+  arrays = {}
   for name, (dtype, shape) in _ARRAYS.items():
-    arrays.append(np.load(f"{stem}.{name}.npy", mmap_mode="r", allow_pickle=False))
-    if arrays[-1].dtype != dtype or arrays[-1].shape != (count, *shape):
+    arrays[name] = np.load(f"{stem}.{name}.npy", mmap_mode="r", allow_pickle=False)
+    if arrays[name].dtype != dtype or arrays[name].shape != (count, *shape):
       raise ValueError(f"{stem.name}.{name}.npy is no {dtype.__name__} {(count, *shape)}")
   if len(about["ids"]) != count:
     raise ValueError(f"{stem.name}.json has {len(about['ids'])} ids, not {count}")
-  return Part(about["ids"], *arrays, [tuple(u) for u in about["unreadable"]], source)
+  unreadable = [(str(picture_id), str(reason)) for picture_id, reason in about["unreadable"]]
+  return Part(about["ids"], **arrays, unreadable=unreadable, source=source)

@@ -124,7 +124,7 @@ def _squeezed(image: Image.Image, side: int) -> Image.Image:
 
 def _sampled(image: Image.Image) -> Image.Image:
   """A picture of at most `_SAMPLES` a side: converting a large one would copy it several times."""
-  size = tuple(min(s, _SAMPLES) for s in image.size)
+  size = min(image.width, _SAMPLES), min(image.height, _SAMPLES)
   return image if size == image.size else image.resize(size, Image.Resampling.NEAREST)
 
 
@@ -219,7 +219,9 @@ def mapped(function: Callable[..., Any], pictures: Iterable[Picture], processes:
     for picture in pictures:
       yield picture.picture_id, function(picture, *more)
     return
-  remaining, waiting = iter(pictures), collections.deque()
+  remaining = iter(pictures)
+  waiting: collections.deque[tuple[list[Picture], concurrent.futures.Future]] = (
+      collections.deque())
   context = multiprocessing.get_context("spawn")
   with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
     try:

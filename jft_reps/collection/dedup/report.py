@@ -84,13 +84,13 @@ def write(output: str | os.PathLike, pairs: Sequence[find.Pair],
   Raises:
     StorageError: the folder cannot be written.
   """
-  group = {}
+  group: dict[tuple[int, str], int] = {}
   for number, (mine, theirs) in enumerate(find.groups(pairs), 1):
     group |= {(0, i): number for i in mine} | {(1, i): number for i in theirs}
   rows = [(_field(p.eval_id), _field(p.train_id), p.distance, f"{p.similarity:.4f}", p.how,
            group[0, p.eval_id]) for p in pairs]
   both = (("eval", evaluation), ("train", training))
-  lists = {
+  lists: dict[str, list[tuple]] = {
       "pairs.tsv": [("eval_id", "train_id", "distance", "similarity", "how", "group"), *rows],
       "eval_duplicates.txt": [(i,) for i in sorted({p.eval_id for p in pairs})],
       "train_copies.txt": [(i,) for i in sorted({p.train_id for p in pairs})],
@@ -138,7 +138,8 @@ def write_sheet(output: str | os.PathLike, pairs: Sequence[find.Pair],
 def pixels_of(pictures: Iterable[duplicate_pictures.Picture], ids: Sequence[str], side: int = 256
               ) -> dict[str, np.ndarray]:
   """Pictures of some ids, their longer side at most `side`; reads until it has all."""
-  wanted, found = set(ids), {}
+  wanted = set(ids)
+  found: dict[str, np.ndarray] = {}
   if not wanted:
     return found
   for picture in pictures:

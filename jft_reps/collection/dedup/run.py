@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,8 +52,8 @@ def dedup(
   symmetries = 2 if options.policy in ("none", "mirror") else 8
   agree = _embedding(embed, mine, theirs, neighbours, processes, symmetries) if embed else None
   refused: list | None = [] if embed else None
-  with contextlib.closing(progress.Progress(None, "compared pictures")) as bar:
-    pairs = find.find(mine, theirs, options, agree, bar, refused)
+  pairs = find.find(mine, theirs, options, agree,
+                    progress.Progress(None, "compared pictures"), refused)
   report.remove(output, (*evaluation, *training, *_places(output, "eval", evaluation),
                          *_places(output, "train", training)))
   found = report.write(output, pairs, mine, theirs, options, refused)
@@ -70,7 +69,7 @@ def _places(output: str, side: str, sources: Sequence[str]) -> list[str]:
           for source, name in zip(sources, names)]
 
 
-def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list:
+def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> list[index.Part]:
   """Parts of the indexes among the sources, and of new indexes, in `places`, of the others."""
   parts = []
   for source, folder in zip(sources, places):
@@ -78,18 +77,19 @@ def _hashed(sources: Sequence[str], places: Sequence[str], processes: int) -> li
       parts += index.read(source)
       continue
     place = source if source.startswith(duplicate_sources.RECORDS) else os.path.abspath(source)
-    with contextlib.closing(progress.Progress(None, f"hashed pictures of {source}")) as bar:
-      new = index.collect(duplicate_sources.open_pictures(place), processes, bar, place)
+    new = index.collect(duplicate_sources.open_pictures(place), processes,
+                        progress.Progress(None, f"hashed pictures of {source}"), place)
     parts += index.write(folder, new)
   if not any(part.ids or part.unreadable for part in parts):
     raise ConfigError("no-pictures", ",".join(sources), "no picture", "a set of pictures")
   return parts
 
 
-def _shown(parts) -> Callable[[Sequence[str]], dict]:
+def _shown(parts: Sequence[index.Part]) -> Callable[[Sequence[str]], dict[str, np.ndarray]]:
   """Gives pictures by id; thumbnails of those whose source is gone."""
-  def read(ids: Sequence[str]) -> dict:
-    wanted, found = set(ids), {}
+  def read(ids: Sequence[str]) -> dict[str, np.ndarray]:
+    wanted = set(ids)
+    found: dict[str, np.ndarray] = {}
     for part in parts:
       found |= {i: part.thumbs[n] for n, i in enumerate(part.ids) if i in wanted}
     for source in dict.fromkeys(part.source for part in parts):
@@ -102,9 +102,13 @@ def _shown(parts) -> Callable[[Sequence[str]], dict]:
   return read
 
 
-def _embedding(embed, mine, theirs, neighbours: str, processes: int, symmetries: int):
+def _embedding(
+    embed: Embed, mine: Sequence[index.Part], theirs: Sequence[index.Part], neighbours: str,
+    processes: int, symmetries: int,
+) -> embedding.Embedding:
+  embed_fn, size = embed
   many = sum(len(part.ids) for part in theirs) > embedding.APPROXIMATE_ABOVE
   approximate = neighbours == "usearch" or (
       neighbours == "auto" and many and embedding.installed())
   return embedding.Embedding(
-      *embed, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)
+      embed_fn, size, duplicate_sources.open_pictures, mine, processes, approximate, symmetries)

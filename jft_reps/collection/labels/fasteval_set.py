@@ -89,7 +89,7 @@ def choose(
   if not len(classes):
     raise errors.DataError("no-evaluated-class", where, f"at most {positives.max(initial=0)} "
                            "pictures of a class", f"a class with {least}")
-  if not common[classes].any():
+  if weighting is not None and not common[classes].any():
     raise errors.DataError("class-weights-zero", where, "every evaluated class is absent from "
                            f"split {weighting.split}", "at least one that is not")
   return FastEvalSet(tuple(ids), classes, positives, common / max(of, 1), pictures,

@@ -62,8 +62,9 @@ def batches(record_set: manifest.RecordSet, num_classes: int) -> Iterator[Batch]
     for serialized in order.serialized(record_set).batch(_BATCH).prefetch(1):
       ids, lists = parse(serialized)
       names = [i.decode("utf-8", "surrogateescape") for i in ids.numpy().tolist()]
-      found = [unique(rows.numpy(), classes.numpy(), num_classes) for rows, classes in lists]
-      yield Batch(names, *found, len(serialized) - len(names))
+      labels, unknown, absent = (
+          unique(rows.numpy(), classes.numpy(), num_classes) for rows, classes in lists)
+      yield Batch(names, labels, unknown, absent, len(serialized) - len(names))
   except tf.errors.OpError as error:
     raise manifest.diagnose(record_set) or errors.DataError(
         "unreadable-records", record_set.directory, error.message, "records that can be read"
@@ -71,7 +72,9 @@ def batches(record_set: manifest.RecordSet, num_classes: int) -> Iterator[Batch]
 
 
 @functools.lru_cache(maxsize=8)  # tracing takes longer than a million labels
-def _parser(num_classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, list[tuple[tf.Tensor]]]]:
+def _parser(
+    num_classes: int
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, list[tuple[tf.Tensor, tf.Tensor]]]]:
   """From records `[n]` to ids `[m]` of the usable ones, and (rows, classes) of each list."""
   keys = (schema.LABEL, schema.UNKNOWN, schema.ABSENT)
   features = {key: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for key, dtype in (

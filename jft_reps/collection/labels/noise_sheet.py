@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from scipy.spatial import distance
 
 from jft_reps import errors
 from jft_reps.collection import contact_sheet
@@ -81,7 +82,9 @@ def collect(
   Raises:
     errors.DataError: no picture carries the class, or a shard is damaged.
   """
-  ids, features, thumbnails = [], [], []
+  ids: list[str] = []
+  features: list[np.ndarray] = []
+  thumbnails: list[np.ndarray] = []
   try:
     for batch in _batches(record_set, num_classes, classes, picture):
       kept = min(limit - len(ids), len(batch["id"]))
@@ -108,7 +111,7 @@ def collect(
 
 def _batches(record_set, num_classes: int, classes: Sequence[int], picture) -> tf.data.Dataset:
   """Decoded pictures that carry one of the classes."""
-  parser = parse_labels.Parser(picture, num_classes, max_labels=256)
+  parser = parse_labels.LabelParser(picture, num_classes, max_labels=256)
   member = np.zeros(num_classes + 1, bool)
   member[np.asarray(classes) + 1] = True  # padding is -1
 
@@ -140,8 +143,8 @@ def arrange(features: np.ndarray, clusters: int = 4, steps: int = 8, seed: int =
   values = np.asarray(features, np.float64)
   values = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
   centroids = kmeans.kmeans(values, clusters, seed)
-  squared = kmeans.squared_distances(values, centroids)
-  distances, nearest = np.sqrt(squared.min(1)), squared.argmin(1)
+  every = distance.cdist(values, centroids)
+  distances, nearest = every.min(1), every.argmin(1)
   edges = np.linspace(distances.min(), distances.max(), steps + 1)
   rows = np.clip(np.searchsorted(edges, distances, "right") - 1, 0, steps - 1)
   return Arranged(distances, nearest, rows, edges)

@@ -221,7 +221,7 @@ def class_table(found: Precision, ids: tuple[str, ...], least: int = 20) -> str:
   out = io.StringIO()
   table = csv.writer(out, lineterminator="\n")
   table.writerow(("id", "precision", "low", "high", "true", "labels"))
-  for i in np.flatnonzero(found.labels >= max(least, 1)):
+  for i in np.flatnonzero(found.labels >= max(least, 1)).tolist():
     one = found.of_class(i)
     table.writerow((ids[i], f"{one.value:.4f}", f"{one.low:.4f}", f"{one.high:.4f}", one.true,
                     one.labels))

@@ -55,12 +55,15 @@ def from_records(record_set: manifest.RecordSet, num_classes: int, dense: bool) 
   Raises:
     errors.DataError: as `label_lists.batches`.
   """
-  tables: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
+  present: dict[str, np.ndarray] = {}
+  absent: dict[str, np.ndarray] = {}
+  unclear: dict[str, np.ndarray] = {}
   for batch in lists.batches(record_set, num_classes):
-    for table, pairs in zip(tables, (batch.labels, batch.absent, batch.unknown)):
+    for table, pairs in ((present, batch.labels), (absent, batch.absent),
+                         (unclear, batch.unknown)):
       splits = np.searchsorted(pairs.rows, np.arange(1, len(batch.ids)))
       table.update(zip(batch.ids, np.split(pairs.classes, splits)))
-  return Verdicts(*tables, dense)
+  return Verdicts(present, absent, unclear, dense)
 
 
 def from_csv(path: str | os.PathLike, labels: Sequence[str], dense: bool) -> Verdicts:
@@ -80,7 +83,7 @@ def from_csv(path: str | os.PathLike, labels: Sequence[str], dense: bool) -> Ver
   """
   index = {label: i for i, label in enumerate(labels)}
   said: dict[str, dict[int, bool]] = {}
-  columns = (0, 1, 2)
+  columns: tuple[int, ...] = (0, 1, 2)
   try:
     with open(path, encoding="utf-8-sig", newline="") as file:
       reader = csv.reader(file, strict=True)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+from google.protobuf import message
 
 from jft_reps import errors
 from jft_reps.data.hierarchy.graph import Hierarchy
-from jft_reps.data.reading import order as reading
-from jft_reps.data.reading import parse_labels
-from jft_reps.data.records import label_map, manifest, schema
+from jft_reps.data.records import framing, label_map, manifest, schema
+from jft_reps.data.records.example import Example
 
 _BATCH = 256
 _LONGEST_ID = 4096  # bytes
-_FEATURES = {key: value for key, value in schema.picture_features().items()
-             if key in (schema.ENCODED, schema.SOURCE_ID, schema.LABEL)}
+_KINDS = {schema.ENCODED: "bytes_list", schema.SOURCE_ID: "bytes_list", schema.LABEL: "int64_list"}
 
 
 class Piece(NamedTuple):
@@ -68,9 +67,17 @@ def read_ids(path: str | os.PathLike, may_be_empty: bool = False) -> frozenset[b
   return frozenset(found - {b""})
 
 
-def id_of(serialized: bytes) -> bytes:
-  """The id of a record's picture; empty where it cannot be read."""
-  return _parsed(tf.constant([serialized]))[0].numpy()[0]
+def identified(serialized: bytes) -> tuple[bytes, Sequence[int]]:
+  """(id, class indices) of a record; empty of what `validate` calls no Example."""
+  try:
+    features = Example.FromString(serialized).features.feature
+  except message.DecodeError:
+    return b"", ()
+  for key, kind in _KINDS.items():
+    if key in features and features[key].WhichOneof("kind") not in (None, kind):
+      return b"", ()
+  names = features[schema.SOURCE_ID].bytes_list.value
+  return names[0] if names else b"", features[schema.LABEL].int64_list.value
 
 
 def vocabulary(record_set: manifest.RecordSet, hierarchy: Hierarchy | None) -> tuple[str, ...]:
@@ -123,6 +130,8 @@ class Choice:
                              "a vocabulary", "Give the hierarchy of the records.")
     self.labels = tuple(labels)
     self.counts, self.ancestors = counts and bool(labels), hierarchy is not None
+    self._splits: np.ndarray
+    self._above: np.ndarray
     self._splits, self._above = (
         (np.arange(len(labels) + 1), np.arange(len(labels))) if hierarchy is None
         else hierarchy.closure())
@@ -154,26 +163,33 @@ class Choice:
     """Looks at the pictures of one shard in order; at none of their bytes where it need not.
 
     Raises:
-      tf.errors.OpError: the shard is damaged.
+      errors.DataError: the shard is damaged.
     """
     none = np.zeros(0, np.int64)
+    index, use = record_set.bit_index, record_set.shards[shard].use
+    inside = np.ones(use, bool) if index is None else index.bits(shard)
     if self.takes_all and not self.counts:
-      index, use = record_set.bit_index, record_set.shards[shard].use
-      numbers = np.arange(use) if index is None else np.flatnonzero(index.bits(shard))
+      numbers = np.flatnonzero(inside)
       yield Piece(len(numbers), 0, 0, numbers, none, none)
       return
-    for numbers, serialized in reading.of_shard(record_set, shard).batch(_BATCH).prefetch(2):
-      ids, labels, splits = (tensor.numpy() for tensor in _parsed(serialized))
-      pictures = np.repeat(np.arange(len(ids)), np.diff(splits))
+    records = _records(record_set.paths[shard], inside)
+    while batch := list(itertools.islice(records, _BATCH)):
+      numbers = np.array([number for number, _, _ in batch])
+      ids = [name for _, name, _ in batch]
+      lists = [classes for _, _, classes in batch]
+      labels = np.fromiter(itertools.chain.from_iterable(lists), np.int64)
+      pictures = np.repeat(np.arange(len(ids)), [len(classes) for classes in lists])
       known = (labels >= 0) & (labels < len(self.labels))
       pictures, labels = pictures[known], labels[known]
       left_out = np.array([name in self._leave_out for name in ids], bool)
       kept = np.array([self._keep is None or name in self._keep for name in ids], bool)
       taken = self._of_classes(len(ids), pictures, labels) & kept & ~left_out
       order = np.cumsum(taken) - 1
-      inside = taken[pictures]
-      pairs = self._pairs(order[pictures[inside]], labels[inside]) if self.counts else (none, none)
-      yield Piece(len(ids), int(left_out.sum()), int(kept.sum()), numbers.numpy()[taken], *pairs)
+      of_taken = taken[pictures]
+      pairs = none, none
+      if self.counts:
+        pairs = self._pairs(order[pictures[of_taken]], labels[of_taken])
+      yield Piece(len(ids), int(left_out.sum()), int(kept.sum()), numbers[taken], *pairs)
 
   def _of_classes(self, count: int, pictures: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Bool `[count]`: which of the pictures have a class that is asked for."""
@@ -190,9 +206,17 @@ class Choice:
     return pairs // max(len(self.labels), 1), pairs % max(len(self.labels), 1)
 
 
-@tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
-def _parsed(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """(ids `[n]`, label ids of all `[m]`, where each record's begin `[n + 1]`)."""
-  parsed = parse_labels.parse_each(serialized, _FEATURES)
-  labels = parsed[schema.LABEL]
-  return parse_labels.first_of_each(parsed[schema.SOURCE_ID]), labels.values, labels.row_splits
+def _records(path: str, inside: np.ndarray) -> Iterator[tuple[int, bytes, Sequence[int]]]:
+  """(number, id, class indices) of those of the leading records of a file that are inside."""
+  number = -1
+  with open(path, "rb") as file:
+    for number, (offset, length) in enumerate(itertools.islice(framing.walk(path), len(inside))):
+      if inside[number]:
+        record, whole = framing.read(file, offset, length)
+        if not whole:
+          raise errors.DataError("corrupt-record", f"{path} record {number} @ byte {offset}",
+                                 "it fails its checksum", "a whole record")
+        yield number, *identified(record)
+  if number + 1 < len(inside):
+    raise errors.DataError(
+        "truncated-file", path, f"{number + 1} records", f"at least {len(inside)}")

@@ -27,7 +27,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from jft_reps import errors, whole_files
 from jft_reps.collection.subsets import choice as picture_choice
@@ -167,10 +166,9 @@ def _pieces(record_set: manifest.RecordSet, number: int, choice: Choice) -> Iter
   shard_lib.check(path, shard)
   try:
     yield from choice.pieces(record_set, number)
-  except tf.errors.OpError as error:
-    shard_lib.check(path, shard, full=True)
-    raise errors.DataError("unreadable-shard", path, errors.printable(error.message),
-                           f"{shard.records} records") from error
+  except errors.DataError:
+    shard_lib.check(path, shard, full=True)  # says it against the manifest
+    raise
 
 
 class _Growing:
@@ -230,7 +228,7 @@ def _hash(path: str, number: int) -> float:
   offset, length = next(itertools.islice(framing.walk(path), number, None))
   with open(path, "rb") as file:
     file.seek(offset + framing.HEADER)
-    name = picture_choice.id_of(file.read(length))
+    name, _ = picture_choice.identified(file.read(length))
   if not name:
     raise errors.DataError("bad-record", f"{path} record {number}", "a record without an id",
                            "a picture", "Build the records again.")

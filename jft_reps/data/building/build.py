@@ -172,7 +172,8 @@ def _run(job: one_shard.Job, total: int, runner: runners.Runner,
   report = (lambda done: None) if progress is None else lambda done: progress(before + done, total)
   if before:
     report(0)
-  counted, dropped, seen = [], collections.Counter(), 0
+  counted, seen = [], 0
+  dropped: collections.Counter[str] = collections.Counter()
   for one in itertools.chain(there.values(), runner(job, left, report) if left else ()):
     counted.append(one)
     dropped.update(one["dropped"])

@@ -55,7 +55,7 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
   return np.ascontiguousarray(pixels)
 
 
-def _header(data: bytes, limits: picture_headers.SizeLimits) -> tuple[int, tuple[int, int]]:
+def _header(data: bytes) -> tuple[int, tuple[int, int]]:
   """Why a picture cannot be used, a code of `reasons` or -1, and its height and width."""
   if not data:
     return reasons.EMPTY_IMAGE, (0, 0)
@@ -65,7 +65,7 @@ def _header(data: bytes, limits: picture_headers.SizeLimits) -> tuple[int, tuple
   size = jpeg_bytes.size(data) if data.startswith(picture_headers.JPEG_MAGIC) else None
   if size is None:
     size = tuple(picture_headers.header_size(tf.constant(data)).numpy().tolist())
-  many, small, aspect = limits.problems_of(min(size), max(size))
+  many, small, aspect = picture_headers.side_problems(min(size), max(size))
   for problem, reason in ((many, reasons.TOO_MANY_PIXELS), (small, reasons.TOO_SMALL),
                           (aspect, reasons.BAD_ASPECT)):
     if problem:
@@ -82,8 +82,8 @@ def encode_picture(
   Raises:
     errors.DataError: of the mask, as `masks.store`.
   """
-  encoder = encode if isinstance(picture, bytes) else encode_file
-  stored = encoder(picture, store_size, store_quality, exif=exif)
+  stored = (encode(picture, store_size, store_quality, exif) if isinstance(picture, bytes)
+            else encode_file(picture, store_size, store_quality, exif))
   if mask is None or stored.reason >= 0:
     return stored
   of_mask = masks.store(mask, stored.height, stored.width, num_classes)
@@ -94,7 +94,6 @@ def encode_file(
     path: str,
     store_size: int = 0,
     store_quality: int = 75,
-    limits: picture_headers.SizeLimits | None = None,
     exif: bool = True,
 ) -> Encoded:
   """Reads and checks a picture by decoding it whole.
@@ -104,7 +103,6 @@ def encode_file(
     store_size: side of the stored picture in pixels; 0 keeps its size.
     store_quality: of the JPEG of a resized picture, 1 to 100. 75 is libjpeg's default (TFDS's
       `open_images_v4/300k` has 72); 95 takes twice the bytes and 1.3 times the time to read.
-    limits: of the size in the header.
     exif: turn the picture as its EXIF orientation says; annotations of boxes refer to the pixels
       as they are stored.
 
@@ -118,7 +116,7 @@ def encode_file(
     if os.path.getsize(path) > _LARGEST_FILE:
       return Encoded(reasons.TOO_MANY_PIXELS)
     with open(path, "rb") as file:
-      return encode(file.read(), store_size, store_quality, limits, exif)
+      return encode(file.read(), store_size, store_quality, exif)
   except OSError:
     return Encoded(reasons.MISSING_FILE)
 
@@ -127,19 +125,17 @@ def encode(
     data: bytes,
     store_size: int = 0,
     store_quality: int = 75,
-    limits: picture_headers.SizeLimits | None = None,
     exif: bool = True,
 ) -> Encoded:
   """As `encode_file`, of the bytes of a file."""
-  stored = _encode(data, store_size, store_quality, limits, exif)
+  stored = _encode(data, store_size, store_quality, exif)
   return dataclasses.replace(stored, digest=placeholders.digest(data))
 
 
-def _encode(data: bytes, store_size: int, store_quality: int,
-            limits: picture_headers.SizeLimits | None, exif: bool) -> Encoded:
+def _encode(data: bytes, store_size: int, store_quality: int, exif: bool) -> Encoded:
   jpeg = data.startswith(picture_headers.JPEG_MAGIC)
   try:
-    reason, size = _header(data, limits or picture_headers.SizeLimits())
+    reason, size = _header(data)
     if reason >= 0:
       return Encoded(reason)
     if jpeg:

@@ -8,6 +8,8 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 
+from jft_reps import whole_files
+
 _AT_ONCE = 256  # open files
 
 
@@ -25,19 +27,15 @@ def report(parts: Iterable[str], path: str) -> int:
   parts = [part for part in parts if os.path.exists(part)]
   while len(parts) > _AT_ONCE:
     parts = [_merged(parts[i:i + _AT_ONCE]) for i in range(0, len(parts), _AT_ONCE)]
-  temporary, copies = f"{path}.tmp-{os.getpid()}", 0
-  with open(temporary, "w", encoding="utf-8") as file, _lines(parts) as lines:
+  copies = 0
+  with whole_files.replacing(path) as file, _lines(parts) as lines:
     for _, group in itertools.groupby(lines, key=lambda line: line.partition("\t")[0]):
       ids = sorted(line.rstrip("\n").partition("\t")[2] for line in group)
       if len(ids) > 1:
         copies += len(ids) - 1
         file.write("\t".join(ids) + "\n")
-  if copies:
-    os.replace(temporary, path)
-  else:
-    os.remove(temporary)
-    if os.path.exists(path):
-      os.remove(path)
+  if not copies:
+    os.remove(path)
   return copies
 
 

@@ -80,12 +80,14 @@ def orientation(data: bytes) -> int:
 
 def _of_tiff(block: bytes) -> int:
   order = {b"II": "<", b"MM": ">"}.get(block[:2])
+  if order is None:
+    return 1
   try:
     first = struct.unpack_from(order + "I", block, 4)[0]
     for i in range(struct.unpack_from(order + "H", block, first)[0]):
       tag, _, _, value = struct.unpack_from(order + "HHIH", block, first + 2 + 12 * i)
       if tag == _ORIENTATION:
         return value if 1 <= value <= 8 else 1
-  except (struct.error, TypeError):
+  except struct.error:
     pass
   return 1

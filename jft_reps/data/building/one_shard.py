@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jft_reps import errors, whole_files
@@ -155,7 +155,8 @@ class _Shard:
 
   def _example(self, source: raw.Source, picture: encoding.Encoded) -> bytes:
     self._digests.append(f"{picture.digest}\t{errors.printable(source.picture_id, 1000)}\n")
-    labels, objects = source.labels, {}
+    labels: Sequence[str] = source.labels
+    objects: dict[str, Any] = {}
     if self._placed is not None and source.objects is not None:
       objects, names = self._placed.place(source.objects, picture.height, picture.width)
       self._placed.check(source.where)

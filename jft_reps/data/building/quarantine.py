@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import os
 from collections.abc import Iterable, Mapping
-from typing import TextIO
 
 from jft_reps import errors, whole_files
 from jft_reps.data.records import reasons
@@ -17,7 +16,7 @@ _EARLY, _LATE = (100, 0.5), (10_000, 0.01)
 class Quarantine:
   """The list of the pictures left out of one shard, which is there only when there are some.
 
-  A context manager that gives the file its name, after an error too.
+  A context manager that writes it in the end, after an error too.
 
   Args:
     path: of the list, with lines of picture id, reason, and path or place in the annotation.
@@ -27,25 +26,22 @@ class Quarantine:
   """
 
   def __init__(self, path: str):
-    self.path, self._file = path, None
+    self.path = path
     self.counts: collections.Counter = collections.Counter()
-    self._temporary = f"{path}.tmp-{os.getpid()}"
+    self._lines: list[str] = []
 
   def add(self, source: raw.Source, reason: int) -> None:
     """Lists a picture under a code of `reasons`."""
-    file: TextIO = self._file or open(self._temporary, "w", encoding="utf-8")
-    self._file = file
     self.counts[reasons.NAMES[reason]] += 1
     columns = source.picture_id, reasons.NAMES[reason], source.path or source.where
-    file.write("\t".join(errors.printable(column, 1000) for column in columns) + "\n")
+    self._lines.append("\t".join(errors.printable(column, 1000) for column in columns) + "\n")
 
   def __enter__(self) -> Quarantine:
     return self
 
-  def __exit__(self, kind, error, trace) -> None:
-    if self._file is not None:
-      self._file.close()
-      os.replace(self._temporary, self.path)
+  def __exit__(self, kind: object, error: object, trace: object) -> None:
+    if self._lines:
+      whole_files.write(self.path, "".join(self._lines))
 
 
 def gather(paths: Iterable[str], path: str) -> str:

@@ -95,7 +95,7 @@ def _start(counter: Any, chief: int | None = None) -> None:
   global _counter
   _counter = counter
 
-  def watch() -> None:
+  def watch(chief: int) -> None:
     while True:
       try:
         os.kill(chief, 0)
@@ -104,7 +104,7 @@ def _start(counter: Any, chief: int | None = None) -> None:
       time.sleep(_WATCH)
 
   if chief is not None:
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=(chief,), daemon=True).start()
 
 
 def _make(job: Job, index: int, report: Callable[[], None] = lambda: None) -> dict[str, Any]:

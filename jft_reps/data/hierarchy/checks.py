@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import graphlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jft_reps.errors import DataError, printable
@@ -28,16 +30,17 @@ class Edge(NamedTuple):
   line: int = 0
 
 
-class Graph(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Graph:
   """Nodes by class index. With findings it is not a hierarchy and only good for messages.
 
   Attributes:
     index: id to class index.
     parents: for each class the indices of its parents, ascending, each once.
     children: for each class the indices of its children, ascending.
-    order: class indices, every parent before its children; nodes in or below a cycle miss.
+    order: class indices, every parent before its children; empty where there is a cycle.
     repeated: how many edges stated again what was stated before.
-    findings: one error for each kind of problem, one for each of the first five cycles.
+    findings: one error for each kind of problem, of a cycle the first that is found.
   """
 
   index: dict[str, int]
@@ -73,54 +76,24 @@ def examine(nodes: Sequence[Node], edges: Sequence[Edge], source: str) -> Graph:
       lines[pair] = line
   parents: list[list[int]] = [[] for _ in index]
   children: list[list[int]] = [[] for _ in index]
-  for child, parent in sorted(lines):
-    parents[child].append(parent)
-    children[parent].append(child)
-  order = _topological_order(parents, children)
-  if len(order) < len(parents):
-    ids = list(index)
-    for cycle in _cycles(parents, order)[:_NAMED]:
-      findings.append(_cycle_error(cycle, ids, lines, source))
+  for below, above in sorted(lines):
+    parents[below].append(above)
+    children[above].append(below)
+  order, cycle = _ordered(parents)
+  if cycle:
+    findings.append(_cycle_error(cycle, list(index), lines, source))
   return Graph(
       index, tuple(map(tuple, parents)), tuple(map(tuple, children)), order, repeated, findings)
 
 
-def _topological_order(
-    parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]) -> list[int]:
-  """Kahn 1962: nodes whose parents have all been listed, until none is left."""
-  waiting = [len(p) for p in parents]
-  order = [node for node, count in enumerate(waiting) if not count]
-  for node in order:  # grows while it is read
-    for child in children[node]:
-      waiting[child] -= 1
-      if not waiting[child]:
-        order.append(child)
-  return order
-
-
-def _cycles(parents: Sequence[Sequence[int]], order: Iterable[int]) -> list[list[int]]:
-  """Disjoint cycles among the nodes not in `order`, each as child, its parent, …
-
-  Every such node has a parent that is no more in `order` than itself, so going from parent
-  to parent always ends in a cycle.
-  """
-  seen_from = [-1] * len(parents)  # the walk that came by
-  for node in order:
-    seen_from[node] = len(parents)
-  found = []
-  for start, seen in enumerate(seen_from):
-    if seen == len(parents):
-      continue
-    path, node = [], start
-    while seen_from[node] == -1:
-      seen_from[node] = start
-      path.append(node)
-      node = next(p for p in parents[node] if seen_from[p] < len(parents))
-    if seen_from[node] == start and path:
-      cycle = path[path.index(node):]
-      first = cycle.index(min(cycle))
-      found.append(cycle[first:] + cycle[:first])
-  return found
+def _ordered(parents: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+  """Every node after its parents; or none, and a cycle: child, its parent, …, the least first."""
+  try:
+    return list(graphlib.TopologicalSorter(dict(enumerate(parents))).static_order()), []
+  except graphlib.CycleError as error:
+    cycle = error.args[1][:0:-1]  # listed from parent to child, and the first node again at the end
+    first = cycle.index(min(cycle))
+    return [], cycle[first:] + cycle[:first]
 
 
 def _cycle_error(
@@ -152,11 +125,13 @@ def _duplicates(nodes: Sequence[Node], source: str) -> list[DataError]:
 
 def _unknown(index: dict[str, int], edges: Sequence[Edge], source: str) -> list[DataError]:
   found = []
-  for slug, column in (("missing-parent", 1), ("missing-child", 0)):
-    bad = {}
+  ends: tuple[tuple[str, Callable[[Edge], str]], ...] = (
+      ("missing-parent", lambda edge: edge.parent), ("missing-child", lambda edge: edge.child))
+  for slug, end in ends:
+    bad: dict[str, int] = {}
     for edge in edges:
-      if edge[column] not in index:
-        bad.setdefault(edge[column], edge.line)
+      if end(edge) not in index:
+        bad.setdefault(end(edge), edge.line)
     found += _finding(
         slug, source, f"{slug.replace('-', ' ')}", list(bad.items()),
         "every end of an edge to be a node of the hierarchy", "Add the node or correct its id.")
@@ -171,7 +146,7 @@ def _self_parents(edges: Sequence[Edge], source: str) -> list[DataError]:
 
 
 def _finding(
-    slug: str, source: str, what: str, bad: list[tuple[str, object]], expected: str, fix: str
+    slug: str, source: str, what: str, bad: Sequence[tuple[str, object]], expected: str, fix: str
 ) -> list[DataError]:
   if not bad:
     return []

@@ -28,8 +28,8 @@ def read_edges(
   if roots not in ("auto", "declared", "implied"):
     raise ConfigError("bad-argument", "roots", printable(roots), "auto, declared or implied")
   text = read_text(path)
-  lines = ((n, c) for n, c in rows(path, text, separator or guess_separator(text)) if c)
-  columns, lines = _columns(path, lines, header, order)
+  filled = ((n, c) for n, c in rows(path, text, separator or guess_separator(text)) if c)
+  columns, lines = _columns(path, filled, header, order)
   seen: dict[str, Node] = {}
   children: set[str] = set()
   edges, again = [], []

@@ -1,7 +1,7 @@
 """Label hierarchies: any directed acyclic graph of labels, with their ids and names.
 
 Labels of a fine class imply those of every coarser one ("apple" is also "fruit"; Sun et al.
-2017, section 3). A hierarchy may have several roots, nodes with several parents and nodes that
+2017, section 4.1). A hierarchy may have several roots, nodes with several parents and nodes that
 share a display name; parents may be listed after their children.
 """
 
@@ -48,14 +48,14 @@ class Hierarchy:
       DataError: no node, an id that is empty or appears twice, an edge from or to a node that
         is missing, a node that is its own parent, a cycle. It names at most five nodes.
     """
-    nodes = [Node(n) if isinstance(n, str) else n for n in nodes]
-    edges = [e if isinstance(e, Edge) else Edge(*e) for e in edges]
-    graph = examine(nodes, edges, printable(source))
+    listed = [Node(n) if isinstance(n, str) else n for n in nodes]
+    stated = [e if isinstance(e, Edge) else Edge(*e) for e in edges]
+    graph = examine(listed, stated, printable(source))
     if graph.findings:
       raise graph.findings[0]
     self._source = printable(source)
-    self._ids = tuple(n.id for n in nodes)
-    self._names = tuple(n.name or n.id for n in nodes)
+    self._ids = tuple(n.id for n in listed)
+    self._names = tuple(n.name or n.id for n in listed)
     self._index, self._parents, self._children = graph.index, graph.parents, graph.children
     self._order, self._repeated = tuple(graph.order), graph.repeated
     depths = [0] * len(nodes)

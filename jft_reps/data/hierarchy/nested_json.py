@@ -6,15 +6,18 @@ import collections
 import json
 import os
 import re
-from collections.abc import Iterator
+import reprlib
 from typing import Any
 
 from jft_reps.data.hierarchy.checks import Edge, Node
 from jft_reps.data.hierarchy.text import read_text
 from jft_reps.errors import DataError, printable
 
-_DEEPEST = 300  # brackets; the published files have 12, the json module follows about 900
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:\n]')
+_LABEL = re.compile(r'"(?:LabelName|name)"\s*:\s*("[^"\\\n]*(?:\\.[^"\\\n]*)*")')
+
+
+class _RepeatedKey(ValueError):
+  """A key and the object that has it twice."""
 
 
 def read_nested(path: str | os.PathLike, parts: bool) -> tuple[list[Node], list[Edge], bool]:
@@ -36,15 +39,19 @@ def read_nested(path: str | os.PathLike, parts: bool) -> tuple[list[Node], list[
     DataError: not JSON, nested too deep, a key twice in one object, a node without its id.
   """
   where, text = printable(path), read_text(path)
-  lines = _scan(where, text)
+  lines = _lines(text)
   try:
-    tree = json.loads(text)
+    tree = json.loads(text, object_pairs_hook=_object)
+  except _RepeatedKey as error:
+    raise _repeated(where, lines, *error.args) from None
   except ValueError as error:
     line = getattr(error, "lineno", 1)
     raise DataError(
         "bad-json", f"{where}:{line}", printable(error), "one JSON document") from None
   except RecursionError:
-    raise _too_deep(where, 1) from None
+    raise DataError(
+        "nested-too-deep", f"{where}:1", "nested too deep for a JSON reader", "a tree of labels",
+        "Write it as an edge list, which has no such limit.") from None
   roots = tree if isinstance(tree, list) else [tree]
   by_name = not any(isinstance(r, dict) and "LabelName" in r for r in roots)
   key = "name" if by_name else "LabelName"
@@ -56,7 +63,7 @@ def read_nested(path: str | os.PathLike, parts: bool) -> tuple[list[Node], list[
     item, parent = stack.pop()
     if not isinstance(item, dict) or not isinstance(item.get(key), str):
       raise DataError(
-          "bad-node", where, f"below {printable(repr(parent), 60)}: {printable(item, 60)}",
+          "bad-node", where, f"below {printable(repr(parent), 60)}: {reprlib.repr(item)}",
           f'an object with a text "{key}"')
     label = item[key].strip()
     line = lines[item[key]].popleft() if lines[item[key]] else 0
@@ -73,52 +80,34 @@ def read_nested(path: str | os.PathLike, parts: bool) -> tuple[list[Node], list[
   return list(nodes.values()), edges, by_name
 
 
-def _scan(where: str, text: str) -> dict[str, collections.deque[int]]:
-  """Lines of all ids in order; refuses deep nesting and repeated keys, which `json` hides."""
-  lines: dict[str, collections.deque[int]] = collections.defaultdict(collections.deque)
-  open_keys: list[set[str]] = []
-  string = key = None
-  for token, line in _tokens(text):
-    if token[0] == '"':
-      string = _unquote(token)
-      if key in ("name", "LabelName"):
-        lines[string].append(line)
-      key = None
-    elif token == ":" and string is not None and open_keys:
-      key = string
-      if key in open_keys[-1]:
-        raise DataError(
-            "duplicate-key", f"{where}:{line}", f"key '{printable(key, 60)}' twice in one object",
-            "each key once", "Merge the two.")
-      open_keys[-1].add(key)
-    elif token in "[{":
-      key = None
-      open_keys.append(set())
-      if len(open_keys) > _DEEPEST:
-        raise _too_deep(where, line)
-    elif token in "]}" and open_keys:
-      open_keys.pop()
-  return lines
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """An object of JSON, of whose repeated keys `json` keeps the last and says nothing."""
+  found = dict(pairs)
+  if len(found) != len(pairs):
+    counts = collections.Counter(key for key, _ in pairs)
+    raise _RepeatedKey(next(key for key, count in counts.items() if count > 1), found)
+  return found
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-  line = 1
-  for match in _TOKEN.finditer(text):
-    token = match.group()
-    if token == "\n":
-      line += 1
-    else:
-      yield token, line
-
-
-def _unquote(token: str) -> str:
-  try:
-    return json.loads(token) if "\\" in token else token[1:-1]
-  except ValueError:
-    return token  # `json` will say what is wrong with it
-
-
-def _too_deep(where: str, line: int) -> DataError:
+def _repeated(
+    where: str, lines: dict[str, collections.deque[int]], key: str, found: dict[str, Any]
+) -> DataError:
+  label = found.get("LabelName", found.get("name"))
+  known = lines[label] if isinstance(label, str) else None
+  of = f", that of '{printable(label, 60)}'" if known else ""
   return DataError(
-      "nested-too-deep", f"{where}:{line}", f"nested too deep, over {_DEEPEST} brackets",
-      "a tree of labels", "Write it as an edge list, which has no such limit.")
+      "duplicate-key", f"{where}:{known[0]}" if known else where,
+      f"key '{printable(key, 60)}' twice in one object{of}", "each key once", "Merge the two.")
+
+
+def _lines(text: str) -> dict[str, collections.deque[int]]:
+  """Lines of all ids in order of the document."""
+  lines: dict[str, collections.deque[int]] = collections.defaultdict(collections.deque)
+  line, seen = 1, 0
+  for match in _LABEL.finditer(text):
+    line, seen = line + text.count("\n", seen, match.start(1)), match.start(1)
+    try:
+      lines[json.loads(match[1])].append(line)
+    except ValueError:
+      pass  # `json` will say what is wrong with it
+  return lines

@@ -200,7 +200,10 @@ def _with_ids(listing: Listing, names: str | os.PathLike) -> Listing:
   bearers = Counter(name.lower() for name in by_id.values())
   bearers.update(Counter(n.id.lower() for n in listing.nodes))
   ids = {name.lower(): i for i, name in by_id.items() if bearers[name.lower()] == 2}
-  rename = lambda label: ids.get(label.lower(), label)
+
+  def rename(label: str) -> str:
+    return ids.get(label.lower(), label)
+
   nodes = [Node(rename(n.id), n.id, n.line) for n in listing.nodes]
   edges = [Edge(rename(e.child), rename(e.parent), e.line) for e in listing.edges]
   return listing._replace(nodes=nodes, edges=edges)

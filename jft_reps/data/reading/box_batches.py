@@ -1,7 +1,7 @@
 """Pictures with boxes from a record set, one at a time: what a detector is trained and judged on.
 
 Read → shuffle encoded records → decode, mirror and resize a chunk in parallel, leaving bad records
-out → count them → single pictures. As in `picture_batches`, but nothing is cut or padded.
+out → count them → single pictures. As in `label_batches`, but nothing is cut or padded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jft_reps import errors
 from jft_reps.data.reading import guarded, label_batches, order, parse_boxes
 from jft_reps.data.records import manifest
 from jft_reps.ops import keep_aspect
+from jft_reps.task import START, Place
 
 __all__ = ["eval_batches", "train_batches"]
 
@@ -31,7 +32,7 @@ def _parser(
                              "1 <= min_side <= max_side")
   label_batches.check_arguments(record_set, 1, num_classes)
   path = keep_aspect.KeepAspect(min_side, max_side, mirror, resize)
-  return parse_boxes.BoxParser(parse_boxes.Picture(path), num_classes)
+  return parse_boxes.BoxParser(parse_boxes.BoxPicture(path), num_classes)
 
 
 def _decoded(
@@ -58,26 +59,20 @@ def train_batches(
     record_set: manifest.RecordSet,
     *,
     num_classes: int,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    min_side: int = 600,
-    max_side: int = 1024,
+    place: Place = START,
+    min_side: int = keep_aspect.MIN_SIDE,
+    max_side: int = keep_aspect.MAX_SIDE,
     mirror: bool = True,
     resize: bool = True,
-    shuffle: int = 2048,
+    shuffle: int = order.SHUFFLE,
     limits: guarded.Limits | None = None,
 ) -> tf.data.Dataset:
   """Endless pictures for training; order and mirroring depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     num_classes: object labels lie in [0, num_classes).
-    worker: index of this worker; an int64 tensor is fine here and for the next three.
-    workers: number of workers.
-    seed: of order and mirroring.
-    position: the `position` of the last example used, to go on after it.
+    place: whose share to read, and from where on.
     min_side: pixels that the shorter side is resized to, unless
     max_side: the longer side would pass this, which it is then resized to.
     mirror: mirror half of the pictures.
@@ -94,7 +89,7 @@ def train_batches(
     `classes` int64, `crowd` bool, `difficult` bool, `area` float32 `[1, n]`, area in stored pixels
     (that of the box where the record names none); `dropped_boxes` int64 `[1]`, boxes left out
     because they are not finite or have no area inside of the picture;
-    `position`, `dropped`, `quarantined` as in `picture_batches.train_batches`.
+    `position`, `dropped`, `quarantined` as in `label_batches.train_batches`.
 
   Raises:
     errors.DataError: the set is empty. When run, TensorFlow's errors of the reader, and
@@ -102,16 +97,16 @@ def train_batches(
       5 % after a thousand.
   """
   parser = _parser(record_set, num_classes, min_side, max_side, mirror, resize)
-  records = order.chunks(record_set, _CHUNK, worker, workers, seed, position, shuffle)
-  return _finished(_decoded(records, parser, seed), limits, record_set.records)
+  records = order.chunks(record_set, _CHUNK, place, shuffle)
+  return _finished(_decoded(records, parser, place.seed), limits, record_set.records)
 
 
 def eval_batches(
     record_set: manifest.RecordSet,
     *,
     num_classes: int,
-    min_side: int = 600,
-    max_side: int = 1024,
+    min_side: int = keep_aspect.MIN_SIDE,
+    max_side: int = keep_aspect.MAX_SIDE,
     resize: bool = True,
     limits: guarded.Limits | None = None,
 ) -> tf.data.Dataset:

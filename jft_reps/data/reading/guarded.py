@@ -34,7 +34,9 @@ class PicturePath(Protocol):
 class Parser(Protocol):
   """From serialised examples to tensors."""
 
-  picture: PicturePath
+  @property
+  def picture(self) -> PicturePath:
+    """What its `encoded` goes through."""
 
   def parse(self, serialized: tf.Tensor) -> Tensors:
     """Tensors of n records, never failing: `problem`, a code of `reasons` or -1, `encoded`, …"""
@@ -62,6 +64,7 @@ class Limits:
 
 def augmentation_seeds(seed: tf.Tensor, epochs: tf.Tensor, source: tf.Tensor) -> tf.Tensor:
   """int64 `[n, 2]`, a function of (seed, epoch, shard, record) alone."""
+  # No two alike for fewer than a million epochs, and fewer than 2^32 records of a shard.
   return tf.stack([seed * 1_000_003 + epochs, source[:, 0] * 2**32 + source[:, 1]], 1)
 
 
@@ -70,7 +73,7 @@ def decode_chunk(parser: Parser, chunk: Tensors, seed: tf.Tensor) -> Tensors:
 
   Args:
     parser: of the records.
-    chunk: an element of `reading.chunks`, of n records.
+    chunk: an element of `order.chunks`, of n records.
     seed: int64 scalar, of the augmentation.
 
   Returns:
@@ -116,6 +119,7 @@ def _pictures(
 
   each = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded, drawn, problem))
   good = each.map(_plain_python(decode)).ignore_errors().batch(count)
+  # Where none decodes there is no batch at all: then the empty one behind it is the first.
   empty = tf.nest.map_structure(_empty_like, good.element_spec)
   good = good.concatenate(tf.data.Dataset.from_tensors(empty))
   return good.take(1).get_single_element()

@@ -18,6 +18,7 @@ from jft_reps.data.reading import guarded, label_batches, order, parse_boxes, pa
 from jft_reps.data.records import keypoint_schema, manifest
 from jft_reps.data.records.keypoint_schema import KeypointSchema
 from jft_reps.ops import images, person_crops
+from jft_reps.task import START, Place
 
 __all__ = ["check_schema", "eval_batches", "train_batches"]
 
@@ -58,7 +59,7 @@ class _Crops:
     return tf.equal(words[0] % 2, 1) & self.mirror, factor
 
   def example(self, person: Tensors) -> Tensors:
-    """What `train_batches` describes, of one element of `keypoint_records.people`."""
+    """What `train_batches` describes, of one element of `parse_keypoints.people`."""
     mirror, factor = self.drawn(person.pop("seeds"))
     sides = {"height": self.height, "width": self.width}
     region = person_crops.region(person.pop("box"), factor, **sides)
@@ -88,15 +89,14 @@ def check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None
     errors.DataError: the records have none, or others.
   """
   stated = record_set.metadata.get("keypoints")
-  names = stated.get("names") if isinstance(stated, Mapping) else None
   where = manifest.path_of(record_set.directory, record_set.split)
   expected = f"those of {schema.name}: {', '.join(schema.names)}"
-  if not isinstance(names, list):
+  if not isinstance(stated, Mapping) or not isinstance(stated.get("names"), list):
     raise errors.DataError(
         "no-keypoints", where, "records without keypoints", expected,
         "Build them from a source with keypoints.")
-  if tuple(names) != schema.names:
-    found = f"keypoints {errors.printable(', '.join(map(str, names)))}"
+  if tuple(stated["names"]) != schema.names:
+    found = f"keypoints {errors.printable(', '.join(map(str, stated['names'])))}"
     raise errors.DataError("other-keypoints", where, found, expected,
                            "Name the schema that the records were built with.")
   built = keypoint_schema.from_json(dict(stated), where)
@@ -131,11 +131,8 @@ def train_batches(
     batch_size: int,
     schema: KeypointSchema,
     *,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
+    place: Place = START,
+    shuffle: int = order.SHUFFLE,
     limits: guarded.Limits | None = None,
     mirror: bool = True,
     enlarge: tuple[float, float] = (1.0, 1.5),
@@ -148,10 +145,10 @@ def train_batches(
   Order, mirroring and enlarging depend on (seed, epoch, worker) and the person's place alone.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: crops in every batch.
     schema: of the keypoints; the records must have the same names.
-    worker, workers, seed, position, shuffle, limits: as in `picture_batches.train_batches`.
+    place, shuffle, limits: as in `label_batches.train_batches`.
     mirror: mirror half of the crops.
     enlarge: least and most factor of the extended box, drawn uniformly.
     crop: height and width in pixels.
@@ -163,7 +160,7 @@ def train_batches(
     off the crop; `others` float32 `[batch, P, K, 3]`, those of the other people of the picture,
     without crowds, likewise, padded with zeros to the most of the batch, which may be 0; `id`
     string `[batch]` of the picture; `position`, `dropped` and `quarantined` as in
-    `picture_batches.train_batches`, the last number of a position being record · 1024 + person.
+    `label_batches.train_batches`, the last number of a position being record · 1024 + person.
 
   Raises:
     errors.DataError: the set is empty, or has no or other keypoints. errors.ConfigError: sizes and
@@ -174,13 +171,13 @@ def train_batches(
   label_batches.check_arguments(record_set, batch_size, 1)
   check_schema(record_set, schema)
   crops = _Crops(schema, *crop, mirror, enlarge, most_others)
-  start = tf.cast(position, tf.int64)
+  start = tf.cast(place.position, tf.int64)
   begin = tf.stack([start[0], start[1], start[2] // parse_keypoints.PEOPLE])
-  records = order.chunks(record_set, _CHUNK, worker, workers, seed, begin, shuffle)
-  pictures = _counted(record_set, records, schema, seed, limits, train=True)
+  records = order.chunks(record_set, _CHUNK, dataclasses.replace(place, position=begin), shuffle)
+  pictures = _counted(record_set, records, schema, place.seed, limits, train=True)
   # Somebody used early in one epoch and late in the next is nearly two epochs away; the shares of
   # several workers vary, so that it may take as many times longer.
-  longest = 2 * record_set.records * tf.cast(workers, tf.int64)
+  longest = 2 * record_set.records * tf.cast(place.workers, tf.int64)
   pictures = parse_keypoints.with_people(pictures, start, longest)
   people = pictures.flat_map(_plain_python(parse_keypoints.people))
   parallel = max(4, os.cpu_count() or 1)
@@ -196,7 +193,7 @@ def eval_batches(
   """Every picture once, in its stored size and always in the same order.
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     schema: of the keypoints; the records must have the same names.
     limits: of bad records.
 
@@ -204,7 +201,7 @@ def eval_batches(
     A dataset of dicts of one picture each: `image` uint8 `[1, height, width, 3]`; `id` string
     `[1]`; `size` int64 `[1, 2]`; `boxes` float32 `[1, n, 4]` and `points` float32 `[1, n, K, 3]`
     in its pixels, zeros where not labelled; `area` float32, `crowd` bool `[1, n]`, n may be 0;
-    `dropped_boxes`, `position`, `dropped`, `quarantined` as in `detection.eval_batches`.
+    `dropped_boxes`, `position`, `dropped`, `quarantined` as in `box_batches.eval_batches`.
 
   Raises:
     errors.DataError: as `train_batches`, and the same when run.

@@ -14,7 +14,7 @@ from jft_reps.errors import ConfigError
 class LabelExpansion:
   """Turns padded label ids into `[batch, classes]` targets, ancestors included.
 
-  Labels of the fine classes imply the coarser ones (Sun et al. 2017, section 3), so records
+  Labels of the fine classes imply the coarser ones (Sun et al. 2017, section 4.1), so records
   hold only what was annotated and the rest is added here. A label that is repeated or implied
   several times counts once. The ancestors are constants of the graph in compressed rows, never
   a classes × classes matrix; the ops run wherever the graph does, on remote workers as well.

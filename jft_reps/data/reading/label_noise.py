@@ -61,9 +61,8 @@ class LabelNoise:
     row_splits, values = closure or (np.arange(num_classes + 1), np.arange(num_classes))
     of = np.repeat(np.arange(num_classes), np.diff(row_splits))
     proper = values != of
-    if candidates is None:
-      candidates = np.setdiff1d(np.arange(num_classes), values[proper])
-    self._candidates = np.asarray(candidates, np.int64)
+    leaves = np.setdiff1d(np.arange(num_classes), values[proper])
+    self._candidates = np.asarray(leaves if candidates is None else candidates, np.int64)
     splits = np.concatenate([[0], np.cumsum(proper)])[row_splits]
     self._above = LabelExpansion(num_classes, (splits, values[proper]), tf.uint8)
     self._related = LabelExpansion(num_classes, closure, tf.uint8, self._candidates)

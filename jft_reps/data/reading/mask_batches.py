@@ -5,9 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from jft_reps import errors
-from jft_reps.data.reading import guarded, label_batches, parse_masks
+from jft_reps.data.reading import guarded, label_batches, order, parse_masks
 from jft_reps.data.records import manifest
 from jft_reps.ops import masked_pictures
+from jft_reps.task import START, Place
 
 __all__ = ["eval_batches", "train_batches"]
 
@@ -17,25 +18,22 @@ def train_batches(
     batch_size: int,
     picture: masked_pictures.TrainingPicture,
     *,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
+    place: Place = START,
+    shuffle: int = order.SHUFFLE,
     limits: guarded.Limits | None = None,
 ) -> tf.data.Dataset:
   """Endless batches for training; order and augmentation depend on (seed, epoch, worker).
 
   Args:
-    record_set: of `records.load`.
+    record_set: of `manifest.load`.
     batch_size: pictures in every batch.
     picture: the picture path, which knows the number of classes.
-    worker, workers, seed, position, shuffle, limits: as in `picture_batches.train_batches`.
+    place, shuffle, limits: as in `label_batches.train_batches`.
 
   Returns:
     A dataset of dicts: `image` uint8 `[batch, side, side, 3]`, `mask` uint8 `[batch, side, side]`
     with 255 where nothing is known, `id` string `[batch]`, `position`, `dropped`, `quarantined`
-    as in `picture_batches.train_batches`.
+    as in `label_batches.train_batches`.
 
   Raises:
     errors.DataError: the set is empty. When run, TensorFlow's errors of the reader, and
@@ -43,8 +41,7 @@ def train_batches(
   """
   label_batches.check_arguments(record_set, batch_size, picture.num_classes)
   parser = parse_masks.MaskParser(picture)
-  return label_batches.endless(
-      record_set, batch_size, parser, worker, workers, seed, position, shuffle, limits)
+  return label_batches.endless(record_set, batch_size, parser, place, shuffle, limits)
 
 
 def eval_batches(

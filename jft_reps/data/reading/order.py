@@ -13,10 +13,14 @@ import tensorflow as tf
 
 from jft_reps import errors
 from jft_reps.data.records import manifest
+from jft_reps.task import START, Place
 
+# Encoded records in the shuffle window, 50 MB of pictures of 340 x 340. The first example after a
+# start or resume waits for all of them.
+SHUFFLE = 2048
 # tf.data mixes the seed of a shuffle with the global seed; inside its own graph we fix it.
 _GRAPH_SEED = 20170710
-_SHUFFLE_STREAM = 1 << 40
+_SHUFFLE_STREAM = 1 << 40  # beyond the epochs, whose numbers are the streams of the shards' order
 # Converting library code to graph control flow takes seconds and changes nothing.
 _plain_python = tf.autograph.experimental.do_not_convert
 
@@ -37,23 +41,23 @@ class _Shards:
     self._take = tf.constant([-1 if s.use == s.records else s.use for s in shards], tf.int64)
     self._pictures = tf.constant([s.pictures for s in shards], tf.int64)
     index = record_set.bit_index
-    self._index = None if index is None else index.path
-    self._spans = None if index is None else tf.constant(index.spans[numbers])
+    self._index = None if index is None else (index.path, tf.constant(index.spans[numbers]))
 
   def records(self, shard: int | tf.Tensor) -> tf.data.Dataset:
     """(number in its file, serialized) of the pictures of a shard, in order."""
     found = tf.data.TFRecordDataset(self._paths[shard]).take(self._take[shard])
+    # A file that was cut is an error, and no shorter epoch.
     found = found.apply(tf.data.experimental.assert_cardinality(self._use[shard])).enumerate()
     if self._index is None:
       return found
-    found = tf.data.Dataset.zip((found, self._bits(shard)))
+    found = tf.data.Dataset.zip((found, self._bits(*self._index, shard)))
     found = found.filter(_plain_python(lambda record, belongs: belongs))
     found = found.apply(tf.data.experimental.assert_cardinality(self._pictures[shard]))
     return found.map(_plain_python(lambda record, belongs: record))
 
-  def _bits(self, shard: int | tf.Tensor) -> tf.data.Dataset:
+  def _bits(self, path: str, spans: tf.Tensor, shard: int | tf.Tensor) -> tf.data.Dataset:
     """Whether a record belongs to the set, for each that is used of a shard."""
-    before, length, after = tf.unstack(self._spans[shard])
+    before, length, after = tf.unstack(spans[shard])
 
     def unpacked(packed: tf.Tensor) -> tf.Tensor:
       octets = tf.cast(tf.io.decode_raw(packed, tf.uint8), tf.int32)[:, tf.newaxis]
@@ -62,7 +66,7 @@ class _Shards:
 
     # One record between a header and a footer: no other bytes are read, and an index of another
     # size is an error.
-    file = tf.data.FixedLengthRecordDataset(self._index, length, before, after)
+    file = tf.data.FixedLengthRecordDataset(path, length, before, after)
     return file.map(_plain_python(unpacked)).unbatch()
 
 
@@ -82,10 +86,7 @@ def _worker_shards(
 def _shard_chunks(
     record_set: manifest.RecordSet,
     size: int,
-    worker: int | tf.Tensor,
-    workers: int | tf.Tensor,
-    seed: int | tf.Tensor,
-    position: tuple[int, int, int] | tf.Tensor,
+    place: Place,
     shuffle: int,
     repeat: bool,
 ) -> tf.data.Dataset:
@@ -94,8 +95,9 @@ def _shard_chunks(
   Batched inside the shard, because every dataset a single record passes costs microseconds.
   """
   shards = _Shards(record_set)
-  worker, workers, seed = (tf.cast(v, tf.int64) for v in (worker, workers, seed))
-  start = tf.cast(position, tf.int64)
+  worker, workers, seed = (
+      tf.cast(v, tf.int64) for v in (place.worker, place.workers, place.seed))
+  start = tf.cast(place.position, tf.int64)
 
   def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
     mine, part, parts = _worker_shards(epoch, shards.count, worker, workers, seed)
@@ -124,6 +126,7 @@ def _shard_chunks(
             "source": tf.stack([same(shards.numbers[shard]), index], 1),
         }
 
+      # A position counts in the shuffled order. Nothing is decoded yet, so skipping costs reading.
       return found.skip(skip).batch(size).enumerate().map(_plain_python(named))
 
     return ordinals.flat_map(_plain_python(shard_records))
@@ -135,11 +138,8 @@ def _shard_chunks(
 def chunks(
     record_set: manifest.RecordSet,
     size: int,
-    worker: int | tf.Tensor = 0,
-    workers: int | tf.Tensor = 1,
-    seed: int | tf.Tensor = 0,
-    position: tuple[int, int, int] | tf.Tensor = (0, 0, 0),
-    shuffle: int = 2048,
+    place: Place = START,
+    shuffle: int = SHUFFLE,
     repeat: bool = True,
 ) -> tf.data.Dataset:
   """Reads the share of one worker in batches, each record once per epoch over all workers.
@@ -154,10 +154,7 @@ def chunks(
   Args:
     record_set: a checked set.
     size: records in a batch; the last of a finite dataset may be smaller.
-    worker: index of this worker, may be an int64 tensor like the next three.
-    workers: number of workers.
-    seed: of the order.
-    position: where to start.
+    place: whose share to read, and from where on.
     shuffle: records in the window; 0 or 1 keeps the order of the file.
     repeat: go on with further epochs for ever, instead of ending after the first.
 
@@ -169,7 +166,7 @@ def chunks(
     errors.DataError: the set has no records. When run, TensorFlow's errors on files
       that vanish or change, among them shards with fewer records than the manifest says.
   """
-  found = _shard_chunks(record_set, size, worker, workers, seed, position, shuffle, repeat)
+  found = _shard_chunks(record_set, size, place, shuffle, repeat)
   return found.rebatch(size)
 
 

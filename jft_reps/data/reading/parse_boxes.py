@@ -1,6 +1,6 @@
 """Records to pictures with their boxes, and why a record cannot become one.
 
-Records are parsed and decoded a chunk at a time, as in `picture_records`. Pictures of a chunk
+Records are parsed and decoded a chunk at a time, as in `parse_labels`. Pictures of a chunk
 differ in size and so cannot be stacked: each travels as a handle, an optional of TensorFlow,
 until `one_picture` opens it. Boxes are padded to the longest list of the chunk meanwhile.
 """
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from jft_reps.data.reading import guarded, parse_labels
 from jft_reps.data.records import reasons, schema
-from jft_reps.ops import keep_aspect, picture_headers
+from jft_reps.ops import keep_aspect
 
 Tensors = dict[str, tf.Tensor]
 # What has one row per box.
@@ -24,7 +24,7 @@ _plain_python = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class BoxPicture:
   """The picture path of `keep_aspect` with pictures as handles.
 
   Attributes:
@@ -32,10 +32,6 @@ class Picture:
   """
 
   path: keep_aspect.KeepAspect
-
-  @property
-  def limits(self) -> picture_headers.SizeLimits:
-    return self.path.limits
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """As of the path."""
@@ -83,7 +79,7 @@ class BoxParser:
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
     parse = lambda record: self.tensors(tf.io.parse_example(record, self.features()))
-    return parse_labels.reason_of(parse, self.picture.limits, serialized)
+    return parse_labels.reason_of(parse, serialized)
 
   def tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
     """What `parse` describes."""
@@ -166,7 +162,7 @@ def opened(image: tf.Tensor) -> tf.Tensor:
 
 
 def one_picture(chunk: Tensors, per_box: Sequence[str] = _PER_BOX) -> Tensors:
-  """An element of `detection.train_batches`, of a chunk of one in which `placed` put the boxes.
+  """An element of `box_batches.train_batches`, of a chunk of one in which `placed` put the boxes.
 
   Args:
     chunk: of one picture, with `kept`.

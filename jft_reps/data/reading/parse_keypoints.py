@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from jft_reps.data.reading import parse_boxes, parse_labels
 from jft_reps.data.records import reasons, schema
-from jft_reps.ops import keep_aspect, picture_headers
+from jft_reps.ops import keep_aspect
 
 Tensors = dict[str, tf.Tensor]
 _plain_python = tf.autograph.experimental.do_not_convert
@@ -18,13 +18,7 @@ PEOPLE = 1024
 
 @dataclasses.dataclass(frozen=True)
 class StoredPicture:
-  """The picture path of pose: as it is stored, as a handle.
-
-  Attributes:
-    limits: what the header may say.
-  """
-
-  limits: picture_headers.SizeLimits = picture_headers.SizeLimits()
+  """The picture path of pose: as it is stored, as a handle."""
 
   def draw(self, seeds: tf.Tensor) -> tf.Tensor:
     """The seeds themselves: what is random is drawn for each person."""
@@ -35,7 +29,7 @@ class StoredPicture:
 
     No bytes at all give an empty picture.
     """
-    path = keep_aspect.KeepAspect(resize=False, limits=self.limits)
+    path = keep_aspect.KeepAspect(resize=False)
 
     def stored() -> tuple[tf.Tensor, tf.Tensor]:
       decoded = path.decode(encoded, tf.constant(False))

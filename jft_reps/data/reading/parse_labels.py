@@ -9,19 +9,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import tensorflow as tf
 
 from jft_reps.data.records import reasons, schema
 from jft_reps.ops import images, picture_headers
 
-Picture = images.RandomCrop | images.CenterCrop
+CroppedPicture = images.RandomCrop | images.CenterCrop
 Tensors = dict[str, tf.Tensor]
 Features = dict[str, tf.io.RaggedFeature]
+Found = TypeVar("Found")  # a tensor, or a structure of them
 _plain_python = tf.autograph.experimental.do_not_convert
 
 
-def attempt(value: tf.Tensor, function: Callable, otherwise: Callable) -> Tensors:
+def attempt(value: tf.Tensor, function: Callable[[tf.Tensor], Found],
+            otherwise: Callable[[tf.Tensor], Found]) -> Found:
   """`function(value)`, or `otherwise(value)` where it fails; a try statement of graph ops."""
   # Ignoring errors is safe here: all that lies upstream is in memory.
   here = tf.data.Dataset.from_tensors(value)
@@ -107,15 +110,11 @@ def _without_malformed(serialized: tf.Tensor, features: Features) -> tf.Tensor:
   return tf.where(fine, serialized, "")
 
 
-def reason_of(
-    parse: Callable[[tf.Tensor], Tensors], limits: picture_headers.SizeLimits,
-    serialized: tf.Tensor,
-) -> tf.Tensor:
+def reason_of(parse: Callable[[tf.Tensor], Tensors], serialized: tf.Tensor) -> tf.Tensor:
   """Code (int64 scalar) of why a record fails.
 
   Args:
     parse: gives `problem` and `encoded` `[1]` of records `[1]`.
-    limits: of the size in the header.
     serialized: scalar string.
 
   Returns:
@@ -124,7 +123,8 @@ def reason_of(
 
   def header_problem(record: tf.Tensor) -> tf.Tensor:
     encoded = parse(record[tf.newaxis])["encoded"][0]
-    many, small, aspect = limits.problems(picture_headers.header_size(encoded))
+    many, small, aspect = picture_headers.size_problems(
+        picture_headers.header_size(encoded))
     return first_problem([
         (many, reasons.TOO_MANY_PIXELS),
         (small, reasons.TOO_SMALL),
@@ -140,7 +140,7 @@ def reason_of(
 
 
 @dataclasses.dataclass(frozen=True)
-class Parser:
+class LabelParser:
   """Reads chunks of serialised examples into tensors of fixed shapes.
 
   Attributes:
@@ -151,7 +151,7 @@ class Parser:
     absent: also read which classes were verified as absent.
   """
 
-  picture: Picture
+  picture: CroppedPicture
   num_classes: int
   max_labels: int = 64
   keep_empty: bool = True
@@ -175,7 +175,7 @@ class Parser:
   def reason(self, serialized: tf.Tensor) -> tf.Tensor:
     """Code (int64 scalar) of why a record fails; `DECODE_ERROR` where nothing else is wrong."""
     parse = lambda record: self._tensors(tf.io.parse_example(record, self.features()))
-    return reason_of(parse, self.picture.limits, serialized)
+    return reason_of(parse, serialized)
 
   def _tensors(self, parsed: dict[str, tf.RaggedTensor]) -> Tensors:
     """What `parse` describes."""

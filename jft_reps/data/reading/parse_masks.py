@@ -6,7 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from jft_reps.data.reading import guarded, parse_labels
+from jft_reps.data.reading import parse_labels
 from jft_reps.data.records import reasons, schema
 from jft_reps.ops import masked_pictures, picture_headers
 
@@ -27,7 +27,7 @@ class MaskParser:
     needed: leave out records without a mask, which is void everywhere otherwise.
   """
 
-  picture: guarded.PicturePath
+  picture: masked_pictures.TrainingPicture | masked_pictures.WholePicture
   needed: bool = True
 
   def parse(self, serialized: tf.Tensor) -> Tensors:
@@ -47,7 +47,7 @@ class MaskParser:
       parsed = parse(record)
       return {**parsed, "encoded": parsed["encoded"][:, 0]}
 
-    code = parse_labels.reason_of(picture, self.picture.limits, serialized)
+    code = parse_labels.reason_of(picture, serialized)
     of_mask = lambda record: self._mask_problem(parse(record[tf.newaxis])["encoded"][0])
     undecoded = lambda _: tf.constant(reasons.BAD_MASK, tf.int64)
     return tf.cond(tf.equal(code, reasons.DECODE_ERROR),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +17,8 @@ Tensors = parse_labels.Tensors
 
 
 def target_counts(
-    records: RecordSet, parser: parse_labels.Parser, targets: Callable[[Tensors], Tensors],
-    limit: int,
+    records: RecordSet, parser: parse_labels.LabelParser,
+    targets: Callable[[Tensors], Mapping[str, tf.Tensor]], limit: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
   """Counts over the first `limit` records; shards are random samples by hash.
 
@@ -46,7 +46,8 @@ def target_counts(
     ones = lambda key: tf.reduce_sum(tf.cast(batch[key], tf.int32), axis=0)
     return ones("targets"), ones("unknown_targets"), tf.math.count_nonzero(fine)
 
-  present, unknown, pictures = 0, 0, 0
+  present = unknown = np.zeros([], np.int64)
+  pictures = 0
   for serialized in order.serialized(records).take(limit).batch(_BATCH):
     found = [value.numpy().astype(np.int64) for value in count(serialized)]
     present, unknown, pictures = present + found[0], unknown + found[1], pictures + int(found[2])
@@ -80,6 +81,6 @@ def class_counts(
     found = expand(batch["labels"])
     return {"targets": found, "unknown_targets": tf.zeros_like(found)}
 
-  parser = parse_labels.Parser(images.CenterCrop(), expand.num_classes, max_labels)
+  parser = parse_labels.LabelParser(images.CenterCrop(), expand.num_classes, max_labels)
   counts, _, pictures = target_counts(records, parser, targets, limit)
   return counts, pictures

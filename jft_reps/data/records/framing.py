@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
+
+import google_crc32c
 
 from jft_reps import errors
 
 HEADER = 12
 FOOTER = 4
-_POLYNOMIAL = 0x82F63B78
 _HINTS = (
     (b"\x1f\x8b", "looks gzip-compressed (1f 8b)", "Decompress it, records are stored plain."),
     (b"version https://git-lfs", "a git-LFS pointer", "Fetch the real file with `git lfs pull`."),
@@ -28,29 +30,9 @@ _HINTS = (
 )
 
 
-def _crc_table() -> tuple[int, ...]:
-  table = []
-  for byte in range(256):
-    for _ in range(8):
-      byte = (byte >> 1) ^ (_POLYNOMIAL if byte & 1 else 0)
-    table.append(byte)
-  return tuple(table)
-
-
-_TABLE = _crc_table()
-
-
-def crc32c(data: bytes) -> int:
-  """CRC-32C (Castagnoli) of `data`; pure Python, about 10 MB/s."""
-  crc, table = 0xFFFFFFFF, _TABLE
-  for byte in data:
-    crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-  return crc ^ 0xFFFFFFFF
-
-
 def masked_crc(data: bytes) -> int:
-  """The checksum as TFRecord stores it: rotated and shifted by a constant."""
-  crc = crc32c(data)
+  """CRC-32C of `data` as TFRecord stores it: rotated and shifted by a constant."""
+  crc = google_crc32c.value(data)
   return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -58,6 +40,18 @@ def header(length: int) -> bytes:
   """The 12 bytes before a record of `length` bytes."""
   size = struct.pack("<Q", length)
   return size + struct.pack("<I", masked_crc(size))
+
+
+def framed(record: bytes) -> bytes:
+  """A record as it stands in a file."""
+  return header(len(record)) + record + struct.pack("<I", masked_crc(record))
+
+
+def read(file: BinaryIO, offset: int, length: int) -> tuple[bytes, bool]:
+  """(bytes of a record that `walk` found, whether they fit their checksum)."""
+  file.seek(offset + HEADER)
+  data = file.read(length)
+  return data, struct.unpack("<I", file.read(FOOTER))[0] == masked_crc(data)
 
 
 def _not_records(path: str, start: bytes, expected: str) -> errors.DataError:
@@ -121,8 +115,6 @@ def damaged_record(path: str | os.PathLike) -> tuple[int, int] | None:
   """(number, offset) of the first record whose bytes fail their checksum; reads everything."""
   with open(path, "rb") as file:
     for number, (offset, length) in enumerate(walk(path)):
-      file.seek(offset + HEADER)
-      data = file.read(length)
-      if struct.unpack("<I", file.read(FOOTER))[0] != masked_crc(data):
+      if not read(file, offset, length)[1]:
         return number, offset
   return None

@@ -8,12 +8,23 @@ of a picture lie one object after another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from jft_reps import errors
+from jft_reps.data.records.example import (
+    BytesList,
+    Example,
+    Feature,
+    Features,
+    FloatList,
+    Int64List,
+)
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 ENCODED = "image/encoded"
 FORMAT = "image/format"
@@ -34,16 +45,16 @@ KEYPOINT = tuple(f"image/object/keypoint/{part}" for part in ("y", "x", "visibil
 SEGMENTATION = "image/segmentation/class/encoded"
 
 
-def _bytes(*values: bytes) -> tf.train.Feature:
-  return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+def _bytes(*values: bytes) -> Any:
+  return Feature(bytes_list=BytesList(value=values))
 
 
-def _ints(values: Sequence[int]) -> tf.train.Feature:
-  return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(v) for v in values]))
+def _ints(values: Iterable[int]) -> Any:
+  return Feature(int64_list=Int64List(value=[int(v) for v in values]))
 
 
-def _floats(values: Sequence[float]) -> tf.train.Feature:
-  return tf.train.Feature(float_list=tf.train.FloatList(value=[float(v) for v in values]))
+def _floats(values: Iterable[float]) -> Any:
+  return Feature(float_list=FloatList(value=[float(v) for v in values]))
 
 
 def _expect(condition: bool, picture_id: str, found: str, expected: str) -> None:
@@ -62,19 +73,20 @@ def _objects(
     crowd: Sequence[bool] | None,
     difficult: Sequence[bool] | None,
     area: Sequence[float] | None,
-) -> dict[str, tf.train.Feature]:
+) -> dict[str, Any]:
   """Features of the objects of one picture, checked against one another."""
   box = np.asarray(boxes, np.float64)
   box = box.reshape(len(boxes), -1) if len(boxes) else np.zeros((0, 4))
   _expect(box.shape[1] == 4, picture_id, f"boxes of {box.shape}", "[objects, 4]")
   _expect(bool(np.isfinite(box).all()), picture_id, "a box that is not finite", "numbers")
   feature = {key: _floats(side) for key, side in zip(BOX, box.T, strict=True)}
-  for key, name, values, convert in (
+  columns: tuple[tuple[str, str, Sequence[Any] | None, Callable[[Any], tf.train.Feature]], ...] = (
       (OBJECT_LABEL, "object labels", object_labels, _ints),
       (OBJECT_CROWD, "crowd flags", crowd, _ints),
       (OBJECT_DIFFICULT, "difficult flags", difficult, _ints),
       (OBJECT_AREA, "areas", area, _floats),
-      (OBJECT_MASK, "masks", object_masks, lambda masks: _bytes(*masks))):
+      (OBJECT_MASK, "masks", object_masks, lambda masks: _bytes(*masks)))
+  for key, name, values, convert in columns:
     if values is not None:
       found = f"{len(values)} {name}"
       _expect(len(values) == len(box), picture_id, found, f"{len(box)}, one per box")
@@ -83,7 +95,7 @@ def _objects(
     points = np.asarray(keypoints, np.float64)
     fits = not len(box) or (points.ndim == 3 and points.shape[::2] == (len(box), 3))
     _expect(fits, picture_id, f"keypoints of {points.shape}", f"[{len(box)}, points, 3]")
-    y, x, visible = points.reshape(-1, 3).T if points.size else ((), (), ())
+    y, x, visible = points.reshape(-1, 3).T
     feature.update(zip(KEYPOINT, (_floats(y), _floats(x), _ints(visible)), strict=True))
   return feature
 
@@ -155,12 +167,14 @@ def encode(
                             difficult, area))
   if segmentation is not None:
     feature[SEGMENTATION] = _bytes(segmentation)
-  example = tf.train.Example(features=tf.train.Features(feature=feature))
+  example = Example(features=Features(feature=feature))
   return example.SerializeToString(deterministic=True)  # else its order varies between processes
 
 
-def _list(dtype: tf.DType) -> tf.io.RaggedFeature:
-  return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+def _list(dtype: str) -> tf.io.RaggedFeature:
+  import tensorflow as tf  # only those who parse with it need it
+
+  return tf.io.RaggedFeature(tf.as_dtype(dtype), row_splits_dtype=tf.int64)
 
 
 def picture_features() -> dict[str, tf.io.RaggedFeature]:
@@ -170,22 +184,22 @@ def picture_features() -> dict[str, tf.io.RaggedFeature]:
   missing, present once or given twice can be told apart.
   """
   return {
-      ENCODED: _list(tf.string),
-      SOURCE_ID: _list(tf.string),
-      LABEL: _list(tf.int64),
-      CONFIDENCE: _list(tf.float32),
-      UNKNOWN: _list(tf.int64),
+      ENCODED: _list("string"),
+      SOURCE_ID: _list("string"),
+      LABEL: _list("int64"),
+      CONFIDENCE: _list("float32"),
+      UNKNOWN: _list("int64"),
   }
 
 
 def box_features() -> dict[str, tf.io.RaggedFeature]:
   """Parsing specification of boxes and what is known of each; every value is a list."""
   return {
-      **{side: _list(tf.float32) for side in BOX},
-      OBJECT_LABEL: _list(tf.int64),
-      OBJECT_CROWD: _list(tf.int64),
-      OBJECT_DIFFICULT: _list(tf.int64),
-      OBJECT_AREA: _list(tf.float32),
+      **{side: _list("float32") for side in BOX},
+      OBJECT_LABEL: _list("int64"),
+      OBJECT_CROWD: _list("int64"),
+      OBJECT_DIFFICULT: _list("int64"),
+      OBJECT_AREA: _list("float32"),
   }
 
 
@@ -194,9 +208,9 @@ def object_features() -> dict[str, tf.io.RaggedFeature]:
   y, x, visibility = KEYPOINT
   return {
       **box_features(),
-      OBJECT_MASK: _list(tf.string),
-      y: _list(tf.float32),
-      x: _list(tf.float32),
-      visibility: _list(tf.int64),
-      SEGMENTATION: _list(tf.string),
+      OBJECT_MASK: _list("string"),
+      y: _list("float32"),
+      x: _list("float32"),
+      visibility: _list("int64"),
+      SEGMENTATION: _list("string"),
   }

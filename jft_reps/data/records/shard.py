@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from typing import Any
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 from jft_reps.data.records import framing
 
 _LEAST = framing.HEADER + framing.FOOTER  # bytes of a record
@@ -60,19 +59,10 @@ class Shard:
     return found
 
 
-def sha256(path: str) -> str:
-  """Checksum of a file, in hexadecimal digits."""
-  digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
-
-
 def describe(path: str) -> Shard:
   """Walks and hashes a finished shard; the values that its manifest line holds."""
   count = sum(1 for _ in framing.walk(path))
-  return Shard(os.path.basename(path), count, os.path.getsize(path), sha256(path))
+  return Shard(os.path.basename(path), count, os.path.getsize(path), whole_files.sha256(path))
 
 
 def check(path: str, shard: Shard, full: bool = False) -> None:
@@ -99,7 +89,7 @@ def check(path: str, shard: Shard, full: bool = False) -> None:
       raise errors.DataError("manifest-mismatch", path, found, expected, again)
   elif shard.records:
     next(framing.walk(path, expected))
-  if full and sha256(path) != shard.sha256:
+  if full and whole_files.sha256(path) != shard.sha256:
     damage = framing.damaged_record(path)
     found = "checksum of the file differs, every record is whole"
     if damage is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -29,28 +30,26 @@ def write(path: str, examples: Iterable[bytes]) -> manifest.Shard:
   Raises:
     errors.StorageError: it could not be written in full.
   """
-  import tensorflow as tf  # noqa: PLC0415, only its writer's checksums are needed
-
   count = size = 0
-  failures = tf.errors.OpError, OSError
   temporary = f"{path}.tmp-{os.getpid()}"
   try:
-    writer = tf.io.TFRecordWriter(temporary)
-  except failures as error:
+    file = open(temporary, "wb")
+  except OSError as error:
     raise _not_written(path, errors.printable(error), count) from error
   try:
     for example in examples:
       try:
-        writer.write(example)
-      except failures as error:
+        file.write(framing.framed(example))
+      except OSError as error:
         raise _not_written(path, errors.printable(error), count) from error
       count, size = count + 1, size + framing.HEADER + len(example) + framing.FOOTER
   finally:
-    writer.close()
+    with contextlib.suppress(OSError):  # of a full disk; what is missing shows below
+      file.close()
   try:
     sync(temporary)
     done = dataclasses.replace(manifest.describe(temporary), file=os.path.basename(path))
-  except (*failures, errors.DataError) as error:
+  except (OSError, errors.DataError) as error:
     raise _not_written(path, errors.printable(error), count) from error
   if (done.records, done.bytes) != (count, size):
     raise _not_written(path, f"{done.records} records on disk", count)

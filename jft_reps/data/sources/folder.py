@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jft_reps import errors
 from jft_reps.data.sources import raw
+from jft_reps.data.sources.opened import Opened, about_source
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png")
 
@@ -41,3 +43,8 @@ def read(root: str | os.PathLike) -> Iterator[raw.Source]:
             "Move it into a folder named after its label, or use a CSV list.",
         )
       yield raw.Source(name, raw.inside(root, name, path), (label,), (1.0,), path)
+
+
+def open_folder(input: str, labels: Sequence[str] | None = None) -> Opened:
+  """A folder tree `label/…/picture.jpg`."""
+  return Opened(functools.partial(read, input), labels, about_source("folder"))

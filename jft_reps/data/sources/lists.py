@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from jft_reps import errors
 from jft_reps.data.sources import raw
+from jft_reps.data.sources.opened import Opened, about_source
 
 _HEADERS = frozenset((
     "path", "file", "filename", "filepath", "image", "imageid", "imagename", "imagepath",
@@ -115,3 +117,10 @@ def _source(cells: list[str], root: str, where: str) -> raw.Source:
     if text and confidence:
       graded[label] = max(confidence, graded.get(label, 0.0))
   return raw.Source(name, picture, tuple(graded), tuple(graded.values()), where)
+
+
+def open_list(
+    input: str, root: str | None = None, labels: Sequence[str] | None = None
+) -> Opened:
+  """A CSV or TSV list of pictures; `root`: their folder, by default that of the list."""
+  return Opened(functools.partial(read, input, root), labels, about_source("csv"))

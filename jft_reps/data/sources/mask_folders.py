@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw
+from jft_reps.data.sources.opened import Opened, about_source, required, several
 
 _MASKS = (".png", ".mat")
+
+NONE = "none"  # in place of folders of masks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +90,7 @@ def open_set(
 
 
 def _text(folders: Sequence[str | os.PathLike]) -> str:
-  return ", ".join(map(os.fspath, folders))
+  return ", ".join(os.fspath(path) for path in folders)
 
 
 def _files(
@@ -94,7 +98,7 @@ def _files(
 ) -> dict[str, str]:
   """Path by name without the ending; of several folders the first counts."""
   found: dict[str, str] = {}
-  for root in map(os.fspath, folders):
+  for root in [os.fspath(path) for path in folders]:
     if not os.path.isdir(root):
       raise errors.DataError("missing-folder", root, "no such folder", f"a folder of {kind}")
     here: dict[str, str] = {}
@@ -156,3 +160,25 @@ def _listed(
   if not wanted:
     raise errors.DataError("mask-list", path, "no name", "one name per line")
   return wanted
+
+
+def open_masks(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    keep_ids: str | None = None, leave_out_ids: str | None = None,
+) -> Opened:
+  """Folders of pictures and of masks; `annotations` may be `none`, to predict only."""
+  if labels is None:
+    raise errors.ConfigError("flags", "--labels", "missing",
+                             "the classes in order of their indices")
+  return open_folders("masks", labels, several(input),
+                      required(annotations, "folders of masks, or none"), keep_ids, leave_out_ids)
+
+
+def open_folders(
+    name: str, labels: Sequence[str], pictures: list[str], masks: list[str], names: str | None,
+    leave_out: str | None, **more: Any,
+) -> Opened:
+  """What `open_set` finds, as a source of this name, of which the manifest says `more`."""
+  opened = open_set(pictures, [] if masks == [NONE] else masks, names, leave_out)
+  about = about_source(name, unused_pictures=opened.unused, **more)
+  return Opened(opened.read, labels, {**about, "masks": True})

@@ -1,21 +1,21 @@
-"""What becomes of `--source` of build_records before anything is built."""
+"""What becomes of a source of pictures before anything is built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-  from jft_reps.data.sources import raw
+from jft_reps.data.sources import raw
+from jft_reps.errors import ConfigError
 
 
 class Opened(NamedTuple):
-  """Pictures as `build.build` takes them.
+  """Pictures as `building.build.build` takes them.
 
   Attributes:
     read: gives the pictures.
     labels: in class order; None: those that occur.
-    about: what else `build.build` is told.
+    about: what else `build` is told.
   """
 
   read: Callable[[], Iterable[raw.Source]]
@@ -34,3 +34,19 @@ def category_ids(
   """The ids by which COCO knows the classes, for the manifest; nothing where it knows not all."""
   known = dict(zip(names, ids)) if ids else {}
   return {"category_ids": [known[label] for label in labels]} if set(labels) <= set(known) else {}
+
+
+def several(paths: str) -> list[str]:
+  """Paths that are given as one text, with commas."""
+  return paths.split(",")
+
+
+def required(paths: str | None, expected: str) -> list[str]:
+  """Those of `--annotations`, without which a source cannot be opened.
+
+  Raises:
+    errors.ConfigError: there are none.
+  """
+  if not paths:
+    raise ConfigError("flags", "--annotations", "missing", expected)
+  return several(paths)

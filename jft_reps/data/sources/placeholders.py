@@ -27,22 +27,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def digest(data: bytes) -> str:
-  """What a file is known by: its SHA-256, as `sha256sum` prints it; of Flickr's PNG its MD5."""
+  """What a file is known by: its SHA-256, as `sha256sum` prints it; of Flickr's PNG its MD5.
+
+  Args:
+    data: its bytes as they came, before anything was cut off or resized.
+  """
   if len(data) == _PNG_BYTES:
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if md5 == _PNG_MD5:
       return md5
   return hashlib.sha256(data).hexdigest()
-
-
-def placeholder_of(data: bytes, known: Mapping[str, str] = KNOWN) -> str | None:
-  """Name of the placeholder that a file is, or None.
-
-  Args:
-    data: the file's bytes as they came, before anything was cut off or resized.
-    known: name by `digest`; `read` gives those of a user beside ours.
-  """
-  return known.get(digest(data))
 
 
 def read(path: str | os.PathLike) -> dict[str, str]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from jft_reps import errors
 
+BACKGROUND = "background"  # class 0 of masks
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objects:

@@ -1,6 +1,7 @@
 """Masks of SBD (Hariharan et al. 2011): `GTcls.Segmentation` of MATLAB 5 files.
 
-Read here and not by scipy, whose compiled reader ends the process on some damaged files. The
+Read here and not by SciPy, whose compiled reader (1.17.1) ended the process with a segmentation
+fault on 9 of the first 143 copies of such a file that were damaged at one to four places. The
 format: elements of (type, bytes, padding to 8); a matrix is an element of elements, first flags,
 dimensions and name, then numbers by column, or the names of fields and a matrix for each.
 """
@@ -112,5 +113,5 @@ def _numbers(body: bytes, order: str) -> np.ndarray:
   stored = _STORED.get(parts[0][0]) if parts else None
   if kind not in _NUMBERS or stored is None or min(dimensions) < 0:
     raise ValueError("no numbers")
-  values = np.frombuffer(parts[0][1], np.dtype(stored).newbyteorder(order))
+  values = np.frombuffer(parts[0][1], np.dtype(order + stored))
   return values.reshape(dimensions, order="F")

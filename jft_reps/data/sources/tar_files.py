@@ -1,8 +1,9 @@
 """Members of tar archives, found by their headers and read in place: nothing is extracted.
 
-The headers are walked here instead of by `tarfile`, which follows links, pads sparse members and
-reads extended headers of any length into memory. What is no plain file or folder, or has a path
-that leaves its folder, is refused.
+The headers are walked here instead of by `tarfile`, which takes a damaged header for the end of the
+archive, reads extended headers of any length in quadratic time, keeps every member in memory and
+pads sparse ones; with guards against all that around it, it is as long as this. What is no plain
+file or folder, or has a path that leaves its folder, is refused.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def members(
     errors.DataError: a header is damaged or cut off; a member is a link, a device, sparse, or
       leaves its folder; there are more than a million. Names the byte.
   """
-  at, given, count = start, {}, 0
+  at, count = start, 0
+  given: dict[str, str] = {}
   while True:
     info = _header(file, f"{where} @ byte {at}", at)
     if info is None:

@@ -16,7 +16,8 @@ from xml.parsers import expat
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data.sources import folder, raw
+from jft_reps.data.sources import folder, mask_folders, raw
+from jft_reps.data.sources.opened import Opened, about_source, several
 
 LABELS = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -85,7 +86,7 @@ def read(devkits: Sequence[Devkit], image_set: str | None = None) -> list[raw.So
   return list(found.values())
 
 
-def list_path(image_sets: str, image_set: str) -> str:
+def list_path(image_sets: str, image_set: str | None) -> str:
   """Path of the list `<set>.txt` in a devkit's `ImageSets/Main` or `ImageSets/Segmentation`.
 
   Raises:
@@ -195,3 +196,59 @@ def _size(root: ElementTree.Element, path: str) -> tuple[int, int] | None:
     return None
   sides = [int(_number(root, f"size/{side}", path)) for side in ("height", "width")]
   return (sides[0], sides[1]) if min(sides) > 0 else None
+
+
+def open_boxes(
+    input: str, split: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    voc_set: str | None = None,
+) -> Opened:
+  """Boxes of VOC devkits.
+
+  Args:
+    input: devkits; with `annotations`, folders of pictures.
+    split: of the records: the devkits' list, where `voc_set` names none.
+    annotations: folders of XML files, one for each folder of pictures.
+    labels: in place of VOC's.
+    voc_set: the devkits' list, as `trainval`.
+  """
+  roots = several(input)
+  if annotations:
+    folders = several(annotations)
+    if len(roots) != len(folders):
+      raise errors.ConfigError("flags", "--annotations", f"{len(folders)} folders",
+                               f"{len(roots)}, one per folder of pictures")
+    devkits = [Devkit(*pair) for pair in zip(folders, roots)]
+  else:
+    devkits = [Devkit.at(root) for root in roots]
+  listed = any(devkit.image_sets for devkit in devkits)
+  found = read(devkits, voc_set or (split if listed else None))
+  about = about_source("voc", **({"voc_set": voc_set or split} if listed else {}))
+  return Opened(lambda: iter(found), labels or LABELS, {**about, "boxes": True})
+
+
+def open_masks(
+    input: str, split: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    voc_set: str | None = None, keep_ids: str | None = None, leave_out_ids: str | None = None,
+) -> Opened:
+  """Masks of a VOC devkit. Without lists, every mask is read, as every annotation is.
+
+  Args:
+    input: the devkit.
+    split, voc_set: as of `open_boxes`.
+    annotations: folders of masks, those of the devkit without their path; None:
+      SegmentationClass.
+    labels: in place of VOC's.
+    keep_ids, leave_out_ids: lists of names, of which the first replaces the devkit's.
+  """
+  folders = []
+  for name in several(annotations or "SegmentationClass"):
+    own = os.path.join(input, name)
+    folders.append(own if name != mask_folders.NONE and os.path.isdir(own) else name)
+  lists = os.path.join(input, "ImageSets", "Segmentation")
+  names, more = keep_ids, {}
+  if not names and (voc_set or os.path.isdir(lists)):
+    more = {"voc_set": voc_set or split}
+    names = list_path(lists, more["voc_set"])
+  return mask_folders.open_folders(
+      "voc_masks", labels or (raw.BACKGROUND, *LABELS), [os.path.join(input, "JPEGImages")],
+      folders, names, leave_out_ids, **more)

@@ -15,10 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import safetensors
+from jft_reps.models.pretrained import missing, safetensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+# PyTorch's zip archives, and pickles of protocol 2 to 5.
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# What TensorFlow and h5py raise on damaged bytes, depending on where they notice.
 _UNREADABLE = (tf.errors.OpError, OSError, IndexError, ValueError, UnicodeDecodeError,
                RuntimeError)
 
@@ -72,8 +74,7 @@ def open_file(path: pathlib.Path | str) -> Tensors:
   if pathlib.Path(f"{path}.index").is_file():
     return _checkpoint(path)
   if not path.is_file():
-    raise StorageError("no-weights", path, "a folder" if path.is_dir() else "no such file",
-                       "a weight file, or a checkpoint's path without ending", hint(path))
+    raise missing.error(path)
   with open(path, "rb") as file:
     start = file.read(8)
   if start == _HDF5:
@@ -86,16 +87,6 @@ def open_file(path: pathlib.Path | str) -> Tensors:
     found = safetensors.SafetensorsFile(path)
     return Tensors(path, "safetensors", found.shapes, found.read)
   return _checkpoint(path)  # one file: the format of TensorFlow before 0.12, as slim's are
-
-
-def hint(path: pathlib.Path) -> str:
-  """What to try instead of a path that is no weight file."""
-  if not path.is_dir():
-    return "Check the path; a configuration has it in --config.init.checkpoint=PATH."
-  inside = sorted(p.name for p in path.iterdir())
-  found = [n.removesuffix(".index") if n.endswith(".index") else n for n in inside
-           if n.endswith((".index", ".h5", ".safetensors", ".ckpt"))]
-  return f"Did you mean one of {', '.join(found[:5])}?" if found else "It holds no weight file."
 
 
 def _checkpoint(path: pathlib.Path) -> Tensors:

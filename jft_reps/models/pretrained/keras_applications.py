@@ -14,7 +14,7 @@ from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
   Origin,
-  Source,
+  WeightSource,
   conv_norms,
   depth_of,
   norm_origins,
@@ -31,7 +31,7 @@ _IGNORED = (r"(^|/)(predictions|probs|fc\d+|dense(_\d+)?|top_\w+)/", _OPTIMIZER,
             r"seed_generator", r"/(normalization|rescaling)")
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of an HDF5 file of Keras, or None if this is none."""
   if tensors.kind != "hdf5":
     return None
@@ -45,7 +45,7 @@ def understand(tensors: Tensors) -> Source | None:
     return None
   network = {"depth": depth, "stride_placement": "first_1x1", "padding": "symmetric",
              "batch_norm_epsilon": 1.001e-5}
-  return Source(FORMAT, tensors, origins, network, preprocessing.CAFFE, ignored=_IGNORED)
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.CAFFE, ignored=_IGNORED)
 
 
 def _by_name(tensors: Tensors, names: list[str]) -> tuple[int, dict[str, Origin]]:

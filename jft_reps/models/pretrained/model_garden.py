@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 
+from jft_reps.models.depths import UNITS
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
   Origin,
-  Source,
+  WeightSource,
   conv_norms,
   depth_of,
   norm_origins,
 )
-from jft_reps.models.resnet import UNITS
 from jft_reps.ops import preprocessing
 
 FORMAT = "Model Garden ResNet"
@@ -29,7 +29,7 @@ _IGNORED = (r"^_CHECKPOINTABLE_OBJECT_GRAPH$", r"^(?!.*_(conv|norm)\d/)(?!.*_sho
             r"^save_counter", r"^(global_)?step", r"/\.OPTIMIZER_SLOT/", r"^optimizer")
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of a Model Garden checkpoint, or None if this is none."""
   unit = tensors.first(_UNIT, "checkpoint")
   if unit is None:
@@ -48,7 +48,7 @@ def understand(tensors: Tensors) -> Source | None:
   # Beside a backbone of that name everything is a head; in a bare model the next layers are.
   head = (rf"^(?!{re.escape(root)})" if root.endswith("backbone/") else
           rf"^(?!{re.escape(root)}layer_with_weights-)")
-  return Source(FORMAT, tensors, origins, network, preprocessing.STANDARDISED,
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.STANDARDISED,
                 assumed=("batch_norm_epsilon",), ignored=(*_IGNORED, head))
 
 

@@ -6,27 +6,29 @@ import json
 
 from jft_reps.errors import StorageError
 from jft_reps.models.pretrained.containers import Tensors
-from jft_reps.models.pretrained.source import Origin, Source
+from jft_reps.models.pretrained.source import Origin, WeightSource
+from jft_reps.models.variables import BACKBONE
 from jft_reps.ops import preprocessing
 
 FORMAT = "jft_reps"
-_ROOT = "backbone/"
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of a checkpoint of ours, or None if this is none."""
   if not is_own(tensors):
     return None
-  origins = {name.removeprefix(_ROOT): Origin(name) for name in tensors.shapes
-             if name.startswith(_ROOT)}
+  origins = {name.removeprefix(BACKBONE): Origin(name) for name in tensors.shapes
+             if name.startswith(BACKBONE)}
   network = _note(tensors, "network")
-  pixels = preprocessing.from_json(_note(tensors, "preprocessing"))
-  return Source(FORMAT, tensors, origins, network, pixels, ignored=(rf"^(?!{_ROOT})",))
+  pixels = _note(tensors, "preprocessing")
+  crop = pixels.get("crop")  # height and width for poses, None for whole pictures
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.from_json(pixels),
+                crop=crop if isinstance(crop, int) else None, ignored=(rf"^(?!{BACKBONE})",))
 
 
 def is_own(tensors: Tensors) -> bool:
   """Whether it is a checkpoint that this library wrote."""
-  return tensors.kind == "checkpoint" and f"{_ROOT}conv1/conv/kernel" in tensors.shapes
+  return tensors.kind == "checkpoint" and f"{BACKBONE}conv1/conv/kernel" in tensors.shapes
 
 
 def _note(tensors: Tensors, name: str) -> dict:

@@ -14,12 +14,12 @@ from jft_reps.models.pretrained import (
   tencent,
   torch_resnet,
 )
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 
 CONVENTIONS = (own, slim, tencent, model_garden, keras_applications, torch_resnet)
 
 
-def open_source(path: pathlib.Path | str) -> Source:
+def open_source(path: pathlib.Path | str) -> WeightSource:
   """Understands a weight file.
 
   Args:

@@ -43,7 +43,8 @@ def files(folder: str | os.PathLike[str], count: int = 4) -> list[str]:
   try:
     names = sorted(n for n in os.listdir(folder) if n.lower().endswith(_ENDINGS))
   except OSError as e:
-    raise DataError("pictures", folder, e.strerror, "a folder of JPEG or PNG files") from e
+    raise DataError("pictures", folder, e.strerror or str(e),
+                    "a folder of JPEG or PNG files") from e
   if not names:
     raise DataError("pictures", folder, "no picture directly in it",
                     "a folder of JPEG or PNG files")

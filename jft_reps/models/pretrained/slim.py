@@ -13,7 +13,7 @@ from jft_reps.models.pretrained.source import (
   NOT_BACKBONE,
   ConvNorm,
   Origin,
-  Source,
+  WeightSource,
   conv_norms,
   norm_origins,
 )
@@ -23,7 +23,7 @@ FORMAT = "TF-slim resnet_v1"
 _ROOT = re.compile(r"(?:^|.*/)resnet_v1_(50|101|152)/")
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of a slim checkpoint, or None if this is none."""
   root = tensors.first(_ROOT, "checkpoint")
   if root is None:
@@ -36,7 +36,7 @@ def understand(tensors: Tensors) -> Source | None:
         n: f"{conv}/BatchNorm/{n}" for n in ("gamma", "beta", "moving_mean", "moving_variance")})
   network = {"depth": depth, "stride_placement": "last_3x3", "padding": "same_pool",
              "batch_norm_epsilon": 1e-5}
-  return Source(FORMAT, tensors, origins, network, preprocessing.SLIM,
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.SLIM,
                 assumed=("batch_norm_epsilon",), ignored=NOT_BACKBONE)
 
 

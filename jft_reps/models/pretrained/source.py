@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jft_reps.errors import StorageError, printable
+from jft_reps.models.depths import UNITS
 from jft_reps.models.pretrained.containers import Tensors
-from jft_reps.models.resnet import UNITS
 from jft_reps.ops.preprocessing import Preprocessing
 
 # Names of a TensorFlow 1 training graph that belong to no backbone.
@@ -73,7 +73,7 @@ class Origin(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class WeightSource:
   """The backbone in a weight file, under our names.
 
   Attributes:
@@ -85,6 +85,7 @@ class Source:
     assumed: those among them that the file does not tell, so that a configuration may differ.
     preprocessing: what the weights expect of pixels.
     ignored: regular expressions of names that belong to no backbone: heads, slots, counters.
+    crop: side in pixels of the square pictures it was trained on, where the file tells one.
   """
 
   format: str
@@ -94,6 +95,7 @@ class Source:
   preprocessing: Preprocessing
   assumed: Sequence[str] = ()
   ignored: Sequence[str] = ()
+  crop: int | None = None
 
   def shape(self, name: str) -> tuple[int, ...] | None:
     """The shape of one of our variables as the file has it, or None where it is absent."""

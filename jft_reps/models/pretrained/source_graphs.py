@@ -14,22 +14,22 @@ import tensorflow as tf
 import tf_keras
 
 from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.models.depths import STAGES, UNITS
 from jft_reps.models.pretrained import keras_applications, model_garden, slim
-from jft_reps.models.pretrained.source import Source
-from jft_reps.models.resnet import STAGES, UNITS
+from jft_reps.models.pretrained.source import WeightSource
 
 Features = dict[str, np.ndarray]
 # What the authors' own means of loading raise for a file that is not theirs after all.
 _REFUSED = (tf.errors.OpError, ValueError, AssertionError, KeyError, OSError)
 
 
-def strides(source: Source) -> tuple[int, ...]:
+def strides(source: WeightSource) -> tuple[int, ...]:
   """Output strides of the source's own graph; none where no graph of it can be built here."""
   return {slim.FORMAT: (8, 16, 32), keras_applications.FORMAT: (32,),
           model_garden.FORMAT: (32,)}.get(source.format, ())
 
 
-def features(source: Source, images: np.ndarray, output_stride: int = 32) -> Features:
+def features(source: WeightSource, images: np.ndarray, output_stride: int = 32) -> Features:
   """Features by stage of the source's own graph.
 
   Args:
@@ -70,7 +70,7 @@ def slim_networks():
   return importlib.import_module("tf_slim.nets.resnet_v1")
 
 
-def _slim(source: Source, images: np.ndarray, output_stride: int) -> Features:
+def _slim(source: WeightSource, images: np.ndarray, output_stride: int) -> Features:
   networks = slim_networks()
   arg_scope = importlib.import_module("tf_slim").arg_scope
   scope = f"resnet_v1_{source.network['depth']}"
@@ -91,7 +91,7 @@ def _slim(source: Source, images: np.ndarray, output_stride: int) -> Features:
                          {pictures: images})
 
 
-def _keras(source: Source, images: np.ndarray) -> Features:
+def _keras(source: WeightSource, images: np.ndarray) -> Features:
   depth = source.network["depth"]
   classes = next((shape[-1] for name, shape in source.tensors.shapes.items()
                   if len(shape) == 2), None)
@@ -110,7 +110,7 @@ def _keras(source: Source, images: np.ndarray) -> Features:
   return dict(zip(STAGES, (t.numpy() for t in taps(pictures, training=False))))
 
 
-def _model_garden(source: Source, images: np.ndarray) -> Features:
+def _model_garden(source: WeightSource, images: np.ndarray) -> Features:
   resnet = importlib.import_module("official.vision.modeling.backbones.resnet")
   preprocess = importlib.import_module("official.vision.ops.preprocess_ops")
   model = resnet.ResNet(

@@ -15,7 +15,7 @@ from jft_reps.models.pretrained.source import (
   NOT_BACKBONE,
   ConvNorm,
   Origin,
-  Source,
+  WeightSource,
   conv_norms,
   depth_of,
   norm_origins,
@@ -27,7 +27,7 @@ _ROOT = re.compile(r"(.*?)stages_\d_block_\d+/")
 _KERNEL = r"(init/init_conv|stages_\d_block_\d+/conv\d_b[12])(?:/conv2d)?/kernel"
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of an ML-Images checkpoint, or None if this is none."""
   root = tensors.first(_ROOT, "checkpoint")
   if root is None:
@@ -38,13 +38,13 @@ def understand(tensors: Tensors) -> Source | None:
   origins = _norm("conv5/norm", f"{root[1]}global_pool/bn", tensors)
   for part in conv_norms(depth):
     name = root[1] + _name(part)
-    kernel = _existing(tensors, f"{name}/kernel", f"{name}/conv2d/kernel")
-    origins[f"{part.conv}/kernel"] = Origin(kernel)
+    origins[f"{part.conv}/kernel"] = Origin(
+        _existing(tensors, f"{name}/kernel", f"{name}/conv2d/kernel"))
     if part.stage > 1:  # conv1's batch-norm is the first of conv2's units
       origins |= _norm(part.norm, f"{name}_bn", tensors)
   network = {"depth": depth, "stride_placement": "first_3x3", "padding": "symmetric",
              "batch_norm_epsilon": 1e-5, "pre_activation": True}
-  return Source(FORMAT, tensors, origins, network, preprocessing.UNIT_RANGE,
+  return WeightSource(FORMAT, tensors, origins, network, preprocessing.UNIT_RANGE,
                 assumed=("batch_norm_epsilon",), ignored=NOT_BACKBONE)
 
 

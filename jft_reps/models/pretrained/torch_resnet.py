@@ -16,7 +16,7 @@ from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.pretrained.source import (
   ConvNorm,
   Origin,
-  Source,
+  WeightSource,
   conv_norms,
   depth_of,
   norm_origins,
@@ -33,7 +33,7 @@ _NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
          "moving_variance": "running_var"}
 
 
-def understand(tensors: Tensors) -> Source | None:
+def understand(tensors: Tensors) -> WeightSource | None:
   """The backbone of a torchvision or timm state dict, or None if this is none."""
   root = tensors.first(_ROOT, "safetensors")
   if root is None:
@@ -50,7 +50,7 @@ def understand(tensors: Tensors) -> Source | None:
     origins |= norm_origins(part.norm, {ours: f"{norm}.{n}" for ours, n in _NORM.items()})
   network = {"depth": depth, "stride_placement": "first_3x3", "padding": "symmetric",
              "batch_norm_epsilon": 1e-5}
-  return Source(FORMAT, tensors, origins, network, pixels,
+  return WeightSource(FORMAT, tensors, origins, network, pixels,
                 ignored=(r"num_batches_tracked$", rf"^{re.escape(root[1])}fc\."))
 
 

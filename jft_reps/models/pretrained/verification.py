@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from jft_reps.models import resnet
+from jft_reps.models.depths import STAGES
 from jft_reps.models.pretrained import loading, source_graphs
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
     return self.relative <= tolerance
 
 
-def verify(source: Source, images: np.ndarray, output_stride: int = 32) -> list[Comparison]:
+def verify(source: WeightSource, images: np.ndarray, output_stride: int = 32) -> list[Comparison]:
   """Runs pictures through the source's own graph and through ours.
 
   Where the source's graph has only stride 32, our features of a smaller stride are compared at
@@ -65,7 +65,7 @@ def verify(source: Source, images: np.ndarray, output_stride: int = 32) -> list[
   shared = output_stride in strides
   theirs = source_graphs.features(source, images, output_stride if shared else 32)
   found = []
-  for i, stage in enumerate(resnet.STAGES):
+  for i, stage in enumerate(STAGES):
     # Undilated, a stage comes out at stride 2, 4, 8, 16 and 32.
     step = 1 if shared else 2 ** (i + 1) // model.feature_info[stage].stride
     difference, scale = _compare(ours[stage].numpy()[:, ::step, ::step], theirs[stage])

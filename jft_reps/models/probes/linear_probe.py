@@ -3,7 +3,7 @@
 Features are `[pictures, d]` and may be a memory map larger than memory: they are read a block at a
 time. Targets are class ids `[pictures]` or a multi-hot matrix `[pictures, classes]`. Features are
 standardised by the training set; of several strengths, one is chosen on a tenth held out.
-`models.logistic_regression` is the other probe; a probe says which of the two it is.
+`logistic_regression` is the other probe; a probe says which of the two it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from jft_reps.errors import DataError
 from jft_reps.models.probes import calibration
 
 _ROWS = 8192  # of features held in working precision at a time
+# Of regularisation, a factor of ten apart.
+STRENGTHS = tuple(10.0 ** power for power in range(-6, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Probe:
     return np.asarray(features, np.float32) @ self.kernel + self.bias
 
 
-class Rows:
+class FeatureRows:
   """Some pictures of a feature matrix, a block at a time, in working precision.
 
   Args:
@@ -68,7 +70,7 @@ class Rows:
 class Scale:
   """Mean and deviation of some pictures' features; calling it standardises `[m, d]`."""
 
-  def __init__(self, rows: Rows):
+  def __init__(self, rows: FeatureRows):
     mean, square = np.zeros(rows.width), np.zeros(rows.width)
     for x, _ in rows.blocks():
       mean += x.sum(0, dtype=np.float64) / rows.count
@@ -107,7 +109,7 @@ def check(features: np.ndarray, targets: np.ndarray, classes: int) -> None:
   if targets.ndim == 1 and not (0 <= targets.min() and targets.max() < classes):
     raise DataError("probe", "targets", f"ids {targets.min()} to {targets.max()}",
                     f"0 to {classes - 1}")
-  for x, _ in Rows(features, targets).blocks():
+  for x, _ in FeatureRows(features, targets).blocks():
     if not np.isfinite(x).all():
       raise DataError("probe", "features", "values that are not finite", "numbers")
 
@@ -132,7 +134,7 @@ def dense(targets: np.ndarray, classes: int) -> np.ndarray:
 class _Moments:
   """Sums over pictures that ridge needs: X'X, X'Y and the mean of Y, on standardised X."""
 
-  def __init__(self, rows: Rows, classes: int, scale: Scale):
+  def __init__(self, rows: FeatureRows, classes: int, scale: Scale):
     self.xx, self.xy = np.zeros((rows.width, rows.width)), np.zeros((rows.width, classes))
     self.y, self._count = np.zeros(classes), rows.count
     for x, targets in rows.blocks():
@@ -152,12 +154,12 @@ class _Moments:
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
-          grid: Sequence[float] = tuple(10.0 ** k for k in range(-6, 3)), seed: int = 0) -> Probe:
+          grid: Sequence[float] = STRENGTHS, seed: int = 0) -> Probe:
   """Least squares on the targets with L2 regularisation, in closed form.
 
   Minimises |XW + b - Y|² / n + λ |W|² for every λ of the grid by one eigendecomposition, and
   keeps the λ whose held-out tenth agrees most; fitted on all afterwards. The held-out tenth also
-  says how scores become logits (`models.calibration`).
+  says how scores become logits (`calibration`).
 
   Args:
     features: `[n, d]`, float; may be a memory map.
@@ -174,7 +176,7 @@ def ridge(features: np.ndarray, targets: np.ndarray, classes: int,
   best, gain, shift = grid[0], 1.0, 0.0
   if len(grid) > 1:
     best, gain, shift = _chosen(features, targets, classes, grid, seed)
-  rows = Rows(features, targets)
+  rows = FeatureRows(features, targets)
   scale = Scale(rows)
   moments = _Moments(rows, classes, scale)
   ((_, kernel),) = moments.solutions([best])
@@ -186,11 +188,11 @@ def _chosen(features, targets, classes: int, grid: Sequence[float],
             seed: int) -> tuple[float, float, float]:
   """The best λ on a tenth held out, and how its scores become logits."""
   train, validation = held_out(len(features), seed)
-  rows = Rows(features, targets, train)
+  rows = FeatureRows(features, targets, train)
   scale = Scale(rows)
   moments = _Moments(rows, classes, scale)
   x, wanted = scale(np.asarray(features[validation], np.float32)), np.asarray(targets[validation])
-  best, best_scores, most = grid[0], None, -1.0
+  best, best_scores, most = grid[0], np.zeros(0), -1.0
   for strength, kernel in moments.solutions(sorted(grid)):
     scores = x @ kernel + moments.y
     found = agreement(scores, wanted)

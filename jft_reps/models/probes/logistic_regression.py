@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jft_reps.models.probes.linear_probe import Probe, Rows, Scale, agreement, check, held_out
+from jft_reps.models.probes.linear_probe import (
+  FeatureRows,
+  Probe,
+  Scale,
+  agreement,
+  check,
+  held_out,
+)
 
 _ROUNDING = 1e-5  # of a gradient whose products are in single precision
 
@@ -31,14 +38,14 @@ def logistic(features: np.ndarray, targets: np.ndarray, classes: int,
   start, best = None, grid[0]
   if len(grid) > 1:
     train, validation = held_out(len(features), seed)
-    rows, found = Rows(features, targets, train), []
+    rows, found = FeatureRows(features, targets, train), []
     scale, wanted = Scale(rows), np.asarray(targets[validation])
     x = scale(np.asarray(features[validation], np.float32))
     for strength in sorted(grid, reverse=True):
       start, _ = _fit(rows, scale, classes, strength, tolerance, most, start)
       found.append((agreement(x @ start[:-1] + start[-1], wanted), strength))
     best = max(found)[1]
-  rows = Rows(features, targets)
+  rows = FeatureRows(features, targets)
   scale = Scale(rows)
   weights, outcome = _fit(rows, scale, classes, best, tolerance, most, start)
   rounded = not outcome.success and float(np.abs(outcome.jac).max()) <= _ROUNDING
@@ -51,8 +58,8 @@ def logistic(features: np.ndarray, targets: np.ndarray, classes: int,
       converged=converged)
 
 
-def _fit(rows: Rows, scale: Scale, classes: int, strength: float, tolerance: float, most: int,
-         start: np.ndarray | None):
+def _fit(rows: FeatureRows, scale: Scale, classes: int, strength: float, tolerance: float,
+         most: int, start: np.ndarray | None):
   """Weights `[d + 1, classes]`, the bias last, and scipy's account of the search."""
   from scipy import optimize
 

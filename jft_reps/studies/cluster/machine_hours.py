@@ -5,6 +5,8 @@ a gradient passes (forward, to the inputs, to the kernels) and once where none d
 that a worker keeps up. The rate is that of the paper's own pre-training (section 4.1): 36M pushes
 of 32 pictures in about two months of 50 workers, so 7.2 seconds a push of ResNet-101 at 299.
 
+What a run trains is told by its arguments: `experiments/study/tasks.py` knows the paper's tasks.
+
 Not counted: evaluation, building records, batch-norm and activations, what a machine waits for.
 """
 
@@ -12,15 +14,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from jft_reps.errors import ConfigError, printable
+from jft_reps.models.depths import STAGES, UNITS
 
-UNITS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
-         152: (3, 8, 36, 3)}
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _PAPER = {"steps": 36_000_000, "days": 60.0, "workers": 50, "batch": 32}
-_CLASSES = {"pretrain": 18_291, "classify": 1000, "coco": 80, "voc": 20, "segment": 21, "pose": 17}
 _CROP = 7  # side of what conv5 sees of a box
 _RPN = 512  # channels
 _BOARD = 8.74e12  # FLOP/s of a K80's two processors, float32 at their highest clock
@@ -147,36 +145,6 @@ def pose(depth: int, height: int, width: int, points: int, output_stride: int = 
   heads = convolution(positions, 1, 2048, 3 * points, False)
   heads += convolution(positions, 1, 1024, points, False)
   return _sum(stages(depth, height, width, output_stride), frozen_through) + heads
-
-
-def of_task(task: Mapping[str, Any], classes: int | None = None) -> Work:
-  """One picture of a configuration's `task`; for detection one of the largest size.
-
-  Args:
-    task: name, backbone and sizes, as in `experiments/`.
-    classes: of the records, keypoints in pose; None: as many as the paper's sets have.
-
-  Raises:
-    ConfigError: no such task or depth, or a network that was made smaller.
-  """
-  name, network = task["name"], task["backbone"]
-  if network.get("width", 1.0) != 1.0 or network.get("stem", "imagenet") != "imagenet":
-    raise ConfigError("machine-hours", "backbone", "a narrow one or another stem", "full size")
-  known = _CLASSES.get(name, _CLASSES["coco" if task.get("metric") == "coco" else "voc"])
-  count, depth, frozen = classes or known, network["depth"], task.get("frozen_through")
-  stride = network.get("output_stride", 32)
-  if name in ("pretrain", "classify"):
-    return classification(depth, task["crop"], task["crop"], count, frozen)
-  if name == "detect":
-    anchors = len(task["anchors"]["scales"]) * len(task["anchors"]["aspects"])
-    return detection(depth, task["min_side"], task["max_side"], count, task["sampling"]["boxes"],
-                     anchors, stride, frozen)
-  if name == "segment":
-    side = task.get("crop") or task["resize"]
-    return segmentation(depth, side, side, count, len(task["rates"]), stride, frozen)
-  if name == "pose":
-    return pose(depth, *task["crop"], count, stride, frozen)
-  raise ConfigError("machine-hours", "task", printable(name), "a task of the paper")
 
 
 def paper_rate() -> float:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from jft_reps.errors import ConfigError, NumericError, StorageError, printable
 from jft_reps.metrics import coco, detection_files, voc
 from jft_reps.metrics.detections import Detections, Truth
+from jft_reps.metrics.results import Result
 
 
 class DetectionSet:
@@ -20,7 +21,7 @@ class DetectionSet:
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
-    dataset: gives batches of `data.detection`.
+    dataset: gives pictures of `BoxSets.eval_batches`.
     picture: of a batch, as the network sees it.
     metric: a `metrics.coco.CocoBoxes` or `metrics.voc.VocBoxes`.
     labels: names of the classes.
@@ -36,7 +37,8 @@ class DetectionSet:
                metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str],
                category_ids: Sequence[int] | None = None):
     self.name, self._dataset, self._picture = name, dataset, picture
-    self._metric, self._labels, self.last, self.submits = metric, tuple(labels), None, False
+    self._metric, self._labels, self.submits = metric, tuple(labels), False
+    self.last: Result | None = None
     self._category_ids = category_ids
     self._prefix = "voc/" if isinstance(metric, voc.VocBoxes) else "coco/"
     self._found: list[tuple[str, Detections]] = []
@@ -84,7 +86,7 @@ class DetectionSet:
     try:
       path.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-      raise StorageError("submission", path, e.strerror, "a folder to write to") from e
+      raise StorageError("submission", path, e.strerror or str(e), "a folder to write to") from e
     if self._prefix == "voc/":
       detection_files.write_voc_results(path, self._found, self._labels)
       return str(path)

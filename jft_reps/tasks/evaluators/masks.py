@@ -13,6 +13,7 @@ from absl import logging
 
 from jft_reps.metrics import mask_files
 from jft_reps.metrics.mean_iou import MeanIoU
+from jft_reps.metrics.results import Result
 
 _PREFIX = "segmentation/"
 
@@ -22,7 +23,7 @@ class SegmentationSet:
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
-    dataset: gives batches of `data.segmentation.eval_batches`.
+    dataset: gives pictures of `MaskSets.eval_batches`.
     picture: of a batch, as the network sees it.
     labels: names of the classes.
 
@@ -34,7 +35,8 @@ class SegmentationSet:
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
                picture: Callable[[Mapping[str, Any]], tf.Tensor], labels: Sequence[str]):
     self.name, self._dataset, self._picture = name, dataset, picture
-    self._metric, self.last, self.submits = MeanIoU(labels), None, False
+    self._metric, self.submits = MeanIoU(labels), False
+    self.last: Result | None = None
     self._masks: list[tuple[str, bytes]] = []
 
   def dataset(self) -> tf.data.Dataset:

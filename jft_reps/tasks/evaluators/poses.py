@@ -16,6 +16,7 @@ from jft_reps.errors import DataError, NumericError, StorageError, printable
 from jft_reps.metrics import keypoint_files, oks
 from jft_reps.metrics.keypoints import CocoKeypoints
 from jft_reps.metrics.poses import People, Poses
+from jft_reps.metrics.results import Result
 from jft_reps.ops import person_crops
 
 ENLARGED = 1.25
@@ -43,7 +44,8 @@ class PoseSet:
                crop: tuple[int, int], backend: str = "pycocotools", suppression: float = 0.5,
                category_id: int = 1):
     self.name, self._dataset, self._schema, self._crop = name, dataset, schema, crop
-    self._metric, self.last, self.submits = CocoKeypoints(schema.sigmas, backend), None, False
+    self._metric, self.submits = CocoKeypoints(schema.sigmas, backend), False
+    self.last: Result | None = None
     self._suppression, self._category_id = suppression, category_id
     self._pictures = self._listed = self._beyond = 0
     self._found: list[tuple[str, Poses]] = []
@@ -103,7 +105,8 @@ class PoseSet:
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-      raise StorageError("submission", path.parent, e.strerror, "a folder to write to") from e
+      raise StorageError("submission", path.parent, e.strerror or str(e),
+                         "a folder to write to") from e
     keypoint_files.write_coco_keypoints(
         path, self._found, self._schema.count, self._category_id)
     return str(path)

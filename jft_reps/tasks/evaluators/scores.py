@@ -34,7 +34,7 @@ class _ScoredSet:
 
 
 class FastEvalSet(_ScoredSet):
-  """mAP@100 of one evaluation set (section 3 and 4.1; `metrics.fasteval` defines it).
+  """mAP@100 of one evaluation set (section 4.2; `metrics.fasteval` defines it).
 
   Args:
     name: of the set; its curves go to `eval_<name>/`.
@@ -52,7 +52,7 @@ class FastEvalSet(_ScoredSet):
     self._metric = fasteval.FastEval(num_classes, **metric)
     self._has_leaves = "leaves" in (metric.get("groups") or {})
     self._dropped = np.zeros(reasons.COUNT, np.int64)
-    self.last: fasteval.Result | None = None
+    self.last: fasteval.FastEvalResult | None = None
 
   def update(self, ids: Sequence[str], predictions: np.ndarray, truth: Mapping[str, Any]) -> None:
     """Takes one batch's logits and targets."""
@@ -77,7 +77,7 @@ class FastEvalSet(_ScoredSet):
     return "" if not lost else (f"; left out in reading: {lost:,} of {pictures + lost:,} records "
                                 f"({reasons.text(self._dropped)})")
 
-  def _scalars(self, found: fasteval.Result) -> dict[str, float]:
+  def _scalars(self, found: fasteval.FastEvalResult) -> dict[str, float]:
     return found.scalars("fasteval/")
 
 
@@ -89,7 +89,7 @@ class MeanApSet(FastEvalSet):
     super().__init__(name, dataset, num_classes,
                      {"k": num_classes, "class_weights": np.ones(num_classes)})
 
-  def _scalars(self, found: fasteval.Result) -> dict[str, float]:
+  def _scalars(self, found: fasteval.FastEvalResult) -> dict[str, float]:
     numbers = {"mAP": found.value, "pictures": float(found.pictures)}
     return {f"classification/{k}": v for k, v in numbers.items() if not np.isnan(v)}
 

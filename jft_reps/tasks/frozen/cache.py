@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jft_reps import errors
+from jft_reps import errors, whole_files
 
 Batch = tuple[list[str], np.ndarray, np.ndarray]
 
@@ -59,6 +59,9 @@ def cached(folder: str | os.PathLike[str], name: str, key: Mapping[str, Any],
   except OSError as e:
     raise errors.StorageError("feature-cache", e.filename or folder, e.strerror or str(e),
                               "a folder to write to") from e
+  if found is None:
+    raise errors.StorageError("feature-cache", folder / name, "other features than were written",
+                              "a folder of one process at a time")
   return found
 
 
@@ -77,15 +80,14 @@ def _read(folder: pathlib.Path, name: str, key: Mapping[str, Any]) -> Features |
 
 def _write(folder: pathlib.Path, name: str, key: Mapping[str, Any], batches: Iterable[Batch],
            progress: Callable[[int], None]) -> None:
-  """New files under names of their own, so that older memory maps stay whole; then renamed.
+  """New files that take the place of older ones, so that older memory maps stay whole.
 
   The description goes first and comes last: without it there is no cache.
   """
-  parts = {part: folder / f".{name}.{part}.tmp-{os.getpid()}"
-           for part in ("values", "targets", "ids", "json")}
-  count, shapes = 0, {}
-  with (open(parts["values"], "wb") as values, open(parts["targets"], "wb") as targets,
-        open(parts["ids"], "w", encoding="utf-8") as names):
+  count, shapes, description = 0, {}, folder / f"{name}.json"
+  with (whole_files.replacing(folder / f"{name}.values", binary=True) as values,
+        whole_files.replacing(folder / f"{name}.targets", binary=True) as targets,
+        whole_files.replacing(folder / f"{name}.ids") as names):
     for ids, features, wanted in batches:
       if not np.isfinite(features).all():
         raise errors.NumericError("features-not-finite", name, f"features of {ids[0]} or of the "
@@ -97,11 +99,9 @@ def _write(folder: pathlib.Path, name: str, key: Mapping[str, Any], batches: Ite
       count += len(ids)
       shapes = {"values": features, "targets": wanted}
       progress(count)
-  if not count:
-    raise errors.DataError("no-pictures", name, "no usable picture", "at least one")
+    if not count:
+      raise errors.DataError("no-pictures", name, "no usable picture", "at least one")
+    description.unlink(missing_ok=True)
   about = {part: {"dtype": array.dtype.str, "shape": [count, *array.shape[1:]]}
            for part, array in shapes.items()}
-  parts["json"].write_text(json.dumps({"key": key, **about}), encoding="utf-8")
-  (folder / f"{name}.json").unlink(missing_ok=True)
-  for part, temporary in parts.items():
-    os.replace(temporary, folder / f"{name}.{part}")
+  whole_files.write(description, json.dumps({"key": key, **about}))

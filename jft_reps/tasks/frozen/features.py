@@ -1,7 +1,7 @@
 """Frozen features of a classification task: a linear probe and few-shot accuracy on them.
 
 The backbone stays as it is; pooled conv5 features of every picture are computed once and kept
-(`data.feature_cache`), and a linear classifier is solved on them (`models.linear_probe`).
+(`cache`), and a linear classifier is solved on them (`models.probes.linear_probe`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HELD_OUT_FROM = 5  # pictures per class from which a tenth is held out to choose
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ProbeOptions:
   """How a probe is fitted.
 
   Attributes:
@@ -103,13 +103,13 @@ def fingerprint(module: tf.Module) -> str:
   return digest.hexdigest()
 
 
-def fit(features: cache.Features, classes: int, options: Options) -> linear_probe.Probe:
+def fit(features: cache.Features, classes: int, options: ProbeOptions) -> linear_probe.Probe:
   """The linear classifier of some training features."""
   return METHODS[options.method](
       features.values, features.targets, classes, seed=options.seed, **_grid(options))
 
 
-def _grid(options: Options) -> dict[str, Any]:
+def _grid(options: ProbeOptions) -> dict[str, Any]:
   return {"grid": tuple(options.grid)} if options.grid else {}
 
 
@@ -124,7 +124,7 @@ def install(probe: linear_probe.Probe, model: classifier.Classifier) -> None:
 
 
 def few_shot(train: cache.Features, test: cache.Features, classes: int,
-             options: Options) -> dict[str, dict[str, Any]]:
+             options: ProbeOptions) -> dict[str, dict[str, Any]]:
   """Top-1 of ridge probes on few pictures per class, by name: mean, deviation and every draw.
 
   Args:

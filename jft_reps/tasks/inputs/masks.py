@@ -12,6 +12,7 @@ from jft_reps.data.reading import mask_batches
 from jft_reps.errors import ConfigError
 from jft_reps.ops import keep_aspect
 from jft_reps.ops.masked_pictures import VOID, TrainingPicture
+from jft_reps.task import Place
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
 
@@ -28,14 +29,14 @@ class MaskSets(RecordSets):
 
   def __init__(
       self, records: str | os.PathLike[str], train_split: str | None,
-      eval_splits: Sequence[str], batch_size: int = 6, resize: int | None = 514,
-      scale: tuple[float, float] = (1.0, 1.0), mirror: bool = False, crop: int | None = None,
-      shuffle: int = 2048):
+      eval_splits: Sequence[str], batch_size: int, resize: int | None,
+      scale: tuple[float, float], mirror: bool, crop: int | None, shuffle: int):
     super().__init__(records, train_split, eval_splits)
     if not 2 <= len(self.labels) <= VOID:
       raise ConfigError("segmentation-classes", records, f"{len(self.labels)} classes",
                         f"2 to {VOID}: a mask has 8 bits, and {VOID} is void")
-    self._picture = TrainingPicture(len(self.labels), resize, tuple(scale), mirror, crop)
+    low, high = scale
+    self._picture = TrainingPicture(len(self.labels), resize, (low, high), mirror, crop)
     self._batch_size, self._resize, self._shuffle = batch_size, resize, shuffle
 
   @property
@@ -51,11 +52,11 @@ class MaskSets(RecordSets):
     return (f"scale {low:g} to {high:g}, mirror {self._picture.mirror}, crop "
             f"{self._picture.crop}")
 
-  def train_batches(self, worker, workers, seed, position) -> tf.data.Dataset:
-    """Endless training batches; arguments as those of `Task.train_dataset`."""
+  def train_batches(self, place: Place) -> tf.data.Dataset:
+    """Endless training batches."""
     return mask_batches.train_batches(
-        self.training_records(), self._batch_size, self._picture, worker=worker, workers=workers,
-        seed=seed, position=position, shuffle=self._shuffle)
+        self.training_records(), self._batch_size, self._picture, place=place,
+        shuffle=self._shuffle)
 
   def eval_batches(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, of stored size."""

@@ -13,6 +13,7 @@ from jft_reps.data.reading import keypoint_batches
 from jft_reps.data.records import keypoint_schema
 from jft_reps.metrics import keypoint_files
 from jft_reps.metrics.detections import Detections
+from jft_reps.task import Place
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
 
@@ -34,14 +35,14 @@ class PeopleSets(RecordSets):
 
   def __init__(
       self, records: str | os.PathLike[str], train_split: str | None,
-      eval_splits: Sequence[str], schema: str = "coco", batch_size: int = 3,
-      crop: tuple[int, int] = (353, 257), enlarge: tuple[float, float] = (1.0, 1.5),
-      mirror: bool = True, shuffle: int = 2048):
+      eval_splits: Sequence[str], schema: str, batch_size: int, crop: tuple[int, int],
+      enlarge: tuple[float, float], mirror: bool, shuffle: int):
     super().__init__(records, train_split, eval_splits)
     self.schema = keypoint_schema.read(schema)
     for split in (*([] if train_split is None else [train_split]), *self.eval_splits):
       keypoint_batches.check_schema(self.record_set(split), self.schema)
-    self._batch_size, self._crop, self._enlarge = batch_size, tuple(crop), tuple(enlarge)
+    (height, width), (low, high) = crop, enlarge
+    self._batch_size, self._crop, self._enlarge = batch_size, (height, width), (low, high)
     self._mirror, self._shuffle = mirror, shuffle
 
   @property
@@ -49,12 +50,11 @@ class PeopleSets(RecordSets):
     """How a stored picture becomes the network's input, for the notes of a checkpoint."""
     return {"crop": list(self._crop), "aspect": "kept"}
 
-  def train_batches(self, worker, workers, seed, position) -> tf.data.Dataset:
-    """Endless batches of crops; arguments as those of `Task.train_dataset`."""
+  def train_batches(self, place: Place) -> tf.data.Dataset:
+    """Endless batches of crops."""
     return keypoint_batches.train_batches(
-        self.training_records(), self._batch_size, self.schema, worker=worker, workers=workers,
-        seed=seed, position=position, shuffle=self._shuffle, mirror=self._mirror,
-        enlarge=self._enlarge, crop=self._crop)
+        self.training_records(), self._batch_size, self.schema, place=place,
+        shuffle=self._shuffle, mirror=self._mirror, enlarge=self._enlarge, crop=self._crop)
 
   def eval_batches(self, split: str, boxes: str | None = None) -> tf.data.Dataset:
     """Every picture of a split once, with where to look for people.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from jft_reps.data.reading import label_batches, parse_labels, target_counts
 from jft_reps.ops import images as image_ops
+from jft_reps.task import Place
 from jft_reps.tasks.inputs.record_sets import RecordSets
 
-Batch = Mapping[str, Any]
+Batch = dict[str, Any]
 
 
 class PictureSets(RecordSets):
@@ -33,10 +34,9 @@ class PictureSets(RecordSets):
 
   def __init__(
       self, records: str | os.PathLike[str], train_split: str | None,
-      eval_splits: Sequence[str], labels: Sequence[str] | None = None, batch_size: int = 32,
-      eval_batch_size: int = 64, resize: int = 340, crop: int = 299, max_labels: int = 64,
-      eval_max_labels: int = 256, keep_empty: bool = True, shuffle: int = 2048,
-      absent: bool = False):
+      eval_splits: Sequence[str], labels: Sequence[str] | None, batch_size: int,
+      eval_batch_size: int, resize: int, crop: int, max_labels: int, eval_max_labels: int,
+      shuffle: int, keep_empty: bool = True, absent: bool = False):
     super().__init__(records, train_split, eval_splits, labels)
     self._datasets: dict[str, tf.data.Dataset] = {}
     self._batch_size, self._eval_batch_size = batch_size, eval_batch_size
@@ -49,28 +49,31 @@ class PictureSets(RecordSets):
     """How a stored picture becomes the network's input, for the notes of a checkpoint."""
     return {"resize": self._resize, "crop": self._crop, "aspect": "not kept"}
 
-  def train_batches(self, worker, workers, seed, position,
-                    targets: Callable[[Batch], Batch]) -> tf.data.Dataset:
-    """Endless training batches; arguments as those of `Task.train_dataset`.
+  def train_batches(self, place: Place, targets: Callable[[Batch], Batch]) -> tf.data.Dataset:
+    """Endless training batches.
 
     Args:
+      place: whose share to read, and from where on.
       targets: adds the targets to a batch, in graph ops.
     """
     batches = label_batches.train_batches(
-        self.training_records(), self._batch_size, num_classes=len(self.labels), worker=worker,
-        workers=workers, seed=seed, position=position, max_labels=self._max_labels,
-        picture=image_ops.RandomCrop(self._resize, self._crop), shuffle=self._shuffle,
-        keep_empty=self._keep_empty, absent=self._absent)
+        self.training_records(), self._batch_size, num_classes=len(self.labels), place=place,
+        picture=image_ops.RandomCrop(self._resize, self._crop), max_labels=self._max_labels,
+        shuffle=self._shuffle, keep_empty=self._keep_empty, absent=self._absent)
     return batches.map(targets, num_parallel_calls=1).prefetch(2)
 
   def target_counts(self, targets: Callable[[Batch], Batch],
                     limit: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """`data.target_counts` of the first `limit` training records, whose targets `targets` adds.
+    """How often classes are present and known, see `data.reading.target_counts`.
+
+    Args:
+      targets: adds the targets to a batch.
+      limit: training records to look at.
 
     Raises:
       DataError: a shard vanished or is damaged.
     """
-    parser = parse_labels.Parser(
+    parser = parse_labels.LabelParser(
         image_ops.CenterCrop(), len(self.labels), self._max_labels, self._keep_empty, self._absent)
     try:
       return target_counts.target_counts(self.training_records(), parser, targets, limit)

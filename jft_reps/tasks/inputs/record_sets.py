@@ -120,7 +120,7 @@ class RecordSets:
 
   def describe_dropped(self, rows: np.ndarray) -> list[str]:
     """Reason, file, record and epoch of each row of `quarantined`, `[n, 4]`."""
-    lines = label_batches.quarantine_lines(self.train_set, rows)
+    lines = label_batches.quarantine_lines(self.training_records(), rows)
     return [line.replace("\t", ", ") for line in lines]
 
 

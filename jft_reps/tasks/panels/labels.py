@@ -34,7 +34,7 @@ def panels(images: np.ndarray, truth: Sequence[Sequence[str]],
 
 def _panel(image: np.ndarray, title: str, lines: Sequence[tuple[str, tuple]]) -> np.ndarray:
   canvas = Image.new("RGB", (_SIDE + 8, _SIDE + 8 + (_LINES + 1) * _LINE), _PAPER)
-  canvas.paste(Image.fromarray(image).resize((_SIDE, _SIDE), Image.BILINEAR), (4, 4))
+  canvas.paste(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR), (4, 4))
   draw, font = ImageDraw.Draw(canvas), ImageFont.load_default()
   more = len(lines) - _LINES
   shown = list(lines[:_LINES]) if more <= 0 else [

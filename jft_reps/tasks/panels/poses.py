@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_SIDE = 480
+from jft_reps.tasks.panels import canvas
+
 _RADIUS = 3
 _DOT = (255, 230, 0)
 
@@ -29,35 +29,33 @@ def panel(image: np.ndarray, truth: np.ndarray, found: np.ndarray, scores: np.nd
   """
   order = np.argsort(scores, kind="stable")
   poses = np.concatenate([found, np.full((*found.shape[:2], 1), 2.0)], axis=2)[order]
-  sides = [_drawn(image, truth, [""] * len(truth), skeleton),
-           _drawn(image, poses, [f"{score:.2f}" for score in scores[order]], skeleton)]
-  gap = np.full((_SIDE, 6, 3), 255, np.uint8)
-  return np.concatenate([sides[0], gap, sides[1]], axis=1)
+  return canvas.beside(
+      _drawn(image, truth, [""] * len(truth), skeleton),
+      _drawn(image, poses, [f"{score:.2f}" for score in scores[order]], skeleton))
 
 
 def _drawn(image: np.ndarray, people: np.ndarray, texts: Sequence[str],
-           skeleton: Sequence[tuple[int, int]]) -> np.ndarray:
-  factor = _SIDE / max(image.shape[:2])
-  height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-  canvas = Image.new("RGB", (_SIDE, _SIDE), (40, 40, 40))
-  canvas.paste(Image.fromarray(image).resize((width, height), Image.BILINEAR), (0, 0))
-  draw = ImageDraw.Draw(canvas)
+           skeleton: Sequence[tuple[int, int]]) -> Image.Image:
+  picture, factor = canvas.scaled(image)
+  drawn = canvas.square(picture)
+  draw = ImageDraw.Draw(drawn)
   for person, text in zip(people, texts):
     # Drawing takes no NaN, and is slow for what lies far outside.
-    places = [tuple(np.clip(point[1::-1] * factor, -_SIDE, 2 * _SIDE))
+    places = [tuple(np.clip(point[1::-1] * factor, -canvas.SIDE, 2 * canvas.SIDE))
               if point[2] > 0 and np.isfinite(point).all() else None for point in person]
     _draw_person(draw, places, person[:, 2], skeleton)
     shown = [place for place in places if place]
     if text and shown:
       _write(draw, min(shown, key=lambda place: place[1]), text)
-  return np.asarray(canvas)
+  return drawn
 
 
 def _draw_person(draw: ImageDraw.ImageDraw, places: Sequence[tuple[float, float] | None],
                  visibility: np.ndarray, skeleton: Sequence[tuple[int, int]]) -> None:
   for i, (a, b) in enumerate(skeleton):
-    if places[a] and places[b]:
-      draw.line([places[a], places[b]], fill=_colour(i), width=2)
+    start, end = places[a], places[b]
+    if start and end:
+      draw.line([start, end], fill=canvas.colour(i), width=2)
   for place, seen in zip(places, visibility):
     if place:
       x, y = place
@@ -71,8 +69,3 @@ def _write(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str) -> 
   left, top, right, bottom = draw.textbbox(corner, text, font=font)
   draw.rectangle([left - 1, top - 1, right + 1, bottom + 1], fill=(255, 255, 255))
   draw.text(corner, text, fill=(0, 0, 0), font=font)
-
-
-def _colour(index: int) -> tuple[int, int, int]:
-  """One bright colour per limb, far from its neighbours'."""
-  return tuple(int(255 * c) for c in colorsys.hsv_to_rgb(index * 0.618034 % 1.0, 0.75, 1.0))

@@ -122,7 +122,7 @@ class Asking:
       return ask(talk, tasks, self._silence, patience)
     except ClusterError as e:
       if self._signals.number is not None:
-        e.exit_code = self._signals.exit.code
+        e.exit_code = self._signals.exit_code
       raise
 
   def _silence(self) -> float:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import IO
 
 from absl import logging
 
@@ -59,7 +60,7 @@ class LocalProcesses:
     if job == "ps":
       environment["CUDA_VISIBLE_DEVICES"] = "-1"
     with contextlib.ExitStack() as stack:
-      output = subprocess.DEVNULL
+      output: int | IO[bytes] = subprocess.DEVNULL
       if self._log_directory is not None:
         os.makedirs(self._log_directory, exist_ok=True)
         output = stack.enter_context(

@@ -10,14 +10,19 @@ from collections.abc import Iterator
 class StopSignals:
   """Remembers the first SIGTERM or SIGINT; a second one ends the process at once."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.number: int | None = None
     self._waiting = False
 
   @property
   def exit(self) -> SystemExit:
     """The end of a process that was told to stop: 143 after SIGTERM, 130 after SIGINT."""
-    return SystemExit(128 + (self.number or 0))
+    return SystemExit(self.exit_code)
+
+  @property
+  def exit_code(self) -> int:
+    """As shells count it: 128 and the signal's number."""
+    return 128 + (self.number or 0)
 
   @contextlib.contextmanager
   def caught(self) -> Iterator[None]:

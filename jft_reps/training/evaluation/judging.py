@@ -44,7 +44,8 @@ def judge(evaluator: Evaluator, model: Any, exclude_ids: Sequence[str] = (),
       100: more than half).
   """
   predict = predict or predictor(evaluator, model)
-  excluded, found = frozenset(exclude_ids), set()
+  excluded: frozenset[str] = frozenset(exclude_ids)
+  found: set[str] = set()
   pictures, kept, dropped = 0, 0, None
   try:
     for batch in evaluator.dataset():
@@ -93,7 +94,7 @@ def _lost(name: str, pictures: int, dropped: np.ndarray, reasons: Sequence[str],
   if lost:
     records = pictures + lost
     parts = ", ".join(f"{reasons[i] if i < len(reasons) else f'reason {i}'} {dropped[i]}"
-                      for i in np.flatnonzero(dropped))
+                      for i in np.flatnonzero(dropped).tolist())
     if lost > (_SHARE if records >= _FEW else _SHARE_OF_FEW) * records:
       raise DataError(
           "too-many-bad-records", f"evaluation set {name}",

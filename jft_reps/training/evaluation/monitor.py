@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jft_reps.errors import StorageError
-from jft_reps.task import Task
+from jft_reps.task import Batch, Evaluator, Task
 from jft_reps.training.evaluation.judging import by_set, judge, predictor, to_stderr
 from jft_reps.training.run_directory import checkpoints, notes
 from jft_reps.training.run_directory.best import held, keep_best, sweep
@@ -172,10 +173,11 @@ class Monitor:
     """Every evaluator's numbers of the model as it is, written to the evaluators' curves."""
     values: dict[str, float] = {}
     for evaluator in self._task.evaluators():
-      events, drawn = self._event(evaluator.name), []
+      events = self._event(evaluator.name)
+      drawn: list[Mapping[str, np.ndarray]] = []
       found = judge(
           evaluator, self._model, self._exclude, self._predictor(evaluator),
-          lambda batch, drawn=drawn: drawn.append(self._task.pictures(self._model, batch)),
+          functools.partial(self._draw, drawn),
           self._task, self._say)
       events.pictures(step, {n: np.concatenate([d[n] for d in drawn]) for n in drawn[0]}
                       if drawn else {})
@@ -184,7 +186,11 @@ class Monitor:
       self._details(evaluator, step)
     return values
 
-  def _predictor(self, evaluator) -> Callable:
+  def _draw(self, drawn: list[Mapping[str, np.ndarray]], batch: Batch) -> None:
+    """Adds the pictures of a batch to those for TensorBoard."""
+    drawn.append(self._task.pictures(self._model, batch))
+
+  def _predictor(self, evaluator: Evaluator) -> Callable:
     if evaluator.name not in self._predict:
       self._predict[evaluator.name] = predictor(evaluator, self._model)
     return self._predict[evaluator.name]

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, TextIO
 
 from absl import logging
 
@@ -66,7 +66,7 @@ class RunDirectory:
 
   def __init__(self, path: str | os.PathLike[str]):
     self.path = pathlib.Path(path)
-    self._lock = None
+    self._lock: TextIO | None = None
 
   def open(self) -> None:
     """Creates the folder, takes the trainer's lock and sweeps what killed saves left.
@@ -76,18 +76,18 @@ class RunDirectory:
     """
     try:
       self.path.mkdir(parents=True, exist_ok=True)
-      self._lock = open(self.path / ".lock", "a+")
+      lock = self._lock = open(self.path / ".lock", "a+")
     except OSError as e:
       raise StorageError("workdir", self.path, str(e), "a folder to write to") from e
     try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:
-      self._lock.seek(0)
-      raise StorageError("workdir-in-use", self.path, f"in use by {self._lock.read().strip()}",
+      lock.seek(0)
+      raise StorageError("workdir-in-use", self.path, f"in use by {lock.read().strip()}",
                          "one trainer per run directory", "Wait for it or choose another.") from e
-    self._lock.truncate(0)
-    self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
-    self._lock.flush()
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
+    lock.flush()
     checkpoints.remove_leftovers(self.path)
 
   def close(self) -> None:
@@ -136,7 +136,7 @@ class RunDirectory:
                          "a committed checkpoint", "Restore it or choose an empty workdir.")
     return None
 
-  def append(self, name: str = "metrics.jsonl", **values: Any) -> None:
+  def append(self, name: str = "metrics.jsonl", /, **values: Any) -> None:
     """One line of a JSON-lines file; what is not finite becomes null.
 
     A full disk costs the line, never the run; a line that was cut short stays alone.

@@ -21,7 +21,7 @@ class Events:
   """
 
   def __init__(self, directory: pathlib.Path):
-    self._writer = None
+    self._writer: tf.summary.SummaryWriter | None = None
     self._directory = directory
     self._warned = -_WARN_EVERY
 

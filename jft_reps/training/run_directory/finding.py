@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import containers, own
+from jft_reps.models.pretrained import containers, missing, own
 from jft_reps.training.run_directory import checkpoints
 
 _CHECKPOINT = re.compile(r"(ckpt-(\d+))(\.index|\.data-.*)?")
 
 
-def find(source: str | pathlib.Path) -> pathlib.Path:
+def find(path: str | os.PathLike[str]) -> pathlib.Path:
   """What a path means: itself, or the newest committed checkpoint of a run directory.
 
   Raises:
     StorageError: there is none, it is damaged, or it is a checkpoint of ours without its marker.
   """
-  source = pathlib.Path(source)
+  source = pathlib.Path(path)
   _check_committed(source)
   steps = checkpoints.committed(source)
   if steps:
     checkpoints.verify(source, steps[-1])
     return checkpoints.prefix(source, steps[-1])
   if source.is_dir():
-    raise StorageError("no-checkpoint", source, "no checkpoint of ours",
-                       "a run directory, a weight file, or a checkpoint's path without ending",
-                       containers.hint(source))
+    raise missing.no_checkpoint(source)
   return source
 
 

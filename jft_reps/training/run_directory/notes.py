@@ -33,7 +33,7 @@ def check(path, notes: Mapping[str, Any]) -> None:
           f"{len(different)} differ; take the configuration of the training.")
 
 
-def _by_key(text: str | bytes) -> dict:
-  """A stored note by key, a list by number."""
+def _by_key(text: Any) -> dict:
+  """A stored note, bytes or str, by key; a list by number."""
   note = json.loads(text)
   return dict(enumerate(note)) if isinstance(note, list) else note

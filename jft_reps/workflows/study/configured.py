@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ml_collections import ConfigDict
+import ml_collections
 
 from jft_reps.studies.plan import Run, assignments
 from jft_reps.workflows import configuration, training
@@ -26,16 +26,12 @@ from jft_reps.workflows import configuration, training
 _OF_RECORDS = ("records", "train_split", "hierarchy", "hierarchy_format")
 
 
-def _read(reference: str) -> ConfigDict:
-  return configuration.read_config(reference)[0]
-
-
 def describer() -> Callable[[Run], Any]:
   """What a run does, for its id: its configuration after the overrides, and its settings.
 
   Of a run that makes records only that part of the configuration counts which they depend on.
   """
-  read = functools.cache(_read)
+  read = functools.cache(lambda reference: configuration.read_config(reference)[0])
 
   def describe(run: Run) -> Any:
     config, settings = configured(run, "{workdir}", lambda name: copy.deepcopy(read(name)))
@@ -48,26 +44,18 @@ def describer() -> Callable[[Run], Any]:
   return describe
 
 
-def configured(run: Run, workdir: str | os.PathLike, read: Callable[[str], ConfigDict] = _read
-               ) -> tuple[ConfigDict, dict[str, Any]]:
-  """The configuration of a run and its settings `study.…`, without that prefix.
-
-  Args:
-    run: resolved, or with text in place of its `Output`s.
-    workdir: of the configuration.
-    read: gives the configuration of a reference, to be changed.
-
-  Raises:
-    ConfigError: there is none, or it refuses an override.
-  """
-  config = read(run.config)
+def configured(run: Run, workdir: str | os.PathLike,
+               read: Callable[[str], ml_collections.ConfigDict] | None = None
+               ) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
+  """The configuration of a run and its settings `study.…`."""
+  config = read(run.config) if read else configuration.read_config(run.config)[0]
   settings = {k.removeprefix("study."): v for k, v in run.overrides.items()
               if k.startswith("study.")}
   configuration.override(config, assignments(run))
   return configuration.placed(config, workdir), settings
 
 
-def train_on(config: ConfigDict) -> None:
+def train_on(config) -> None:
   """Trains what a cluster, or an attempt before, has not trained to its end."""
   from jft_reps.training.run_directory import directory
 

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from jft_reps import whole_files
 from jft_reps.errors import ConfigError, printable
@@ -26,7 +27,8 @@ class _Job:
   hours: machine_hours.Hours
 
 
-def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: pathlib.Path,
+def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology],
+          work: Callable[[Mapping[str, Any]], machine_hours.Work], folder: pathlib.Path,
           site: cluster_jobs.Site, source: stored_plan.PlanSource | None = None,
           whole: Plan | None = None) -> list[str]:
   """Writes plan.json and a folder for each run; lines that say what all of them need and take.
@@ -37,6 +39,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
   Args:
     plan: of runs of full size.
     topology: tasks of a run that trains.
+    work: one picture in training, given a configuration's `task`.
     folder: takes the folders.
     site: image and volumes.
     source, whole: of the plan, for the report, see `stored_plan.of`.
@@ -56,7 +59,7 @@ def write(plan: Plan, topology: Callable[[Run], cluster_jobs.Topology], folder: 
     _check(there, site)
     where = trained(run.name)
     if where is not None:
-      jobs[run.name] = _job(there, topology(run))
+      jobs[run.name] = _job(there, topology(run), work)
       after = [str(trained(name) or place(name)) for name in run.needed()]
       cluster_jobs.write(_followed(there), str(where), topology(run), folder, site, after=after)
     command = ["python", "-m", "jft_reps.apps.study", f"--collect={target}",
@@ -94,11 +97,12 @@ def _followed(run: Run) -> Run:
       run, overrides={**run.overrides, "task.eval_splits": [split]})
 
 
-def _job(run: Run, topology: cluster_jobs.Topology) -> _Job:
+def _job(run: Run, topology: cluster_jobs.Topology,
+         work: Callable[[Mapping[str, Any]], machine_hours.Work]) -> _Job:
   """Cluster, steps and hours of a run that trains."""
   config, _ = configured.configured(run, pathlib.Path("/"))
   task = config.task.to_dict()
-  hours = machine_hours.model(machine_hours.of_task(task), task.get("batch_size", 1),
+  hours = machine_hours.model(work(task), task.get("batch_size", 1),
                               config.train.steps, topology.workers, topology.servers)
   return _Job(topology, config.train.steps, hours)
 

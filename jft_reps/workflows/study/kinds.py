@@ -29,7 +29,8 @@ def make(run: Run, directory: pathlib.Path) -> Numbers:
 
 def records(run: Run, directory: pathlib.Path) -> Numbers:
   """Pictures by split, once they are there."""
-  counts = study_records.make(*configured(run, directory), directory)
+  config, settings = configured(run, directory)
+  counts = study_records.make(config, settings, directory)
   return {f"pictures {name}": count for name, count in counts.items()}
 
 

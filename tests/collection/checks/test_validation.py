@@ -134,7 +134,7 @@ def test_what_only_pixels_show_is_found_in_full(tmp_path, name):
 def test_whatever_a_reader_leaves_out_before_it_decodes_has_the_same_reason():
   plain = {name: (reason, record) for name, (reason, record, about) in BAD_RECORDS.items()
            if not about}
-  parser = parse_labels.Parser(images.CenterCrop(16, 16), len(LABELS), 100)
+  parser = parse_labels.LabelParser(images.CenterCrop(16, 16), len(LABELS), 100)
   codes = parser.parse(tf.constant([record for _, record in plain.values()]))["problem"].numpy()
   refused = {name: reasons.NAMES[code] for name, code in zip(plain, codes) if code >= 0}
   assert len(refused) >= 10

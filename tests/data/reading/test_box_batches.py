@@ -14,6 +14,7 @@ from jft_reps.data.reading import box_batches, guarded
 from jft_reps.data.records import reasons, schema
 from jft_reps.data.records.writing import Writer
 from jft_reps.data.sources.coco import annotations as coco
+from jft_reps.task import Place
 from tests.data import picture_files as files
 
 _SIDES = {"min_side": 60, "max_side": 100}
@@ -158,7 +159,7 @@ def test_every_photo_once_with_its_boxes_in_pixels(photos, photos_read):
 
 def test_mirroring_turns_picture_and_boxes_alike(photos, photos_read):
   kinds = collections.Counter()
-  for e in _train(photos, 128, num_classes=80, seed=3):
+  for e in _train(photos, 128, num_classes=80, place=Place(seed=3)):
     want = photos_read[e["id"][0].decode()]
     width = e["image"].shape[2]
     off = np.abs(e["image"].astype(int) - want["image"]).max()
@@ -228,8 +229,8 @@ def reader(mixed):
   @tf.function(input_signature=[triple, scalar, scalar, scalar])
   def read(position, count, worker, workers):
     batches = box_batches.train_batches(
-        mixed, num_classes=5, shuffle=4, seed=7, position=position, worker=worker,
-        workers=workers, limits=guarded.Limits(early_after=10**9), **_SIDES)
+        mixed, num_classes=5, shuffle=4, place=Place(worker, workers, 7, position),
+        limits=guarded.Limits(early_after=10**9), **_SIDES)
     keys = ("id", "image", "boxes", "position", "dropped", "quarantined")
     batches = batches.map(lambda e: {k: e[k][0] for k in keys})
     return batches.take(count).batch(1000).get_single_element()

@@ -9,6 +9,7 @@ from jft_reps.data.reading import guarded, label_batches
 from jft_reps.data.records import reasons, schema
 from jft_reps.data.records.writing import Writer
 from jft_reps.ops import images
+from jft_reps.task import Place
 from tests.data import picture_files as files
 
 RANDOM, CENTRE = images.RandomCrop(20, 16), images.CenterCrop(20, 16)
@@ -161,7 +162,7 @@ def _trainer(record_set, batch_size, **arguments):
   def read(seed, position, count):
     batches = label_batches.train_batches(
         record_set, batch_size, picture=RANDOM, num_classes=5, max_labels=8, shuffle=8,
-        limits=guarded.Limits(early_after=10**9), seed=seed, position=position)
+        limits=guarded.Limits(early_after=10**9), place=Place(seed=seed, position=position))
     return batches.take(count).batch(1000).get_single_element()
 
   return read
@@ -174,7 +175,7 @@ def trainer(mixed):
 
 def test_order_and_pictures_do_not_depend_on_how_batches_are_cut(mixed, trainer):
   threes = trainer(11, (0, 0, 0), 20)
-  twenties = _train(mixed, 20, 3, limits=guarded.Limits(early_after=10**9), seed=11)
+  twenties = _train(mixed, 20, 3, limits=guarded.Limits(early_after=10**9), place=Place(seed=11))
   for key in ("id", "image", "labels", "position", "dropped", "quarantined"):
     one = threes[key].numpy()
     np.testing.assert_array_equal(

@@ -14,6 +14,7 @@ from jft_reps.data.reading import guarded, keypoint_batches
 from jft_reps.data.records import keypoint_schema, reasons, schema
 from jft_reps.data.records.writing import Writer
 from jft_reps.ops import person_crops
+from jft_reps.task import Place
 from tests.data import picture_files as files
 
 FOUR = keypoint_schema.KeypointSchema(
@@ -104,7 +105,7 @@ def people_read(people):
 
 @pytest.fixture(scope="module")
 def examples(people):
-  return _train(people, 100, seed=5)
+  return _train(people, 100, place=Place(seed=5))
 
 
 def test_every_usable_person_once_an_epoch(examples):
@@ -288,7 +289,7 @@ def reader(mixed):
   @tf.function(input_signature=[triple, scalar, scalar, scalar])
   def read(position, count, worker, workers):
     batches = keypoint_batches.train_batches(
-        mixed, 1, FOUR, shuffle=4, seed=7, position=position, worker=worker, workers=workers,
+        mixed, 1, FOUR, shuffle=4, place=Place(worker, workers, 7, position),
         limits=guarded.Limits(early_after=10**9), crop=_CROP)
     keys = ("id", "image", "points", "position", "dropped", "quarantined")
     batches = batches.map(lambda e: {
@@ -359,7 +360,7 @@ def test_a_person_too_many(tmp_path):
   """Of more than 1024 people in a picture the first 1024 are used, over and over."""
   record = _record("a", [(_BOX, _POINTS, 0)] * 1030)
   record_set = _write(tmp_path, [("a", record)], 1)
-  got = _train(record_set, 3, position=(0, 0, 1022), most_others=2)
+  got = _train(record_set, 3, place=Place(position=(0, 0, 1022)), most_others=2)
   assert [tuple(e["position"][0]) for e in got] == [(0, 0, 1023), (0, 0, 1024), (1, 0, 1)]
   assert got[0]["others"].shape == (1, 2, 4, 3)
 
@@ -417,7 +418,7 @@ def test_real_people(photos):
   pictures = _evaluate(photos, coco)
   people = sum(int((p["points"][0, ..., 2] > 0).any(-1).sum()) for p in pictures.values())
   crop = (person_crops.HEIGHT, person_crops.WIDTH)
-  got = _train(photos, people, points=coco, crop=crop, seed=1)
+  got = _train(photos, people, points=coco, crop=crop, place=Place(seed=1))
   assert collections.Counter(e["position"][0, 0] for e in got) == {0: people}
   found = _check_crops(got, pictures, crop, coco)
   assert {mirror for _, mirror in found} == {False, True}

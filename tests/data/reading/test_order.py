@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jft_reps import errors
 from jft_reps.data.reading import order
 from jft_reps.data.records.writing import Writer
+from jft_reps.task import Place
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_each_record_exactly_once_per_epoch_over_all_workers(record_set, workers
   @tf.function(input_signature=[scalar, scalar])
   def share(worker, epoch):
     position = tf.stack([epoch, 0, 0])
-    part = _stream(record_set, worker, workers, 0, position, shuffle=4, repeat=False)
+    part = _stream(record_set, Place(worker, workers, 0, position), shuffle=4, repeat=False)
     # One record more than there are: a worker's share may be empty.
     part = part.map(lambda e: e["serialized"]).concatenate(tf.data.Dataset.from_tensors(""))
     return part.batch(1000).get_single_element()
@@ -118,7 +119,7 @@ def _reader(record_set, workers):
 
   @tf.function(input_signature=[scalar, scalar, triple, scalar])
   def read(worker, seed, position, count):
-    dataset = _stream(record_set, worker, workers, seed, position, shuffle=4)
+    dataset = _stream(record_set, Place(worker, workers, seed, position), shuffle=4)
     return dataset.take(count).batch(1000).get_single_element()
 
   def rows(worker, seed, position, count):
@@ -132,7 +133,7 @@ def _reader(record_set, workers):
 def test_every_prefix_resumes_with_exactly_what_follows(record_set, worker, workers):
   read = _reader(record_set, workers)
   whole = read(worker, 7, (0, 0, 0), 40)
-  assert whole == _read(record_set, 40, worker=worker, workers=workers, seed=7)
+  assert whole == _read(record_set, 40, place=Place(worker, workers, 7))
   for used in range(39):
     assert read(worker, 7, whole[used][1], 39 - used) == whole[used + 1 :]
 
@@ -141,8 +142,8 @@ def test_order_depends_on_seed_and_epoch_and_not_on_the_global_seed(record_set):
   first = _read(record_set, repeat=False)
   tf.random.set_seed(99)
   assert _read(record_set, repeat=False) == first
-  others = [_read(record_set, repeat=False, seed=1),
-            _read(record_set, record_set.records, position=(1, 0, 0))]
+  others = [_read(record_set, repeat=False, place=Place(seed=1)),
+            _read(record_set, record_set.records, place=Place(position=(1, 0, 0)))]
   for other in others:
     assert sorted(r[0] for r in other) == sorted(r[0] for r in first)
     assert [r[0] for r in other] != [r[0] for r in first]
@@ -168,7 +169,7 @@ def test_any_subset_is_read_once_per_epoch_and_resumes_anywhere(record_set, data
 
   @tf.function(input_signature=[scalar, scalar, triple])
   def share(worker, workers, position):
-    read = _stream(part, worker, workers, 3, position, shuffle=5, repeat=False)
+    read = _stream(part, Place(worker, workers, 3, position), shuffle=5, repeat=False)
     rows = read.map(lambda e: (e["serialized"], e["position"]))
     end = tf.data.Dataset.from_tensors(("", tf.constant([-1, -1, -1], tf.int64)))
     return rows.concatenate(end).batch(1000).get_single_element()

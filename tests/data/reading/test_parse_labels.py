@@ -14,7 +14,7 @@ from tests.data import picture_files as files
 
 
 def parse(*examples, **arguments):
-  parser = parse_labels.Parser(images.CenterCrop(16, 12), 5, 3, **arguments)
+  parser = parse_labels.LabelParser(images.CenterCrop(16, 12), 5, 3, **arguments)
   return parser, parser.parse(tf.constant(examples))
 
 

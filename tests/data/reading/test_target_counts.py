@@ -22,7 +22,7 @@ def count(directory, limit=100):
     found = expand(batch["labels"])
     return {"targets": found, "unknown_targets": expand.unknown(found, batch["unknown"])}
 
-  parser = parse_labels.Parser(images.CenterCrop(), 3, 8)
+  parser = parse_labels.LabelParser(images.CenterCrop(), 3, 8)
   return target_counts.target_counts(records.load(directory, "train"), parser, targets, limit)
 
 

@@ -35,11 +35,12 @@ def test_bfloat16_is_read_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("entry, found", [
-    ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}, "4 bytes for shape"),
+    ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}, "invalid shape"),
     ({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "the file is cut"),
-    ({"dtype": "F32", "shape": [-2], "data_offsets": [8, 0]}, "bytes for shape"),
-    ({"dtype": "EVIL", "shape": [], "data_offsets": [0, 4]}, "type EVIL"),
-    ({"shape": []}, "without dtype"), (3, "without dtype")])
+    ({"dtype": "F32", "shape": [-2], "data_offsets": [8, 0]}, "integer `-2`"),
+    ({"dtype": "EVIL", "shape": [], "data_offsets": [0, 4]}, "EVIL"),
+    ({"shape": []}, "missing field `dtype`"), (3, "integer `3`"),
+    ({"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}, "w: type F8_E4M3")])
 def test_a_header_that_lies_is_refused(tmp_path, entry, found):
   header = json.dumps({"w": entry}).encode()
   path = tmp_path / "x.safetensors"

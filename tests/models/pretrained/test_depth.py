@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import loading, recognise
+from jft_reps.models.pretrained import loading, matching, recognise
 from jft_reps.models.pretrained.containers import Tensors
 from jft_reps.models.variables import named_variables
 from tests.models.pretrained import numpy_resnet
@@ -19,7 +19,7 @@ def opened(monkeypatch, shapes, kind):
 
 
 def unmatched(source):
-  return loading.coverage(source, named_variables(loading.network(source)))
+  return matching.coverage(source, named_variables(loading.network(source)))
 
 
 def renamed(shapes, old, new):

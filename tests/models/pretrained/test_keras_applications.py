@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import loading, recognise
+from jft_reps.models.pretrained import loading, matching, recognise
 from jft_reps.models.variables import named_variables
 from tests.models.pretrained import weight_files
 
@@ -82,7 +82,7 @@ def test_a_trained_model_gives_its_weights_and_not_its_slots(tmp_path):
               "conv5/unit_1/shortcut_norm/gamma": model.get_layer("conv5_block1_0_bn").gamma}
   for path in (whole, weights):
     source = recognise.open_source(path)
-    found = loading.coverage(source, named_variables(loading.network(source)))
+    found = matching.coverage(source, named_variables(loading.network(source)))
     assert found.whole and len(found.shapes) == 265, path
     for name, value in expected.items():
       np.testing.assert_array_equal(source.read(name), value.numpy(), err_msg=name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jft_reps.errors import StorageError
-from jft_reps.models.pretrained import loading, recognise
+from jft_reps.models.pretrained import loading, matching, recognise
 from jft_reps.models.variables import named_variables
 from tests.models.pretrained import numpy_resnet
 
@@ -64,6 +64,6 @@ def test_the_deep_stem_of_resnet50d_has_no_partner(tmp_path):
   weights = {n: np.zeros(s, np.float32) for n, s in shapes.items()}
   source = recognise.open_source(
       numpy_resnet.write_safetensors(tmp_path / "resnet50d.safetensors", weights))
-  found = loading.coverage(source, named_variables(loading.network(source)))
+  found = matching.coverage(source, named_variables(loading.network(source)))
   assert "backbone/conv1/conv/kernel = conv1.weight absent" in found.absent()
   assert len(found.missing) == 1 + 4 * 5 and "conv1.0.weight" in found.extra

@@ -11,12 +11,13 @@ from jft_reps.errors import ConfigError, DataError, StorageError
 from jft_reps.models import resnet
 from jft_reps.models.pretrained import (
   loading,
+  matching,
   recognise,
   sample_pictures,
   source_graphs,
   verification,
 )
-from jft_reps.models.pretrained.source import Source
+from jft_reps.models.pretrained.source import WeightSource
 from jft_reps.models.variables import named_variables
 from tests.models.pretrained import numpy_resnet, weight_files
 
@@ -47,8 +48,8 @@ def test_numbers_are_those_of_the_two_networks(keras_file, output_stride):
 
 
 def test_a_perturbed_kernel_shows_from_its_stage_on(keras_file, monkeypatch):
-  read = Source.read
-  monkeypatch.setattr(Source, "read", lambda self, name: read(self, name) * (
+  read = WeightSource.read
+  monkeypatch.setattr(WeightSource, "read", lambda self, name: read(self, name) * (
       1.001 if name == "conv3/unit_2/conv2/kernel" else 1.0))
   found = verification.verify(recognise.open_source(keras_file), sample_pictures.noise(64))
   assert agreeing(found) == ["conv1", "conv2"]
@@ -85,7 +86,7 @@ def test_both_unmatched_sides_are_counted_and_named(keras_file, tmp_path):
     del file["conv1_bn/conv1_bn/gamma:0"]
     file["conv1_bn/conv1_bn/gamma:0"] = np.ones(32, np.float32)
   source = recognise.open_source(path)
-  found = loading.coverage(source, named_variables(loading.network(source)))
+  found = matching.coverage(source, named_variables(loading.network(source)))
   layer = "conv3_block2_1_conv"
   assert found.missing == {  # the bias belongs to the mean that the next layer subtracts
       "conv1/norm/gamma": ("conv1_bn/conv1_bn/gamma:0", (32,)),
@@ -101,14 +102,14 @@ def test_both_unmatched_sides_are_counted_and_named(keras_file, tmp_path):
 @pytest.mark.parametrize("share, text", [
     (1.0, "100.00%"), (1 - 1e-9, "99.99%"), (0.99996, "99.99%"), (0.5, "50.00%"), (0.0, "0.00%")])
 def test_a_part_is_never_printed_as_the_whole(share, text):
-  assert loading.percent(share) == text
+  assert matching.percent(share) == text
 
 
 def test_a_deeper_file_is_more_than_the_network(tmp_path):
   weights = {n: np.zeros(s, np.float32) for n, s in numpy_resnet.torch_shapes(101).items()}
   source = recognise.open_source(
       numpy_resnet.write_safetensors(tmp_path / "m.safetensors", weights))
-  found = loading.coverage(source, named_variables(resnet.ResNet(50)))
+  found = matching.coverage(source, named_variables(resnet.ResNet(50)))
   assert found.missing == {} and len(found.extra) == 17 * 3 * 5
   assert "layer3.22.conv3.weight in the file only" in found.unmatched()
 

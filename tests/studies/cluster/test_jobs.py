@@ -8,6 +8,7 @@ import shlex
 
 import hypothesis
 import pytest
+import yaml
 from hypothesis import strategies as st
 
 from jft_reps.apps import command_line, train
@@ -17,8 +18,6 @@ from jft_reps.studies.cluster import jobs, kubernetes
 from jft_reps.studies.cluster.jobs import Site, Topology
 from jft_reps.studies.plan import Output, Plan, Run, resolved
 from jft_reps.training.cluster import addresses
-
-yaml = pytest.importorskip("yaml")
 
 PAPER = Topology(50, 17, gpu=True)
 SITE = Site("registry/jft:1", "study", data_claim="records")

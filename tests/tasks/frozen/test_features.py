@@ -43,7 +43,7 @@ def test_other_weights_have_other_features(extracted):
 @pytest.mark.parametrize("method", ["ridge", "logistic"])
 def test_an_installed_probe_is_the_models_classifier(extracted, method):
   task, model, _, features = extracted
-  options = frozen_features.Options(method=method, grid=(0.1,))
+  options = frozen_features.ProbeOptions(method=method, grid=(0.1,))
   probe = frozen_features.fit(features["single_train"], len(task.labels), options)
   frozen_features.install(probe, model)
   data = whole(task.evaluators()[0])
@@ -63,7 +63,7 @@ def test_few_shot_accuracy_is_that_of_ridge_on_each_draw():
     return cache.Features([str(i) for i in range(count)], values, labels)
 
   train, test = some(400), some(300)
-  options = frozen_features.Options(shots=(1, 10), seeds=3)
+  options = frozen_features.ProbeOptions(shots=(1, 10), seeds=3)
   found = frozen_features.few_shot(train, test, 6, options)
   for shots in (1, 10):
     draws = []
@@ -90,4 +90,4 @@ def test_few_shot_accuracy_is_that_of_ridge_on_each_draw():
 @pytest.mark.parametrize("values", [{"method": "svm"}, {"shots": (0,)}, {"seeds": 0}])
 def test_senseless_options_are_refused(values):
   with pytest.raises(ConfigError, match="config.probe"):
-    frozen_features.Options(**values)
+    frozen_features.ProbeOptions(**values)

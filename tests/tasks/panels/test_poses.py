@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jft_reps.tasks.panels import boxes, poses
+from jft_reps.tasks.panels import boxes, canvas, poses
 
 SKELETON = [(0, 1), (1, 2)]
 DOT = poses._DOT
@@ -39,7 +39,7 @@ def test_it_is_laid_out_like_a_panel_of_boxes(image):
 
 
 def test_limbs_join_their_points_in_colours_of_their_own(image):
-  shown, colours = drawn(image, person()), [poses._colour(i) for i in (0, 1)]
+  shown, colours = drawn(image, person()), [canvas.colour(i) for i in (0, 1)]
   assert colours[0] != colours[1]
   for (row, column), colour in (((100, 50), colours[0]), ((150, 150), colours[1])):
     assert (shown[row - 2:row + 3, column - 2:column + 3] == colour).all(axis=2).any()

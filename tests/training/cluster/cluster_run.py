@@ -26,7 +26,7 @@ _FAULTS = {
 
 def main(what: str, path: str, steps: int, liveness: float = 120.0, each: float = 2) -> None:
   task = TinyTask(wait=20)
-  options = trainer.Options(
+  options = trainer.TrainerOptions(
       steps=steps, optimizer=optimizers.RMSProp(), schedule=schedules.PiecewiseConstant((0.01,)),
       checkpoint_every=50, keep=1000, log_every=25, liveness_timeout=liveness)
   done = []

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import ClusterError, ConfigError
+from jft_reps.task import START
 from jft_reps.training import optimizers, schedules, trainer
 from jft_reps.training.cluster import start as cluster_lib
 from jft_reps.training.run_directory import checkpoints, directory
@@ -83,7 +84,7 @@ def test_preflight_names_who_does_not_answer(capfd):
 
 
 def options(steps, **values):
-  return trainer.Options(
+  return trainer.TrainerOptions(
       steps=steps,
       **{"optimizer": optimizers.Momentum(), "schedule": schedules.PiecewiseConstant((0.01,)),
          "checkpoint_every": 1000, "weight_decay": 0.0, **values})
@@ -209,7 +210,7 @@ def test_two_mirrored_replicas_take_the_step_of_their_mean_gradient(tmp_path, ro
   mirrored(root, tmp_path, 1)
   names = ["head/kernel", "head/bias", "norm/moving_mean", "position"]
   old, new = (checkpoints.read(tmp_path / f"ckpt-{s}", names) for s in (0, 1))
-  batches = list(TinyTask().train_dataset(0, 1, 0, (0, 0, 0)).take(2))
+  batches = list(TinyTask().train_dataset(START).take(2))
   gradients, means = [], []
   for batch in batches:
     x, y = batch["x"].numpy().astype(np.float64), batch["targets"].numpy()

@@ -85,9 +85,9 @@ def test_the_first_line_is_the_first_that_says_something():
 
 def test_files_that_workers_miss_end_the_run_at_once(tmp_path):
   class Elsewhere(Asked):
-    def train_dataset(self, worker, workers, seed, position):
+    def train_dataset(self, place):
       records = tf.data.TFRecordDataset(tf.constant([str(tmp_path / "gone.tfrecord")]))
-      return tf.data.Dataset.zip((super().train_dataset(worker, workers, seed, position), records)
+      return tf.data.Dataset.zip((super().train_dataset(place), records)
                                  ).map(lambda row, record: row)
 
   task = Elsewhere()

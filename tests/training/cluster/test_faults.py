@@ -117,9 +117,9 @@ from jft_reps.training.run_directory.directory import RunDirectory
 from tests.training.cluster.test_cluster import TinyTask, options, trainer
 
 class RecordsTask(TinyTask):
-  def train_dataset(self, worker, workers, seed, position):
+  def train_dataset(self, place):
     records = tf.data.TFRecordDataset(tf.constant(["my records/train-0.tfrecord"])).repeat()
-    rows = super().train_dataset(worker, workers, seed, position)
+    rows = super().train_dataset(place)
     return tf.data.Dataset.zip((rows, records)).map(lambda row, record: row)
 
   def explain(self, error):  # as seen from the chief
@@ -186,9 +186,8 @@ def test_workers_and_servers_of_a_finished_run_end_with_0(root, tmp_path, before
 
 
 def test_local_processes_that_never_come_are_named(root, tmp_path):
-  code = ("from jft_reps.training import cluster\n"
-          "c = cluster.local(1, 1)\n"
-          "cluster.preflight(c, timeout=2)")
+  code = ("from jft_reps.training.cluster import start\n"
+          "start.preflight(start.local(1, 1), timeout=2)")
   result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True,
                           timeout=60, check=False)
   assert "no answer from worker 0 (127.0.0.1:" in result.stderr

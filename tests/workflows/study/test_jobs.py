@@ -11,6 +11,7 @@ import pytest
 from jft_reps import errors
 from jft_reps.apps import command_line, report, study, train
 from jft_reps.studies import plan
+from jft_reps.studies.cluster import machine_hours
 from jft_reps.studies.cluster.jobs import Site, Topology
 from jft_reps.studies.running import results, run_files, stored_plan
 from jft_reps.workflows.study import collect, plans
@@ -19,6 +20,10 @@ from jft_reps.workflows.study import jobs as study_jobs
 _ROOT = pathlib.Path(__file__).parents[3]
 _CONFIG = "experiments/table1_imagenet.py:random"
 _SOURCE = stored_plan.PlanSource("experiments/paper.py:full")
+
+
+def _work(task):
+  return machine_hours.classification(task["backbone"]["depth"], task["crop"], task["crop"], 10)
 
 
 def tiny(volume, **changes):
@@ -47,8 +52,8 @@ def written(tmp_path, **changes):
   volume = tmp_path / "the volume"
   volume.mkdir()
   site = Site("image", "claim", str(volume))
-  study_jobs.write(tiny(volume, **changes), lambda run: Topology(2, 1), tmp_path / "jobs", site,
-                   _SOURCE)
+  study_jobs.write(tiny(volume, **changes), lambda run: Topology(2, 1), _work, tmp_path / "jobs",
+                   site, _SOURCE)
   return tmp_path / "jobs", volume
 
 
@@ -86,7 +91,7 @@ def test_a_part_that_is_gathered_takes_nothing_from_the_volume(tmp_path):
   whole = tiny(volume)
   site = Site("image", "claim", str(volume))
   for name in ("records", "trained"):
-    study_jobs.write(whole.select([name]), lambda run: Topology(2, 1), tmp_path / name, site,
+    study_jobs.write(whole.select([name]), lambda run: Topology(2, 1), _work, tmp_path / name, site,
                      _SOURCE, whole=whole)
   done = volume / "runs" / whole.ids()["trained"] / "DONE"
   done.parent.mkdir(parents=True)

@@ -22,8 +22,6 @@ from jft_reps.data.sources import raw
 from jft_reps.data.sources.coco import files, ids, outlines
 from jft_reps.data.sources.coco import keypoints as coco_keypoints
 
-BACKGROUND = "background"
-
 
 @dataclasses.dataclass(frozen=True)
 class _Picture:
@@ -69,7 +67,8 @@ class CocoSet:
       where = f"{picture.path} image {picture.image_id}"
       path = raw.inside(picture.folder, picture.file, where)
       if self.masks:
-        mask = raw.Mask("", tuple(picture.objects), picture.size)
+        mask = raw.Mask("", tuple(
+            one for one in picture.objects if isinstance(one, raw.Outline)), picture.size)
         yield raw.Source(str(picture.image_id), path, (), (), where, mask=mask)
         continue
       boxes, labels, crowd, area, points = (
@@ -115,11 +114,13 @@ def open_set(
     raise errors.ConfigError(
         "coco-folders", "coco", f"{len(annotations)} annotation files, {len(folders)} folders",
         "a folder per file, or one for all")
-  categories: dict[int, str] | None = None
+  categories: dict[int, str] = {}
+  opened = False
   pictures: dict[int, _Picture] = {}
   passed: collections.Counter = collections.Counter()
   one = outlines.outline if masks else functools.partial(_box, schema=keypoints)
-  for path, folder in zip(map(os.fspath, annotations), map(os.fspath, folders), strict=True):
+  for path, folder in zip([os.fspath(a) for a in annotations], [os.fspath(f) for f in folders],
+                          strict=True):
     if not os.path.isdir(folder):
       raise errors.DataError("missing-folder", folder, "no such folder", f"pictures of {path}")
     content = files.load(path, masks)
@@ -127,22 +128,22 @@ def open_set(
     other = set() if keypoints is None else coco_keypoints.without(content, path, keypoints)
     passed["categories_without_keypoints"] += len(other)
     found = {category: name for category, name in found.items() if category not in other}
-    if categories not in (None, found):
+    if opened and categories != found:
       raise errors.DataError("coco-categories", path, "other categories than in the first file",
                              "the same ids and names in all of one set")
-    categories = found
+    categories, opened = found, True
     _add_pictures(pictures, content, path, folder, None if keypoints is None else passed)
-    index = {category: i for i, category in enumerate(categories, 1 if masks else 0)}
-    index.update(dict.fromkeys(other))
+    index: dict[int, int | None] = dict.fromkeys(other)
+    index |= {category: i for i, category in enumerate(found, 1 if masks else 0)}
     passed["annotations_without_keypoints"] += _add_annotations(
         pictures, content, path, index, "segmentation" if masks else "bbox", one)
   labels = tuple(categories.values())
   if masks:
-    if BACKGROUND in labels:
+    if raw.BACKGROUND in labels:
       raise errors.DataError(
-          "coco-category", annotations[0], f"a category {BACKGROUND!r}", "another name",
+          "coco-category", annotations[0], f"a category {raw.BACKGROUND!r}", "another name",
           "It is that of pixels without an object, which become class 0.")
-    labels = (BACKGROUND, *labels)
+    labels = (raw.BACKGROUND, *labels)
   chosen = ids.chosen(pictures, keep, leave_out)
   left_out = {name: count for name, count in passed.items() if count}
   return CocoSet(labels, tuple(categories), masks, keypoints, left_out,
@@ -181,11 +182,15 @@ def _add_pictures(
     if not isinstance(file, str) or not file or "\0" in file:
       raise errors.DataError(
           "coco-image", where, f"file_name {errors.printable(file)!r}", "name of a file")
-    size = (entry.get("height"), entry.get("width"))
-    if size != (None, None) and not all(files.is_whole(side) and side > 0 for side in size):
-      raise errors.DataError(
-          "coco-image", where, f"height and width {errors.printable(size)}", "pixels, both above 0")
-    pictures[image] = _Picture(image, path, folder, file, None if None in size else size)
+    height, width = entry.get("height"), entry.get("width")
+    size = None
+    if (height, width) != (None, None):
+      if not (files.is_whole(height) and files.is_whole(width) and height > 0 and width > 0):
+        raise errors.DataError(
+            "coco-image", where, f"height and width {errors.printable((height, width))}",
+            "pixels, both above 0")
+      size = height, width
+    pictures[image] = _Picture(image, path, folder, file, size)
 
 
 def _add_annotations(

@@ -6,7 +6,7 @@ import collections
 import functools
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from jft_reps import errors
 from jft_reps.data.sources.coco import outlines as coco_outlines
@@ -59,12 +59,12 @@ def _entries(content: dict[str, Any], key: str, path: str) -> list[Any]:
   return entries
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
   """Whether it is a whole number of 64 bits; false of true and false."""
   return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
-def is_pixels(value: Any) -> bool:
+def is_pixels(value: Any) -> TypeGuard[float]:
   """Whether it is a finite number of a size that pixels can have; false of text."""
   return isinstance(value, (int, float)) and value is not True and value is not False and (
       -LARGEST < value < LARGEST)

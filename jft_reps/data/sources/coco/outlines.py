@@ -112,9 +112,8 @@ def _runs(one: raw.Outline, height: int, width: int) -> np.ndarray:
   """bool `[height, width]` of a run-length code."""
   _expect(one.size == (height, width), one.where, f"size {errors.printable(one.size)}",
           f"{(height, width)}, that of the picture")
-  counts = one.counts
-  if isinstance(counts, str):
-    counts = np.array(_decompressed(counts, height * width, one.where), np.int64)
+  counts = (np.array(_decompressed(one.counts, height * width, one.where), np.int64)
+            if isinstance(one.counts, str) else np.asarray(one.counts))
   least, most = int(counts.min(initial=0)), int(counts.max(initial=0))
   _expect(0 <= least and most <= height * width, one.where,
           f"counts from {least} to {most}", f"0 to {height * width}")

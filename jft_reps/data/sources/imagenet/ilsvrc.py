@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw
 from jft_reps.data.sources.imagenet import lists
+from jft_reps.data.sources.opened import Opened, about_source
 
 _PARTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 _FOLDERS = {"train": ("train", "ILSVRC2012_img_train"),
@@ -114,7 +115,7 @@ def _classes(root: str, path: str, occurring: Sequence[str]) -> tuple[str, ...]:
 
 def _from_folders(path: str, wnids: Sequence[str]) -> Iterator[raw.Source]:
   """Pictures of the class folders; raises at the end where a folder had none."""
-  seen = set()
+  seen: set[str] = set()
   for picture in folder.read(path):
     seen.update(picture.labels)
     name = picture.picture_id.rpartition("/")[2]
@@ -175,3 +176,9 @@ def _from_list(
   for name, (wnid, line) in sorted(truth.items()):
     where = f"{listing}:{line}"
     yield raw.Source(name, raw.inside(path, name, where), (wnid,), (1.0,), where)
+
+
+def open_ilsvrc(input: str, split: str, labels: Sequence[str] | None = None) -> Opened:
+  """ILSVRC-2012; the split of the records, `train` or `validation`, names the part."""
+  part = open_part(input, split)
+  return Opened(part.read, labels or part.labels, about_source("imagenet"))

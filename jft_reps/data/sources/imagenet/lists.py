@@ -73,7 +73,8 @@ def solution(path: str | os.PathLike) -> dict[str, Truth]:
   Raises:
     errors.DataError: names file and line.
   """
-  path, truth = os.fspath(path), {}
+  path = os.fspath(path)
+  truth: dict[str, Truth] = {}
   for line, text in _lines(path):
     where = f"{path}:{line}"
     if line == 1 and text == _HEADER:

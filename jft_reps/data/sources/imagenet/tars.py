@@ -10,10 +10,11 @@ import collections
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jft_reps import errors
 from jft_reps.data.sources import folder, raw, tar_files
+from jft_reps.data.sources.opened import Opened, about_source
 
 _CLASS = re.compile(r"(n\d{8})\.(?:tar|tar\.gz|tgz)", re.ASCII)
 _LARGEST_PICTURE = 32 << 20
@@ -45,10 +46,10 @@ class ImageNetTars:
     if self.labels is None:
       yield from self._whole()
       return
-    for name in _archives(self.path):
+    for name, wnid in _archives(self.path):
       path = raw.inside(self.path, name, os.path.join(self.path, name))
       with tar_files.opened(path) as (file, end):
-        yield from self._pictures(file, _CLASS.fullmatch(name)[1], path, 0, end)
+        yield from self._pictures(file, wnid, path, 0, end)
 
   def _whole(self) -> Iterator[raw.Source]:
     """Pictures of an archive of archives, or of a single class."""
@@ -103,7 +104,7 @@ def open_set(path: str | os.PathLike) -> ImageNetTars:
       raise errors.DataError("missing-file", path, "no such file or folder",
                              "nXXXXXXXX.tar files in a folder or in one archive")
     return ImageNetTars(path, None)
-  wnids = [_CLASS.fullmatch(name)[1] for name in _archives(path)]
+  wnids = [wnid for _, wnid in _archives(path)]
   if not wnids or len(set(wnids)) != len(wnids):
     found = "an archive of a class twice" if wnids else (
         f"no nXXXXXXXX.tar among {len(os.listdir(path))} files")
@@ -112,6 +113,14 @@ def open_set(path: str | os.PathLike) -> ImageNetTars:
   return ImageNetTars(path, tuple(wnids))
 
 
-def _archives(path: str) -> list[str]:
-  return sorted(name for name in os.listdir(path)
-                if _CLASS.fullmatch(name) and os.path.isfile(os.path.join(path, name)))
+def _archives(path: str) -> list[tuple[str, str]]:
+  """(name, wnid) of the files of a folder that are named as a class, sorted."""
+  return sorted((match[0], match[1]) for match in map(_CLASS.fullmatch, os.listdir(path))
+                if match and os.path.isfile(os.path.join(path, match[0])))
+
+
+def open_tars(input: str, labels: Sequence[str] | None = None) -> Opened:
+  """ImageNet-21k as its archives."""
+  opened = open_set(input)
+  about = about_source("imagenet21k", source_counts=opened.counts)
+  return Opened(opened.read, labels or opened.labels, about)

@@ -8,12 +8,14 @@ has. A row need not hold the ancestors of its classes, whatever its authors' des
 from __future__ import annotations
 
 import collections
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from urllib import parse
 
 from jft_reps import errors
 from jft_reps.data.sources import raw
+from jft_reps.data.sources.opened import Opened, about_source, required
 
 _FORM = "URL-or-path<TAB>class:confidence<TAB>…"
 _LONGEST_LINE = 1 << 20
@@ -46,7 +48,7 @@ def read(
   counts.clear()
   if not os.path.isdir(folder):
     raise errors.DataError("missing-folder", folder, "no such folder", "pictures of ML-Images")
-  for path in map(os.fspath, lists):
+  for path in [os.fspath(path) for path in lists]:
     try:
       with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
@@ -112,3 +114,27 @@ def _file(text: str, folder: str, where: str) -> str | None:
   names += [parts[-1], "_".join(parts[-2:])]
   there = (name for name in names if os.path.isfile(os.path.join(folder, name)))
   return next(there, None)
+
+
+def open_lists(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None
+) -> Opened:
+  """Pictures in a folder, with the lists of ML-Images."""
+  labels = checked_classes(labels)
+  lists = required(annotations, "lists of ML-Images, as train_urls.txt")
+  counts: collections.Counter = collections.Counter()
+  return Opened(functools.partial(read, input, lists, labels, counts), labels,
+                about_source("mlimages", source_counts=counts))
+
+
+def checked_classes(labels: Sequence[str] | None) -> Sequence[str]:
+  """Those that the numbers of ML-Images stand for.
+
+  Raises:
+    errors.ConfigError: none were given.
+  """
+  if labels is None:
+    raise errors.ConfigError(
+        "flags", "--hierarchy", "missing", "the classes that the numbers stand for",
+        "Give --hierarchy=dictionary_and_semantic_hierarchy.txt --hierarchy_format=mlimages.")
+  return labels

@@ -6,6 +6,7 @@ bytes of them, or one whole number for sets with one class per picture.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,8 @@ from google.protobuf import message
 from jft_reps import errors
 from jft_reps.data.records import framing
 from jft_reps.data.sources import raw
+from jft_reps.data.sources.mlimages import lists
+from jft_reps.data.sources.opened import Opened, about_source, several
 
 _SUFFIXES = (".tfrecords", ".tfrecord")
 _LONGEST = 256 << 20
@@ -27,8 +30,8 @@ def files(paths: Sequence[str | os.PathLike]) -> list[str]:
   Raises:
     errors.DataError: there is none.
   """
-  found = []
-  for path in map(os.fspath, paths):
+  found: list[str] = []
+  for path in [os.fspath(path) for path in paths]:
     names = sorted(os.listdir(path)) if os.path.isdir(path) else None
     inside = [path] if names is None else [
         os.path.join(path, name) for name in names if name.endswith(_SUFFIXES)]
@@ -76,7 +79,8 @@ def _source(record: bytes, labels: Sequence[str], where: str) -> raw.Source:
         "bad-example", where, f"{len(image)} image, {len(name)} name among "
         f"{errors.printable(sorted(key for key in feature))}", "one image, one label, one name")
   confidences = _confidences(feature["label"], len(labels), where)
-  graded = {labels[i]: round(float(confidences[i]), 6) for i in np.flatnonzero(confidences)}
+  graded = {labels[i]: round(float(confidences[i]), 6)
+            for i in np.flatnonzero(confidences).tolist()}
   picture_id = name[0].decode("utf-8", "backslashreplace")
   return raw.Source(picture_id, "", tuple(graded), tuple(graded.values()), where, image[0])
 
@@ -98,3 +102,10 @@ def _confidences(label: tf.train.Feature, count: int, where: str) -> np.ndarray:
     raise errors.DataError("bad-confidence", where, "a confidence outside of 0 and 1",
                            "numbers within 0 and 1")
   return values
+
+
+def open_records(input: str, labels: Sequence[str] | None = None) -> Opened:
+  """Tencent's own tfrecords."""
+  labels = lists.checked_classes(labels)
+  return Opened(functools.partial(read, files(several(input)), labels), labels,
+                about_source("mlimages_records"))

@@ -17,6 +17,7 @@ import numpy as np
 from jft_reps import errors
 from jft_reps.data.sources import folder, joined, raw
 from jft_reps.data.sources.open_images import rows as open_images_rows
+from jft_reps.data.sources.opened import Opened, about_source, required, several
 
 _PICTURE, _LABEL, _BOX = "p", "l", "b"
 
@@ -98,7 +99,8 @@ class OpenImages:
 
   def _verdicts(self, stated: list[list[str]]) -> tuple[dict[str, float], tuple[str, ...]]:
     """(confidence by label, labels verified as absent) of one picture."""
-    verified, guessed = {}, {}
+    verified: dict[str, float] = {}
+    guessed: dict[str, float] = {}
     for kind, label, *cells in stated:
       human, confidence = (True, 1.0) if kind == _BOX else (cells[0] == "1", float(cells[1]))
       found = verified if human else guessed
@@ -139,7 +141,8 @@ def open_set(
     raise errors.DataError("open-images-columns", annotations[0], "no boxes in any file",
                            "a file with XMin,XMax,YMin,YMax")
   return OpenImages(
-      tuple(map(os.fspath, folders)), tuple(map(os.fspath, annotations)), boxes or all(have),
+      tuple(os.fspath(f) for f in folders), tuple(os.fspath(a) for a in annotations),
+      boxes or all(have),
       None if classes is None else frozenset(classes))
 
 
@@ -176,3 +179,21 @@ def _objects(rows: list[list[str]]) -> raw.Objects:
       np.reshape([[float(side) for side in cells[3:]] for cells in rows], (-1, 4)), labels,
       tuple(cells[2] == "1" for cells in rows), (False,) * len(rows), (math.nan,) * len(rows),
       normalised=True)
+
+
+def open_labels(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None,
+    boxes: bool = False,
+) -> Opened:
+  """Image-level labels of Open Images; boxes, where only files of boxes are given."""
+  files = required(annotations, "CSV files of Open Images")
+  opened = open_set(several(input), files, labels, boxes)
+  about = about_source("open_images", source_counts=opened.counts)
+  return Opened(opened.read, labels, {**about, "boxes": opened.boxes})
+
+
+def open_boxes(
+    input: str, annotations: str | None = None, labels: Sequence[str] | None = None
+) -> Opened:
+  """Boxes of Open Images, also where there are labels too."""
+  return open_labels(input, annotations, labels, boxes=True)

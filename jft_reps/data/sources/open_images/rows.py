@@ -116,13 +116,15 @@ def _row(cells: list[str], columns: dict[str, int], where: str) -> Row:
     if not text or not text.isprintable():
       raise errors.DataError(
           "open-images-row", where, f"{name} {errors.printable(text)!r}", "an id")
-  at, box, crowd = columns.get("confidence"), None, False
-  confidence = 1.0 if at is None else _number(cells[at], where)
+  box, crowd = None, False
+  stated = cells[columns["confidence"]] if "confidence" in columns else "1"
+  confidence = _number(stated, where)
   if not 0.0 <= confidence <= 1.0:
     raise errors.DataError(
-        "bad-confidence", where, f"confidence {errors.printable(cells[at])!r}", "within 0 and 1")
+        "bad-confidence", where, f"confidence {errors.printable(stated)!r}", "within 0 and 1")
   if "xmin" in columns:
-    box = tuple(_number(cells[columns[side]], where) for side in _BOX)
+    ymin, xmin, ymax, xmax = (_number(cells[columns[side]], where) for side in _BOX)
+    box = ymin, xmin, ymax, xmax
     crowd = "isgroupof" in columns and cells[columns["isgroupof"]].strip() == "1"  # -1: unknown
   at = columns.get("source")
   human = at is None or cells[at].strip() != "machine"

@@ -214,7 +214,7 @@ def _class_labels(features: Any) -> dict[str, Any]:
   """Every feature with named classes, at the top or one level down, by its path."""
   import tensorflow_datasets as tfds
 
-  found = {}
+  found: dict[str, Any] = {}
   for key, feature in features.items():
     inner = _inner(feature)
     fields = {key: inner}
