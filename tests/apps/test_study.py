@@ -117,8 +117,8 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   assert "'--config.task.eval_splits=[\"val\"]'" in command
   for path in (tmp_path / "jobs").glob("*/manifest.yaml"):
     text = path.read_text()
-    assert text.count("\nkind: Job\n") == text.count("mountPath: /data\n") == 4
-    assert text.count("claimName: disk\n") == text.count("claimName: pictures\n") == 4
+    assert text.count("\nkind: \"Job\"\n") == text.count("mountPath: \"/data\"") == 4
+    assert text.count("claimName: \"disk\"") == text.count("claimName: \"pictures\"") == 4
 
 
 def start(workdir):
