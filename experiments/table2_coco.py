@@ -68,6 +68,8 @@ CITED = [  # which nothing here trains
     ("Inception ResNet", "test-dev: coco/AP50", 0.563, f"{_SERVER}, remembered", "memory"),
 ]
 
+# A row is a configuration; those of the studies and their page are `Study.four_starts` and
+# `arms.starts`. `init.checkpoint` stands for a path, which is given as in the command above.
 ROWS = {
     "ImageNet": {"init.checkpoint": "ImageNet"},
     "300M": {"init.checkpoint": "300M"},

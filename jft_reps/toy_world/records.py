@@ -65,7 +65,7 @@ def write_records(
     StorageError: a shard could not be written.
   """
   from jft_reps.data.records import label_map, schema
-  from jft_reps.data.records.writing import Writer  # noqa: PLC0415, they load TensorFlow
+  from jft_reps.data.records.writing import Writer
   if split not in SPLITS or min(start, count - 1, processes - 1) < 0:
     raise errors.ConfigError(
         "bad-toy-records", "toy_records", f"{split!r} from {start}, {count} by {processes}",

@@ -89,7 +89,7 @@ def _devices() -> list[Finding]:
   environment.set_defaults()
   try:
     import tensorflow as tf
-  except Exception as e:  # noqa: BLE001 - any failure of the import is the finding
+  except Exception as e:
     return [Finding("FAIL", "import tensorflow", f"{type(e).__name__}: {e}"[:200])]
   gpus = tf.config.list_physical_devices("GPU")
   findings = [Finding("ok  ", "processor cores", str(os.cpu_count()))]

@@ -188,7 +188,7 @@ class Coordinated:
     if isinstance(error, tf.errors.CancelledError):
       try:
         liveness.ask(self._coordinator.join, self._cluster.tasks(), lambda: self._timeout)
-      except Exception as first:  # noqa: BLE001
+      except Exception as first:
         return first
     return error
 

@@ -9,8 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import tensorflow as tf
+
+
+class Optimizer(Protocol):
+  """What the trainer asks of an optimizer. A new one is a class here and its line in `BY_NAME`."""
+
+  def slots(self) -> Mapping[str, float]:
+    """Names of the slots, which are kept in checkpoints, and the value each starts at."""
+
+  def apply(self, variable: Any, slots: Mapping[str, tf.Variable], gradient: tf.Tensor,
+            rate: tf.Tensor) -> tf.Operation:
+    """One update in place, by one op: what reads and writes in two loses pushes.
+
+    Args:
+      variable: that the gradient is of.
+      slots: by the names above.
+      gradient: of the variable's shape, decay included.
+      rate: float32 scalar.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +44,10 @@ class Momentum:
   nesterov: bool = False
 
   def slots(self) -> Mapping[str, float]:
-    """Names of the slots and the value each starts at."""
     return {"momentum": 0.0}
 
-  def apply(self, variable, slots: Mapping[str, tf.Variable], gradient, rate) -> tf.Operation:
-    """One update in place. `slots` by the names above; `rate` is a float32 scalar."""
+  def apply(self, variable: Any, slots: Mapping[str, tf.Variable], gradient: tf.Tensor,
+            rate: tf.Tensor) -> tf.Operation:
     return tf.raw_ops.ResourceApplyMomentum(
         var=variable.handle,
         accum=slots["momentum"].handle,
@@ -55,11 +73,10 @@ class RMSProp:
   epsilon: float = 1.0
 
   def slots(self) -> Mapping[str, float]:
-    """Names of the slots and the value each starts at."""
     return {"rms": 1.0, "momentum": 0.0}
 
-  def apply(self, variable, slots: Mapping[str, tf.Variable], gradient, rate) -> tf.Operation:
-    """One update in place. `slots` by the names above; `rate` is a float32 scalar."""
+  def apply(self, variable: Any, slots: Mapping[str, tf.Variable], gradient: tf.Tensor,
+            rate: tf.Tensor) -> tf.Operation:
     return tf.raw_ops.ResourceApplyRMSProp(
         var=variable.handle,
         ms=slots["rms"].handle,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from jft_reps.errors import ConfigError
-from jft_reps.training.optimizers import Momentum, RMSProp
+from jft_reps.training.optimizers import Optimizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class TrainerOptions:
 
   Args:
     steps: pushes in all; the paper stopped at 36M of a 90M schedule.
-    optimizer: `RMSProp` or `Momentum`.
+    optimizer: such as `optimizers.RMSProp`.
     schedule: learning rate of the global step.
     weight_decay: on convolution and dense kernels.
     ema_decay: of the moving average of the weights, 0 for none.
@@ -41,7 +41,7 @@ class TrainerOptions:
   """
 
   steps: int
-  optimizer: Momentum | RMSProp
+  optimizer: Optimizer
   schedule: Callable[[tf.Tensor], tf.Tensor]
   weight_decay: float = 1e-4
   ema_decay: float = 0.0

@@ -11,11 +11,9 @@ import tensorflow as tf
 
 from jft_reps.models.variables import Slices
 from jft_reps.task import Task
-from jft_reps.training import optimizers
+from jft_reps.training.optimizers import Optimizer
 from jft_reps.training.run_directory import checkpoints
 from jft_reps.training.run_directory import notes as notes_lib
-
-Optimizer = optimizers.Momentum | optimizers.RMSProp
 
 
 def variables_of(item: Any) -> tuple[Any, ...]:

@@ -18,7 +18,8 @@ from jft_reps.models.variables import already_read
 from jft_reps.task import Task
 from jft_reps.training import state as state_lib
 from jft_reps.training.cluster import parcels
-from jft_reps.training.state import Optimizer, TrainState, components
+from jft_reps.training.optimizers import Optimizer
+from jft_reps.training.state import TrainState, components
 
 _FIXED = ("step", "finite", "staleness", "worker", "images", "dropped", "loss/total",
           "learning_rate", "grad_norm")

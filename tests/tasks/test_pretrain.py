@@ -182,7 +182,7 @@ def test_the_prior_of_verified_labels_is_that_of_the_verified(tmp_path):
       labels, absent = ([1], None) if i < 4 else ([3], [1] if i < 7 else [])
       writer.write(f"p{i}", schema.encode(
           f"p{i}", picture, "jpeg", 40, 40, labels, absent=absent))
-  made = lambda **more: pretrain.create(  # noqa: E731
+  made = lambda **more: pretrain.create(
       tmp_path, hierarchy=str(tmp_path / "h.csv"), eval_splits=(), **{**NETWORK, **more})
   np.testing.assert_allclose(
       made(negatives="verified").prior(),
@@ -280,7 +280,7 @@ def test_unknown_labels_of_a_record_have_neither_loss_nor_gradient(tmp_path, red
   np.testing.assert_array_equal(batch["targets"], [[1, 0, 0, 1, 0, 0]] * 2)
   logits = np.array([0.5, 9.0, -7.0, 1.0, -2.0, 0.25])
   loss, gradient = _loss_and_gradient(task, batch, logits)
-  softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
+  softplus = lambda x: np.log1p(np.exp(x))
   closed_form = softplus(-0.5) + softplus(-1.0) + softplus(-2.0) + softplus(0.25)
   np.testing.assert_allclose(loss, scale * closed_form, rtol=1e-5)
   expected = 1 / (1 + np.exp(-logits)) - [1, 0, 0, 1, 0, 0]
@@ -389,7 +389,7 @@ def test_too_many_bad_records_and_a_vanished_shard_are_said_in_the_users_words(r
   task = pretrain.create(directory, hierarchy=hierarchy, eval_splits=(), batch_size=8, **NETWORK)
   options = trainer.TrainerOptions(steps=5, optimizer=optimizers.Momentum(),
                             schedule=schedules.PiecewiseConstant((0.1,)))
-  run = lambda name: trainer.Trainer(  # noqa: E731
+  run = lambda name: trainer.Trainer(
       task, RunDirectory(tmp_path / name), options, notes=task.notes,
       reasons=task.reasons).train()
   with pytest.raises(DataError, match="too-many-bad-records.*decode_error [0-9]+"):

@@ -2,7 +2,7 @@
 
 Candidates are pictures with hashes a few bits apart (`perceptual_hash`, `hash_search`) and, with an
 embedding, its nearest neighbours. A candidate counts if the aligned thumbnails correlate, as a
-whole and in their details (`duplicate_alignment`); they may correlate less as a whole where the
+whole and in their details (`alignment`); they may correlate less as a whole where the
 embedding agrees, and it refuses pairs that it finds to have nothing in common. Pictures in which
 nothing can be compared count if their pixels are the same.
 

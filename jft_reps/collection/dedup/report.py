@@ -56,7 +56,7 @@ def summary(pairs: Sequence[find.Pair], evaluation: Sequence[Part],
             refused: int = 0) -> dict[str, Any]:
   """Counts, as `summary.json` has them."""
   groups = find.groups(pairs)
-  of = lambda parts: {  # noqa: E731
+  of = lambda parts: {
       "pictures": sum(len(p.ids) + len(p.unreadable) for p in parts),
       "degenerate": sum(len(p.degenerate) for p in parts),
       "unreadable": sum(len(p.unreadable) for p in parts),

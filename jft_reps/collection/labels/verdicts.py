@@ -53,7 +53,7 @@ def from_records(record_set: manifest.RecordSet, num_classes: int, dense: bool) 
     dense: whether every class was looked for in its pictures.
 
   Raises:
-    errors.DataError: as `label_lists.batches`.
+    errors.DataError: as `lists.batches`.
   """
   present: dict[str, np.ndarray] = {}
   absent: dict[str, np.ndarray] = {}

@@ -1,7 +1,7 @@
 """Builds a record set from encoded pictures; every picture is decoded once, here.
 
 One pass over the pictures plans: what is known of each goes to the shard that its id prescribes.
-Then every shard is made by itself (`shard_builds`), in any order and in any process, and in the end
+Then every shard is made by itself (`one_shard`), in any order and in any process, and in the end
 all get their names together with the manifest. A build that was killed goes on where it was.
 """
 
@@ -105,7 +105,7 @@ def build(
       default those that are known.
     listed: called with the number of pictures listed so far, thousands of them at a time.
     identity: tells these pictures from others; a build that was killed does not go on with another.
-    runner: makes the shards; None: `shard_runners.processes(processes)`.
+    runner: makes the shards; None: `runners.processes(processes)`.
 
   Returns:
     What was done.

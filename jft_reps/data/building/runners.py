@@ -126,8 +126,8 @@ def beam(options: Sequence[str] = ()) -> Runner:
     errors.ConfigError: Beam is not installed.
   """
   try:
-    import apache_beam  # noqa: PLC0415, an extra
-    from apache_beam.options import pipeline_options  # noqa: PLC0415
+    import apache_beam
+    from apache_beam.options import pipeline_options
   except ImportError:
     raise errors.ConfigError("no-beam", "--runner", "Apache Beam is not installed", "",
                              "Install it: pip install 'jft_reps[beam]'.") from None

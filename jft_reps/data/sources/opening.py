@@ -29,8 +29,8 @@ _SOURCES = {
     "masks": "mask_folders:open_masks",
     "voc_masks": "voc:open_masks",
     "voc": "voc:open_boxes",
-    TFDS: "tfds.opening:open_prepared",
 }
+_PREPARED = "tfds.opening:open_prepared"  # by TFDS: any name that begins so
 
 
 def open_source(name: str, input: str, *, labels: Sequence[str] | None = None,
@@ -51,11 +51,11 @@ def open_source(name: str, input: str, *, labels: Sequence[str] | None = None,
   if options.get("keypoints") and name != "coco_keypoints":
     raise ConfigError("flags", "--keypoints", f"given with --source={printable(name)}",
                       "--source=coco_keypoints")
-  key = TFDS if name.startswith(TFDS) else name
-  if key not in _SOURCES:
+  opened_by = _PREPARED if name.startswith(TFDS) else _SOURCES.get(name)
+  if opened_by is None:
     raise ConfigError("flags", "--source", printable(name),
-                      f"{', '.join(_SOURCES)}NAME[/config][:version]")
-  module, function = _SOURCES[key].split(":")
+                      ", ".join([*_SOURCES, f"{TFDS}NAME[/config][:version]"]))
+  module, function = opened_by.split(":")
   opener = getattr(importlib.import_module(f"jft_reps.data.sources.{module}"), function)
   taken = inspect.signature(opener).parameters
   if any(options.get(option) and option not in taken for option in ("keep_ids", "leave_out_ids")):

@@ -2,7 +2,7 @@
 
 A plan's module gives them as `pages(config)`, which follows its configuration, or as `PAGES`: a
 sequence of `Page`. A page only says which numbers of which runs it shows and what the paper printed
-beside them; report_rows.py finds those numbers.
+beside them; rows.py finds those numbers.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def serve(cluster: Cluster, finished: Callable[[], bool] = lambda: False,
   """
   environment = os.environ if environment is None else environment
   parent = int(environment.get("JFT_REPS_PARENT", 0))
-  _server = start_server(cluster, cluster.job, cluster.index)  # noqa: F841 - lives until we end
+  _server = start_server(cluster, cluster.job, cluster.index)
   warn_exposed([a for job, i, a in cluster.tasks() if (job, i) == (cluster.job, cluster.index)])
   if parent:
     while os.getppid() == parent:

@@ -109,7 +109,7 @@ def test_rates_are_those_asked_for_and_replacements_uniform():
 def test_more_noise_contains_less_noise():
   tree = random_hierarchy(2, 60)
   labels, ids = tf.constant(many(2000, 60), tf.int32), tf.constant(names(2000))
-  noisy = lambda wrong, missing: LabelNoise(  # noqa: E731
+  noisy = lambda wrong, missing: LabelNoise(
       60, wrong, missing, 5, closure=tree.closure())(labels, ids).numpy()
   little, much, most = noisy(0.1, 0.1), noisy(0.2, 0.1), noisy(0.2, 0.3)
   touched = little != labels.numpy()
@@ -125,7 +125,7 @@ def test_a_wrong_label_is_not_true_of_the_picture_nor_possibly():
   tree = Hierarchy(ids, [("dog", "animal"), ("poodle", "dog"), ("beagle", "dog"),
                          ("cat", "animal"), ("car", "thing")])
   labels = tf.constant(np.tile([[1, 0]], [500, 1]))  # a dog, and said to be an animal
-  of = lambda **more: set(np.unique(LabelNoise(  # noqa: E731
+  of = lambda **more: set(np.unique(LabelNoise(
       7, wrong=1.0, closure=tree.closure(), **more)(labels, tf.constant(names(500)))))
   assert of() == {4, 6}  # the leaves that are neither a dog nor a kind of dog
   assert of(candidates=range(7)) == {4, 5, 6}
@@ -141,7 +141,7 @@ def test_noise_depends_on_the_picture_alone():
   whole = noise(tf.constant(labels), tf.constant(ids)).numpy()
   order = np.random.default_rng(0).permutation(64)
   dataset = tf.data.Dataset.from_tensor_slices((labels[order], ids[order])).batch(5)
-  named = lambda rows, ids: (noise(rows, ids), ids)  # noqa: E731
+  named = lambda rows, ids: (noise(rows, ids), ids)
   for worker, workers in ((0, 1), (0, 2), (1, 2)):  # another order, other batches
     for rows, some in dataset.shard(workers, worker).map(named, num_parallel_calls=2):
       np.testing.assert_array_equal(rows, whole[[int(i[1:]) for i in some.numpy()]])

@@ -45,7 +45,7 @@ def test_training_batches_hold_the_absences_of_their_pictures(tmp_path):
     for i in range(9):
       writer.write(f"p{i}", files.example(f"p{i}", labels=(i % 5,), absent=((i + 1) % 5,)))
   found = records.load(tmp_path, "train")
-  batches = lambda **more: label_batches.train_batches(  # noqa: E731
+  batches = lambda **more: label_batches.train_batches(
       found, 4, num_classes=5, picture=images.RandomCrop(16, 12), max_labels=3, **more)
   for batch in batches(absent=True).take(4):
     own = [int(name[1:]) for name in batch["id"].numpy()]

@@ -46,9 +46,10 @@ def test_boxes_are_opened_from_python(folder):
   assert opened.about == {"metadata": {"source": "coco", "category_ids": [3]}, "boxes": True}
 
 
-@pytest.mark.parametrize("name", [*opening._SOURCES])
-def test_every_line_names_a_function_of_an_input(name):
-  module, function = opening._SOURCES[name].split(":")
+@pytest.mark.parametrize("name, place", [
+    *opening._SOURCES.items(), (opening.TFDS, opening._PREPARED)])
+def test_every_line_names_a_function_of_an_input(name, place):
+  module, function = place.split(":")
   opener = getattr(importlib.import_module(f"jft_reps.data.sources.{module}"), function)
   taken = list(inspect.signature(opener).parameters)
   assert taken[0] == "input" and "labels" in taken and inspect.getdoc(opener)

@@ -18,7 +18,7 @@ TREE = Hierarchy(IDS, [("dog", "animal"), ("poodle", "dog"), ("cat", "animal"), 
 
 def batch(labels, confidence=None, **lists):
   width = 4
-  pad = lambda rows, fill: np.array(  # noqa: E731
+  pad = lambda rows, fill: np.array(
       [list(r) + [fill] * (width - len(r)) for r in rows])
   confidence = confidence or [[1.0] * len(row) for row in labels]
   lists = {"labels": labels, **{k: lists.get(k, [()] * len(labels)) for k in ("unknown", "absent")}}

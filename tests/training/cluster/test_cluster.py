@@ -129,7 +129,7 @@ def test_300_concurrent_pushes_leave_exactly_what_300_updates_leave(tmp_path, op
 def test_a_checkpoint_goes_from_one_server_to_three_to_two_and_to_one_process(tmp_path):
   task = TinyTask()
   still = schedules.PiecewiseConstant((1e-30,))  # weights stay; what changes was not restored
-  run = lambda steps, **where: trainer.Trainer(  # noqa: E731
+  run = lambda steps, **where: trainer.Trainer(
       task, directory.RunDirectory(tmp_path), options(steps, schedule=still, ema_decay=1.0),
       notes=task.notes, **where).train()
   run(10, cluster=cluster_lib.start_in_process(1, 1))
@@ -147,7 +147,7 @@ def test_a_checkpoint_goes_from_one_server_to_three_to_two_and_to_one_process(tm
 
 
 def test_one_workers_nan_stays_out_of_everything_and_is_counted(tmp_path):
-  poison = lambda worker, row: (worker == 1) & (row % 40 == 17)  # noqa: E731
+  poison = lambda worker, row: (worker == 1) & (row % 40 == 17)
   task = TinyTask(poison=poison)
   trainer.Trainer(task, directory.RunDirectory(tmp_path),
                   options(200, max_skipped=1000, log_every=1000),

@@ -33,7 +33,7 @@ def test_a_best_that_was_moved_away_comes_back(tmp_path, dead):
   """Killed between the two renames: the new one is not there yet, the old one no longer."""
   train(tmp_path, 20)
   said = []
-  watch = lambda: monitor.Monitor(  # noqa: E731
+  watch = lambda: monitor.Monitor(
       TinyTask(), directory.RunDirectory(tmp_path), best="score", say=said.append)
   watch().follow(0.05, 30)
   before = json.loads((tmp_path / "best" / "info.json").read_text())
