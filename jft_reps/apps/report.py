@@ -16,14 +16,13 @@ overrides of the study, and then --config.KEY=VALUE.
 
 from __future__ import annotations
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from jft_reps.apps import command_line
-from jft_reps.errors import ConfigError, StorageError, printable
+from jft_reps.errors import ConfigError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("study", [], "Work directories and archives of studies, shown together.",
@@ -46,45 +45,21 @@ def main(argv: Sequence[str]) -> int:
                       "See --help.")
   if FLAGS.readme and not FLAGS.results:
     raise ConfigError("flags", "--results", "missing", "the folder with the README's results")
-  from jft_reps.studies.report import files
-  from jft_reps.studies.report import sections as report_sections
-  from jft_reps.studies.running import archive as study_archive
-  from jft_reps.studies.running import results
   from jft_reps.workflows.study import reporting
 
-  study = study_archive.opened(FLAGS.study)
-  reference = FLAGS.plan or reporting.named_plan(study.plan, FLAGS.study)
-  overrides = {**study.overrides, **overrides}
-  pages = reporting.load_pages(reference, overrides)
-  report_sections.check(pages)
-  study = reporting.noting_changes(study, reference, overrides, publish=bool(FLAGS.results))
-  output = FLAGS.output or _inside(FLAGS.study[0])
-  title = f"Study: {printable(study.plan or FLAGS.plan)}"
-  sections = files.write(study, pages, output, title)
-  print(f"{output}/report.html: {len(sections)} pages, {results.counts(study.results)}")
-  for section in sections:
+  written = reporting.report(FLAGS.study, FLAGS.plan, overrides, FLAGS.output, FLAGS.results,
+                             FLAGS.archive, FLAGS.readme)
+  if written.warning:
+    print(f"report: {written.warning}", file=sys.stderr)
+  print(f"{written.page}: {len(written.sections)} pages, {written.counts}")
+  for section in written.sections:
     print(f"  {section.name:24} {section.counts}")
-  if FLAGS.results:
-    plan = pathlib.Path(reference.partition(":")[0]).stem
-    runs = pathlib.Path(FLAGS.results) / f"{plan}_runs.csv"
-    for path in [*files.write_results(sections, pages, FLAGS.results), runs]:
-      print(path)
-    files.write_run_list(study, runs)
-  if FLAGS.archive:
-    for path in reporting.write_archive(study, pages, FLAGS.archive):
-      print(path)
-  if FLAGS.readme:
-    changed = files.update_readme(FLAGS.readme, pages, FLAGS.results)
-    print(f"{FLAGS.readme}: {'brought to the results' if changed else 'as the results say'}")
+  for path in written.files:
+    print(path)
+  if written.readme_changed is not None:
+    print(f"{FLAGS.readme}: "
+          + ("brought to the results" if written.readme_changed else "as the results say"))
   return 0
-
-
-def _inside(study: str) -> str:
-  """The default folder, which must not lead elsewhere."""
-  path = pathlib.Path(study) / "report"
-  if path.is_symlink():
-    raise StorageError("report-write", printable(path), "a link", "a folder", "Give --output.")
-  return str(path)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,15 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from absl import flags
 
 from jft_reps.apps import command_line
 from jft_reps.errors import ConfigError
+
+if TYPE_CHECKING:
+  from jft_reps.workflows.study.plans import Cluster, Selection
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("plan", None, "<file>.py[:part,…]: a module with get_config and plan.",
@@ -66,35 +69,42 @@ def main(argv: Sequence[str]) -> int:
     _run(pathlib.Path(FLAGS.run))
   if FLAGS.collect:
     _collect(FLAGS.collect, FLAGS.mount)
-  from jft_reps.studies import schedule
-  from jft_reps.studies.running import progress, stored_plan
-
   if FLAGS.status:
-    _require("workdir")
-    print("\n".join(progress.status(FLAGS.workdir).lines()))
-    return 0
+    return _status()
   _require("plan")
-  from jft_reps.workflows import configuration
+  from jft_reps.studies import schedule
   from jft_reps.workflows.study import plans, sitting
 
-  plan, module, config = plans.read_plan(FLAGS.plan, overrides)
-  whole = plans.whole_plan(plan, module, config, FLAGS.plan)
-  source = stored_plan.PlanSource(FLAGS.plan, overrides, configuration.values(
-      configuration.whole(config, module)))
-  plan = plans.selected(plan, FLAGS.select, FLAGS.tags)
+  chosen = plans.select(FLAGS.plan, overrides, FLAGS.select, _tags(FLAGS.tags))
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
     _refuse_archive("with --dry_run, which does not look at it")
-    print(schedule.text(plan, jobs))
+    print(schedule.text(chosen.plan, jobs))
     return 0
   _require("workdir")
-  if hasattr(module, "on_cluster") and module.on_cluster(config):
-    return _write_jobs(plan, module, pathlib.Path(FLAGS.workdir), source, whole)
+  if chosen.cluster is not None:
+    return _write_jobs(chosen, chosen.cluster)
   state = sitting.run(
-      plan, FLAGS.workdir, jobs=jobs, timeout=FLAGS.timeout, source=source, whole=whole,
-      retry_failed=FLAGS.retry_failed, archive=FLAGS.archive)
+      chosen.plan, FLAGS.workdir, jobs=jobs, timeout=FLAGS.timeout, source=chosen.source,
+      whole=chosen.whole, retry_failed=FLAGS.retry_failed, archive=FLAGS.archive)
   print(f"report: python -m jft_reps.apps.report --study={FLAGS.workdir}")
   return 1 if state.failed or state.blocked else 0
+
+
+def _status() -> int:
+  _require("workdir")
+  from jft_reps.studies.running import progress
+
+  print("\n".join(progress.status(FLAGS.workdir).lines()))
+  return 0
+
+
+def _tags(texts: Sequence[str]) -> dict[str, str]:
+  """Value by tag."""
+  pairs = [text.partition("=") for text in texts]
+  if not all(equals for _, equals, _ in pairs):
+    raise ConfigError("flags", "--tags", ",".join(texts), "tag=value,…")
+  return {tag: value for tag, _, value in pairs}
 
 
 def _refuse_archive(why: str) -> None:
@@ -109,11 +119,10 @@ def _require(name: str) -> None:
 
 def _run(directory: pathlib.Path) -> NoReturn:
   """Makes one run, and ends the process."""
-  from jft_reps.studies.running import run_files
   from jft_reps.workflows.study import kinds
 
   command_line.log_tensorflow_to(directory / "tensorflow.log")
-  run_files.write_numbers(directory, kinds.make(run_files.read_run(directory), directory))
+  kinds.make_in(directory)
   sys.stdout.flush()
   sys.stderr.flush()
   os._exit(0)  # all is on the disk, and freeing datasets takes TensorFlow up to a minute
@@ -128,17 +137,17 @@ def _collect(job: str, mount: str) -> NoReturn:
   _run(directory)
 
 
-def _write_jobs(plan, module, workdir: pathlib.Path, source, whole) -> int:
+def _write_jobs(chosen: Selection, cluster: Cluster) -> int:
   """Writes jobs for a cluster; prints what they need and take."""
   _refuse_archive("for jobs of a cluster")
-  from jft_reps.studies.cluster import jobs as cluster_jobs
-  from jft_reps.workflows.study import jobs as study_jobs
+  from jft_reps.studies.cluster.jobs import Site
+  from jft_reps.workflows.study import jobs
 
-  site = cluster_jobs.Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim,
-                           FLAGS.data_mount)
-  lines = study_jobs.write(plan, module.topology, module.work, workdir / "jobs", site, source,
-                           whole)
-  print("\n".join([*lines, "", f"jobs: {workdir / 'jobs'}"]))
+  site = Site(FLAGS.image, FLAGS.claim, FLAGS.mount, FLAGS.data_claim, FLAGS.data_mount)
+  folder = pathlib.Path(FLAGS.workdir) / "jobs"
+  lines = jobs.write(chosen.plan, cluster.topology, cluster.work, folder, site, chosen.source,
+                     chosen.whole)
+  print("\n".join([*lines, "", f"jobs: {folder}"]))
   return 0
 
 

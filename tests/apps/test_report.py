@@ -124,14 +124,6 @@ def test_plans_that_a_study_brings_along_are_not_run(study, tmp_path, capsys):
   assert _run("--study=study", "--plan=plans/plan.py") == 0
 
 
-def test_a_report_folder_that_is_a_link_is_refused(study, tmp_path, capsys):
-  (tmp_path / "elsewhere").mkdir()
-  (study / "report").symlink_to(tmp_path / "elsewhere")
-  assert _run("--study=study") == 4 and "a link" in capsys.readouterr().err
-  assert not list((tmp_path / "elsewhere").iterdir())
-  assert _run("--study=study", "--output=out") == 0
-
-
 @pytest.mark.parametrize("content, found", [
     ("PAGES = 3", "no PAGES"), ("def pages(config): 1", "no get_config"),
     ("x", "NameError"), ("(", "never closed"), ("PAGES = ['a']", "str"),

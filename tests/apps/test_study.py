@@ -14,7 +14,7 @@ import pytest
 from jft_reps import errors
 from jft_reps.apps import study
 from jft_reps.studies import plan
-from jft_reps.studies.running import ledger, run_files
+from jft_reps.studies.running import ledger, run_files, stored_plan
 from jft_reps.workflows.study import judges, kinds, plans
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -58,6 +58,21 @@ def test_flags_are_held_against_the_plan(capsys, tmp_path):
   assert "--archive: given with --dry_run" in capsys.readouterr().err
   assert run(laptop, "--config.steps=0", "--dry_run") == errors.ConfigError.exit_code
   assert capsys.readouterr().err.count("expected") == 1
+
+
+def test_status_and_report_need_no_tensorflow(tmp_path):
+  """Of a study that is there, to the end; what each imports is imported by then."""
+  plan_file = stored_plan.of(plan.Plan([plan.Run("a", "a.py")]), 1)
+  stored_plan.write(tmp_path, plan_file)
+  for module, flags in (("study", ["--status", f"--workdir={tmp_path}"]), ("report", [
+      "--study=experiments/results/equal_epochs", f"--output={tmp_path}/report"])):
+    code = ("import sys\n"
+            f"from jft_reps.apps import command_line, {module}\n"
+            f"code = command_line.run({module}.main, {[module, *flags]!r})\n"
+            "print(code, {'tensorflow', 'tf_keras', 'keras'} & sys.modules.keys())")
+    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+  assert (tmp_path / "report" / "report.html").is_file()
 
 
 def test_an_unknown_kind_of_run_is_named(tmp_path):
@@ -117,8 +132,8 @@ def test_the_full_plan_becomes_jobs_that_a_study_can_gather(tmp_path, capsys):
   assert "'--config.task.eval_splits=[\"val\"]'" in command
   for path in (tmp_path / "jobs").glob("*/manifest.yaml"):
     text = path.read_text()
-    assert text.count("\nkind: Job\n") == text.count("mountPath: /data\n") == 4
-    assert text.count("claimName: disk\n") == text.count("claimName: pictures\n") == 4
+    assert text.count("\nkind: \"Job\"\n") == text.count("mountPath: \"/data\"") == 4
+    assert text.count("claimName: \"disk\"") == text.count("claimName: \"pictures\"") == 4
 
 
 def start(workdir):

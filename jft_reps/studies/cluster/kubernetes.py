@@ -93,18 +93,17 @@ def manifest(name: str, topology: Topology, site: Site, commands: Mapping[str, S
     if role in commands:
       pod = _pod(name, role, topology, site, commands[role], configs[role])
       documents.append(_job(name, role, count, run, pod))
-  _check_printable(documents)
-  return yaml.dump_all(documents, Dumper=_Dumper, explicit_start=True, sort_keys=False,
-                       allow_unicode=True, width=float("inf"))
+  return yaml.dump_all(documents, Dumper=_Quoting, explicit_start=True, sort_keys=False,
+                       allow_unicode=True, width=10**6)
 
 
 def _job(name: str, role: str, count: int, run: Mapping[str, str],
          pod: Mapping[str, Any]) -> dict[str, Any]:
   """An indexed Job of `count` pods."""
   labels = {**run, "app.kubernetes.io/component": role}
-  rules: list[dict[str, Any]] = [
-      {"action": "Ignore",
-       "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+  rules: list[dict[str, Any]] = [{
+      "action": "Ignore",
+      "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
   if role == "chief":  # the one to say that the run has failed; the others can only wait for it
     rules += [{"action": action, "onExitCodes": {"operator": "In", "values": list(codes)}}
               for action, codes in (("Ignore", (_AGAIN,)), ("FailJob", _FOR_GOOD))]
@@ -146,19 +145,24 @@ def _pod(name: str, role: str, topology: Topology, site: Site, command: Sequence
                   for name, claim in (("study", site.claim), ("data", site.data_claim))]}
 
 
-class _Dumper(yaml.SafeDumper):
-  """YAML that every reader understands: what stands twice is written twice, without anchors."""
+class _Quoting(yaml.SafeDumper):
+  """Quotes every text, since Kubernetes takes 1e3, 0o14 and yes for other things than PyYAML."""
 
-  def ignore_aliases(self, data: Any) -> bool:
-    return True
+  def ignore_aliases(self, data: object) -> bool:
+    return True  # labels stand in several places, each time in full
+
+  def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None
+                        ) -> yaml.MappingNode:
+    node = super().represent_mapping(tag, mapping, flow_style)
+    for key, _ in node.value:
+      key.style = None  # our own names, which are easier to read without quotes
+    return node
 
 
-def _check_printable(value: Any) -> None:
-  """Raises ConfigError for text with control characters, which a terminal would obey."""
-  if isinstance(value, dict):
-    value = list(value.values())
-  if isinstance(value, list):
-    for each in value:
-      _check_printable(each)
-  elif isinstance(value, str) and not value.isprintable():
-    raise job_error("text", printable(value), "text without control characters")
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+  if not text.isprintable():
+    raise job_error("text", printable(text), "text without control characters")
+  return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Quoting.add_representer(str, _quoted)

@@ -216,10 +216,13 @@ class LogLinear:
 def log_linear(curve: Curve) -> LogLinear:
   """Fits a line in log10 of pictures; every size counts once, however many seeds it has."""
   weights = np.linalg.pinv(_powers(curve, 1))
-  bend = None
-  if len(curve.pictures) > 2:
-    bend = curve.interval(2 * np.linalg.pinv(_powers(curve, 2))[2])
-  return LogLinear(curve, float(weights[0] @ curve.means), curve.interval(weights[1]), bend)
+  return LogLinear(curve, float(weights[0] @ curve.means), curve.interval(weights[1]),
+                   bend(curve) if len(curve.pictures) > 2 else None)
+
+
+def bend(curve: Curve) -> Interval:
+  """How much the gain changes per 10×, of the parabola through at least three sizes."""
+  return curve.interval(2 * np.linalg.pinv(_powers(curve, 2))[2])
 
 
 def _powers(curve: Curve, degree: int) -> np.ndarray:

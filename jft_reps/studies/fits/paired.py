@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jft_reps.errors import DataError
-from jft_reps.studies.fits.interval import Interval
+from jft_reps.studies.fits.interval import SeedMean, over_seeds
 
 SEEDS = 5  # that an order of two arms takes
 FEW = f"an order takes {SEEDS} seeds"
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference(Interval):
-  """Mean difference of two arms, first − second, with its interval by Student's t over seeds.
-
-  Attributes:
-    seeds: number of pairs.
-    confidence: of the interval.
-  """
-
-  seeds: int
-  confidence: float
-
-  def __str__(self) -> str:
-    text = (f"{self.value:+.3f} ({self.confidence:.0%} interval {self.low:+.3f} to "
-            f"{self.high:+.3f}, {self.seeds} seeds)")
-    return text if self.separated else f"{text}: not separated"
-
-
-def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray,
-               confidence: float = 0.95) -> Difference:
-  """The paired difference of two arms, one number per seed each, in the same order of seeds.
+def difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> SeedMean:
+  """The mean of first − second, one number per seed each, in the same order of seeds.
 
   Raises:
     DataError: other than as many of each, at least two, all finite.
   """
-  from scipy import stats
-
   a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
   if a.shape != b.shape or a.ndim != 1 or len(a) < 2 or not np.isfinite([a, b]).all():
     raise DataError("pairs", "paired difference", f"{list(a)} and {list(b)}",
                     "one finite number per seed each, of at least two seeds")
-  each = a - b
-  half = stats.t.ppf((1 + confidence) / 2, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
-  return Difference(float(each.mean()), float(each.mean() - half), float(each.mean() + half),
-                    len(each), confidence)
+  return over_seeds(a - b, confidence)
+
+
+def p_values(first: ArrayLike, second: ArrayLike) -> np.ndarray:
+  """Two-sided p values of the paired t-test, [comparisons].
+
+  Args:
+    first, second: [seeds, comparisons] of at least two seeds.
+  """
+  from scipy import stats
+
+  a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+  with warnings.catch_warnings():
+    # SciPy warns of differences that are the same for every seed, of which p is 0 or none.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    found = np.asarray(stats.ttest_rel(a, b).pvalue)
+  # Where all differences are zero the statistic is 0/0; they tell nothing apart.
+  return np.where((a == b).all(0), 1.0, found)

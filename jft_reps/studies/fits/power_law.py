@@ -17,6 +17,7 @@ import numpy as np
 
 from jft_reps.errors import DataError
 from jft_reps.studies.fits import curve as fits
+from jft_reps.studies.fits.interval import Interval
 
 SIZES = 6
 Preference = Literal["log-linear", "saturating", "not distinguishable", "neither"]
@@ -39,12 +40,12 @@ class PowerLaw:
   """
 
   curve: fits.Curve
-  asymptote: fits.Interval
+  asymptote: Interval
   scale: float
-  exponent: fits.Interval
+  exponent: Interval
   preferred: Preference
 
-  def at(self, pictures: float) -> fits.Interval:
+  def at(self, pictures: float) -> Interval:
     """The mean over seeds that the curve predicts at a size.
 
     Raises:
@@ -59,7 +60,7 @@ class PowerLaw:
     if self.exponent.low > 0:
       return found
     line = fits.log_linear(self.curve).at(pictures)
-    return fits.Interval(found.value, min(found.low, line.low), max(found.high, line.high))
+    return Interval(found.value, min(found.low, line.low), max(found.high, line.high))
 
 
 def saturating(curve: fits.Curve) -> PowerLaw:
@@ -72,19 +73,17 @@ def saturating(curve: fits.Curve) -> PowerLaw:
     raise DataError("fit-sizes", "saturating curve", f"{len(curve.pictures)} sizes",
                     f"at least {SIZES}", "Use the line.")
   line, shape, span = fits.log_linear(curve), _best_shape(curve), _span(curve)
-  bend = line.bend
-  assert bend is not None  # there are sizes enough
+  bend = fits.bend(curve)
   preferred = _preferred(line.gain, bend, span / math.log(10))
   lowest, highest = _shapes(curve, shape)
-  exponent = fits.Interval(shape / span, lowest / span if bend.separated else 0.0,
-                           highest / span)
+  exponent = Interval(shape / span, lowest / span if bend.separated else 0.0, highest / span)
   terms = _terms(curve, shape, math.inf)[:, :2]
   scale = -(np.linalg.pinv(terms) @ curve.means)[1] * math.exp(-shape)
   return PowerLaw(curve, _asymptote(curve, shape, line, preferred), float(scale), exponent,
                   preferred)
 
 
-def _preferred(gain: fits.Interval, bend: fits.Interval, decades: float) -> Preference:
+def _preferred(gain: Interval, bend: Interval, decades: float) -> Preference:
   if bend.separated:
     return "saturating" if bend.value * gain.value < 0 else "neither"
   change = max(abs(bend.low), abs(bend.high)) * decades / 2
@@ -94,16 +93,16 @@ def _preferred(gain: fits.Interval, bend: fits.Interval, decades: float) -> Pref
 
 
 def _asymptote(curve: fits.Curve, shape: float, line: fits.LogLinear,
-               preferred: Preference) -> fits.Interval:
+               preferred: Preference) -> Interval:
   """Unbounded where a line passes; on both sides if it may rise or fall, or bends away."""
   found, line_passes = _profile(curve, shape, math.inf)
   if preferred == "neither" or (line_passes and not line.gain.separated):
-    return fits.Interval(found.value, -math.inf, math.inf)
+    return Interval(found.value, -math.inf, math.inf)
   if not line_passes:
     return found
   if line.gain.value > 0:
-    return fits.Interval(found.value, found.low, math.inf)
-  return fits.Interval(found.value, -math.inf, found.high)
+    return Interval(found.value, found.low, math.inf)
+  return Interval(found.value, -math.inf, found.high)
 
 
 def _span(curve: fits.Curve) -> float:
@@ -145,7 +144,7 @@ def _grid(best: float) -> np.ndarray:
   return np.sort(np.append(_SHAPES, best))
 
 
-def _profile(curve: fits.Curve, best: float, target: float) -> tuple[fits.Interval, bool]:
+def _profile(curve: fits.Curve, best: float, target: float) -> tuple[Interval, bool]:
   """The value at a target by the score test of every shape, and whether a line passes it."""
   def scored(shape: float) -> tuple[float, float]:
     terms = _terms(curve, shape, target)
@@ -158,7 +157,7 @@ def _profile(curve: fits.Curve, best: float, target: float) -> tuple[fits.Interv
   values, margins = zip(*(scored(shape) for shape in _grid(best)))
   inside = _inside(np.array(values), np.array(margins)) + [value]
   line_passes = margins[0] <= 0 or best <= 1.01 * _SHAPES[0]
-  return fits.Interval(value, min(inside), max(inside)), bool(line_passes)
+  return Interval(value, min(inside), max(inside)), bool(line_passes)
 
 
 def _shapes(curve: fits.Curve, best: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from jft_reps.errors import DataError
 from jft_reps.studies.fits import curve as fits
 from jft_reps.studies.fits import paired, power_law
+from jft_reps.studies.fits.interval import Interval
 
 Row = tuple[float, Hashable, float]
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -59,12 +60,12 @@ def preference(found: power_law.PowerLaw, metric: str, scale: float = 100.0,
   if found.preferred == "not distinguishable":
     return f"A line in log10 of pictures and a curve that saturates are not distinguishable{seeds}."
   told = f"The data prefer a curve that saturates, but do not tell at what value{seeds}"
-  if _bounded(asymptote) and _possible(asymptote, curve, scale):
+  if asymptote.bounded and _possible(asymptote, curve, scale):
     shown = _clipped(asymptote, curve, scale)
     told = (f"The data prefer a curve that saturates, at {_plain(shown, scale)} {metric}, "
             f"{_range(shown, curve, scale)}, {_basis(curve)}: an extrapolation")
   predicted = found.at(more * curve.pictures[-1])
-  if _bounded(predicted):
+  if predicted.bounded:
     told += f"; {_prediction(curve, predicted, 'curve', metric, scale, more)}"
   return f"{told}."
 
@@ -93,12 +94,12 @@ def comparison(first: Iterable[Row], second: Iterable[Row], names: tuple[str, st
     return (f"{more} less {less} per 10× pictures: {_signed(gain, scale)} {metric}, "
             f"{_range(gain, curve, scale)}, {_basis(curve)}; {paired.FEW}.")
   if gain.value < 0:
-    more, less, gain = less, more, fits.Interval(-gain.value, -gain.high, -gain.low)
+    more, less, gain = less, more, Interval(-gain.value, -gain.high, -gain.low)
   return (f"{more} gains {_signed(gain, scale)} {metric} per 10× pictures more than {less}, "
           f"{_range(gain, curve, scale)}, {_basis(curve)}.")
 
 
-def _prediction(curve: fits.Curve, predicted: fits.Interval, name: str, metric: str, scale: float,
+def _prediction(curve: fits.Curve, predicted: Interval, name: str, metric: str, scale: float,
                 more: float, condition: str = "") -> str:
   """What a line or curve gives at `more` times the largest size."""
   sizes = curve.pictures
@@ -119,19 +120,14 @@ def _limits(curve: fits.Curve, scale: float) -> tuple[float, float]:
   return (0.0, 1.0) if fraction else (-math.inf, math.inf)
 
 
-def _possible(interval: fits.Interval, curve: fits.Curve, scale: float) -> bool:
+def _possible(interval: Interval, curve: fits.Curve, scale: float) -> bool:
   low, high = _limits(curve, scale)
   return low <= interval.value <= high
 
 
-def _clipped(interval: fits.Interval, curve: fits.Curve, scale: float) -> fits.Interval:
+def _clipped(interval: Interval, curve: fits.Curve, scale: float) -> Interval:
   """The part of an interval that the metric can be."""
-  low, high = _limits(curve, scale)
-  return fits.Interval(interval.value, max(low, interval.low), min(high, interval.high))
-
-
-def _bounded(interval: fits.Interval) -> bool:
-  return all(map(math.isfinite, (interval.value, interval.low, interval.high)))
+  return interval.clipped(*_limits(curve, scale))
 
 
 def _basis(curve: fits.Curve) -> str:
@@ -142,8 +138,8 @@ def _basis(curve: fits.Curve) -> str:
   told = f"{word(fewest)} {'' if fewest == most else f'to {word(most)} '}{seeds}"
   left = [([str(seed) for seed in curve.left_seeds], "seed", "not at every size"),
           ([f"{size:,.0f}" for size in curve.left_sizes], "size", "one seed")]
-  without = [f"without {noun}{'s' if len(items) > 1 else ''} {_listed(items)} ({why})"
-             for items, noun, why in left if items]
+  without = [f"without {noun}{'s' if len(texts) > 1 else ''} {_listed(texts)} ({why})"
+             for texts, noun, why in left if texts]
   return ", ".join([told, *without])
 
 
@@ -153,7 +149,7 @@ def _of_one_seed(line: fits.LogLinear, metric: str, scale: float) -> str:
   told = f"of one seed{some}, which gives no interval and so no order"
   if line.scatter is None:
     return told
-  shown = fits.Interval(line.scatter, -math.inf, line.scatter)
+  shown = Interval(line.scatter, -math.inf, line.scatter)
   return (f"{told}; the scatter about the line, {_plain(shown, scale)} {metric}, says nothing of "
           "other seeds")
 
@@ -165,23 +161,23 @@ def _listed(texts: Sequence[str]) -> str:
   return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def _range(interval: fits.Interval, curve: fits.Curve, scale: float) -> str:
+def _range(interval: Interval, curve: fits.Curve, scale: float) -> str:
   low, high = (_plain(interval, scale, v) for v in (interval.low, interval.high))
   return f"{curve.confidence * 100:g} % interval {low} to {high}"
 
 
-def _signed(interval: fits.Interval, scale: float) -> str:
+def _signed(interval: Interval, scale: float) -> str:
   sign = "" if interval.value < 0 else "+"
   return sign + _plain(interval, scale)
 
 
-def _plain(interval: fits.Interval, scale: float, value: float | None = None) -> str:
+def _plain(interval: Interval, scale: float, value: float | None = None) -> str:
   """The value of an interval, or one within it, by the interval's decimals."""
   shown = (interval.value if value is None else value) * scale + 0.0  # no −0
   return f"{shown:.{_digits(interval, scale)}f}".replace("-", "−")
 
 
-def _digits(interval: fits.Interval, scale: float) -> int:
+def _digits(interval: Interval, scale: float) -> int:
   """Decimals that show half the interval, and its ends on their side of zero."""
   shown = [(interval.high - interval.low) / 2, interval.low, interval.high]
   shown = [abs(v) * scale for v in shown if math.isfinite(v)]

@@ -11,10 +11,12 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+import numpy as np
 
 from jft_reps.errors import DataError, printable
 from jft_reps.studies.fits import paired
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text
 from jft_reps.studies.report.pages import Page
@@ -32,7 +34,7 @@ class Change:
   """Of one class: the second arm less the first, and whether it is separated after correction."""
 
   name: str
-  found: paired.Difference
+  found: SeedMean
   kept: bool
 
   @property
@@ -44,24 +46,11 @@ class Change:
     return "gained" if self.found.value > 0 else "lost"
 
 
-def p_value(found: paired.Difference) -> float:
-  """Two-sided, of Student's t on the paired differences."""
-  from scipy import special
-
-  half, degrees = (found.high - found.low) / 2, found.seeds - 1
-  if half <= 0:
-    return 0.0 if found.value else 1.0
-  t = abs(found.value) / half * report_tables.quantile(found.confidence, degrees)
-  return float(2 * special.stdtr(degrees, -t))
-
-
 def discoveries(p_values: Sequence[float], rate: float = RATE) -> list[bool]:
   """Which of them Benjamini and Hochberg's procedure keeps at a rate of false discoveries."""
-  if not p_values:
-    return []
   from scipy import stats
 
-  return [bool(p <= rate) for p in stats.false_discovery_control(p_values)]
+  return list(stats.false_discovery_control(p_values) <= rate) if len(p_values) else []
 
 
 def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]
@@ -71,15 +60,20 @@ def changes(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mappi
   Args:
     first, second: value by class, by seed.
   """
-  seeds = [seed for seed in first if seed in second]
-  found = {}
-  for name in dict.fromkeys(name for seed in seeds for name in first[seed]):
-    both = [s for s in seeds if name in first[s] and name in second[s]]
-    if len(both) > 1:
-      found[name] = paired.difference([second[s][name] for s in both],
-                                      [first[s][name] for s in both], report_tables.CONFIDENCE)
-  kept = discoveries([p_value(f) for f in found.values()])
-  return sorted((Change(name, f, k) for (name, f), k in zip(found.items(), kept)),
+  common = [seed for seed in first if seed in second]
+  alike: dict[tuple[str, ...], list[str]] = {}  # classes by the seeds that have them in both arms
+  for name in dict.fromkeys(name for seed in common for name in first[seed]):
+    seeds = tuple(s for s in common if name in first[s] and name in second[s])
+    if len(seeds) > 1:
+      alike.setdefault(seeds, []).append(name)
+  found: dict[str, tuple[SeedMean, float]] = {}
+  for seeds, names in alike.items():
+    before, after = (np.array([[of[s][name] for name in names] for s in seeds])
+                     for of in (first, second))
+    for name, a, b, p in zip(names, after.T, before.T, paired.p_values(after, before)):
+      found[name] = paired.difference(a, b, report_tables.CONFIDENCE), float(p)
+  kept = discoveries([p for _, p in found.values()])
+  return sorted((Change(name, f, k) for (name, (f, _)), k in zip(found.items(), kept)),
                 key=lambda change: (-change.found.value, change.name))
 
 
@@ -90,11 +84,9 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
   heading = next(iter(page.metrics.values()))
   x = text.largest_common(rows, page.gained, heading) if page.x else None
   first, second = page.gained
-  runs = [{r.seed: r.result for r in rows if r.arm == arm and r.x == x and r.result}
-          for arm in page.gained]
+  runs = [{r.seed: r.result for r in rows.at(arm, x) if r.result} for arm in page.gained]
   where = f" at {x:,.0f} {page.x}" if x is not None else ""
-  tables, told = [], []
-  notes: list[str] = []
+  tables, told, notes = list[Table](), list[str](), list[str]()
   metric, classes = _by_class(page, runs, notes)
   for kind, values in ((f"{page.metrics.get(metric, '')} by class", classes),
                        ("AP by size of the object", _by_size(page, runs))):
@@ -111,16 +103,16 @@ def of_page(page: Page, rows: PageRows) -> tuple[list[Table], list[str]]:
 def _by_class(page: Page, runs: Sequence[Mapping[str, RunResult]], notes: list[str]
               ) -> tuple[str, list[dict[str, dict[str, float]]]]:
   """The first metric that has values per class, and these by seed for both arms."""
-  files: list[dict[str, Any]] = []
+  files: list[dict[str, dict]] = []
   for arm in runs:
     files.append({})
     for seed, result in arm.items():
       try:
-        files[-1][seed] = result.file("classes.json")
-        if any(isinstance(v, dict) and len(v) > _CLASSES for v in files[-1][seed].values()):
+        content = result.file("classes.json")
+        if any(isinstance(v, dict) and len(v) > _CLASSES for v in content.values()):
           raise DataError("classes", seed, f"more than {_CLASSES:,} classes")
+        files[-1][seed] = content
       except DataError as error:
-        files[-1].pop(seed, None)
         notes.append(f"Values per class of {printable(result.run.name)} are left out: "
                      f"{error.found}.")
   for metric in page.metrics:

@@ -8,15 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from jft_reps.errors import DataError, printable
-from jft_reps.studies.report import (
-  rows as report_rows,
-)
-from jft_reps.studies.report import (
-  tables as report_tables,
-)
-from jft_reps.studies.report import (
-  text as report_text,
-)
+from jft_reps.studies.report import rows as report_rows
+from jft_reps.studies.report import tables as report_tables
+from jft_reps.studies.report import text as report_text
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.sections import Section
 from jft_reps.studies.report.tables import Table

@@ -11,6 +11,7 @@ import numpy as np
 
 from jft_reps.studies.fits import curve as fits
 from jft_reps.studies.fits import power_law
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables, text
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.rows import PageRows
@@ -18,7 +19,7 @@ from jft_reps.studies.report.rows import PageRows
 # Okabe and Ito's, told apart by the colour-blind too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
-_STYLE: dict[Any, Any] = {"text.parse_math": False, "font.size": 10, "axes.spines.top": False,
+_STYLE: Any = {"text.parse_math": False, "font.size": 10, "axes.spines.top": False,
           "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
 
 
@@ -57,7 +58,7 @@ def _points(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading:
   for place, arm in enumerate(arms):
     values = np.array(list(rows.by_seed(arm, heading).values())) * factor
     axes.plot(values, np.full(len(values), place), "o", color="#999999", ms=4, alpha=0.7, mew=0)
-    _mean(axes, tables.estimate(values.tolist()), place, _COLOURS[0], "o", across=True)
+    _mean(axes, tables.estimate(list(values)), place, _COLOURS[0], "o", across=True)
     if not len(values):
       axes.annotate("no number", (0, place), (6, 0), textcoords="offset points", va="center",
                     color="#777777", fontsize=8)
@@ -75,7 +76,7 @@ def _sizes(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: 
     for size in rows.sizes(arm):
       values = np.array(list(rows.by_seed(arm, heading, size).values())) * factor
       axes.plot(np.full(len(values), size), values, marker, color=colour, ms=3.5, alpha=0.35, mew=0)
-      _mean(axes, tables.estimate(values.tolist()), size, colour, marker)
+      _mean(axes, tables.estimate(list(values)), size, colour, marker)
     line = text.fit(rows, arm, heading)
     if line:
       _fits(axes, line, colour, factor)
@@ -111,26 +112,22 @@ def _steps(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: 
     found = [(x, e) for x in rows.sizes(arm)
              if (e := tables.estimate(list(rows.by_seed(arm, heading, x).values())))]
     marker = "o-" if len(found) < 30 else "-"
-    axes.plot([x for x, _ in found], [e.mean * factor for _, e in found], marker, color=colour,
+    axes.plot([x for x, _ in found], [e.value * factor for _, e in found], marker, color=colour,
               ms=3, label=_label(arm))
-    banded = [(x, *e.interval) for x, e in found if e.interval is not None]
+    banded = [(x, e) for x, e in found if e.bounded]
     if banded:
-      axes.fill_between(
-          [x for x, _, _ in banded], [low * factor for _, low, _ in banded],
-          [high * factor for _, _, high in banded], color=colour, alpha=0.18, lw=0)
+      axes.fill_between([x for x, _ in banded], [e.low * factor for _, e in banded],
+                        [e.high * factor for _, e in banded], color=colour, alpha=0.18, lw=0)
   axes.set_xlabel("step")
 
 
-def _mean(axes: Any, found: tables.Estimate | None, at: float, colour: str, marker: str,
+def _mean(axes: Any, found: SeedMean | None, at: float, colour: str, marker: str,
           across: bool = False) -> None:
   """A mean with its interval, if it has one."""
   if found is None:
     return
-  error = None
-  if found.interval is not None:
-    low, high = found.interval
-    error = [[found.mean - low], [high - found.mean]]
-  x, y, name = (found.mean, at, "xerr") if across else (at, found.mean, "yerr")
+  error = [[found.value - found.low], [found.high - found.value]] if found.bounded else None
+  x, y, name = (found.value, at, "xerr") if across else (at, found.value, "yerr")
   axes.errorbar(x, y, **{name: error}, fmt=marker, color=colour, ms=6, capsize=3, lw=1.4)
 
 

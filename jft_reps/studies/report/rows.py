@@ -94,9 +94,10 @@ def rows(page: Page, results: Iterable[RunResult]) -> tuple[PageRows, list[str]]
     without += not of_run
     for row in of_run:
       first = found.setdefault((arm, row.seed, row.x), row)
-      if first is not row and first.result is not None and first.result.id != result.id:
+      other = first.result
+      if other is not None and other.id != result.id:
         notes.append(f"{arm}, seed {row.seed}: {printable(result.run.name)} is left out, since "
-                     f"{printable(first.result.run.name)} stands there.")
+                     f"{printable(other.run.name)} stands there.")
   if without:
     notes.append(f"{without} runs are done but have no "
                  f"{'number' if page.x in ('', 'step') else page.x + ' or number'} of this page.")

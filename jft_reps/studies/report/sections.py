@@ -7,21 +7,11 @@ import re
 from collections.abc import Sequence
 
 from jft_reps.errors import ConfigError, DataError, printable
-from jft_reps.studies.report import (
-  gained as report_gained,
-)
-from jft_reps.studies.report import (
-  plots,
-)
-from jft_reps.studies.report import (
-  rows as report_rows,
-)
-from jft_reps.studies.report import (
-  tables as report_tables,
-)
-from jft_reps.studies.report import (
-  text as report_text,
-)
+from jft_reps.studies.report import gained as report_gained
+from jft_reps.studies.report import plots
+from jft_reps.studies.report import rows as report_rows
+from jft_reps.studies.report import tables as report_tables
+from jft_reps.studies.report import text as report_text
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.rows import PageRows
 from jft_reps.studies.report.tables import Table

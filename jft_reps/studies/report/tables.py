@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from jft_reps.errors import ConfigError
+from jft_reps.studies.fits.interval import SeedMean, over_seeds
 from jft_reps.studies.report.pages import Page, PaperNumber
 from jft_reps.studies.report.rows import PageRows
 
@@ -20,15 +18,6 @@ _STEPS = 6  # rows of a training curve in a table
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
-  """A mean over seeds with its interval, (low, high); None below two seeds."""
-
-  mean: float
-  interval: tuple[float, float] | None
-  seeds: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Table:
   """Cells as plain text, which whoever shows them escapes."""
 
@@ -36,29 +25,16 @@ class Table:
   rows: Sequence[Sequence[str]]
 
 
-def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
-  """Mean and interval by Student's t of finite values, one per seed; None without a value.
+def estimate(values: Sequence[float]) -> SeedMean | None:
+  """Mean and interval of finite values, one per seed; None without a value.
 
   The interval of fractions is cut at 0 and 1.
   """
   if not len(values):
     return None
-  mean = float(np.mean(values))
-  if len(values) == 1:
-    return Estimate(mean, None, 1)
-  half = quantile(confidence, len(values) - 1) * float(np.std(values, ddof=1)
-                                                       / math.sqrt(len(values)))
-  fraction = 0 <= min(values) and max(values) <= 1
-  lowest, highest = (0.0, 1.0) if fraction else (-math.inf, math.inf)
-  return Estimate(mean, (max(lowest, mean - half), min(highest, mean + half)), len(values))
-
-
-@functools.cache
-def quantile(confidence: float, degrees: int) -> float:
-  """Half of Student's t interval in standard errors."""
-  from scipy import stats
-
-  return float(stats.t.ppf((1 + confidence) / 2, degrees))
+  found = over_seeds(values, CONFIDENCE)
+  fraction = len(values) > 1 and 0 <= min(values) and max(values) <= 1
+  return found.clipped(0.0, 1.0) if fraction else found
 
 
 def scale(page: Page, rows: PageRows, heading: str) -> float:
@@ -124,23 +100,22 @@ def cited(number: PaperNumber, factor: float) -> str:
   return f"{value} {MARKS[number.mark]} ({number.source})"
 
 
-def cell(found: Estimate | None, factor: float, digits: int, seeds: int) -> str:
+def cell(found: SeedMean | None, factor: float, digits: int, seeds: int) -> str:
   """`31.2 (30.1 to 32.3)`, and how many seeds gave no number."""
   if found is None:
     return "n/a"
   shown = lambda value: f"{round(value * factor, digits) + 0.0:.{digits}f}".replace("-", "−")
-  text = shown(found.mean)
-  if found.interval is not None:
-    text += " ({} to {})".format(*map(shown, found.interval))
+  text = shown(found.value)
+  if found.bounded:
+    text += f" ({shown(found.low)} to {shown(found.high)})"
   else:
     text += " (one seed)"
   return text + (f", {seeds - found.seeds} n/a" if found.seeds < seeds else "")
 
 
-def decimals(estimates: Sequence[Estimate | None], factor: float) -> int:
+def decimals(estimates: Sequence[SeedMean | None], factor: float) -> int:
   """Decimals that show half of a middling interval of a column; at least one, at most four."""
-  intervals = [e.interval for e in estimates if e and e.interval is not None]
-  halves = sorted((high - low) / 2 * factor for low, high in intervals)
+  halves = sorted((e.high - e.low) / 2 * factor for e in estimates if e and e.bounded)
   half = halves[len(halves) // 2] if halves else 0.0
   return min(4, max(1, math.ceil(-math.log10(half / 2)))) if half > 1e-9 else 1 + 2 * (factor == 1)
 

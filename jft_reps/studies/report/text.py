@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jft_reps.studies.fits import curve, paired, power_law, sentences
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.rows import PageRows, Row
@@ -79,22 +80,22 @@ def interaction(pairs: tuple[tuple[str, str], tuple[str, str]],
     return (f"What {_over(pairs, 'and')}{where} cannot be compared: no seed of which all four are "
             "done.")
   a1, b1, a2, b2 = (np.asarray(each, np.float64) for each in values)
-  gain, other = a1 - b1, a2 - b2
+  gains = a1 - b1, a2 - b2
   if len(a1) == 1:
-    told = _signed(float(gain[0] - other[0]) * factor, tables.decimals([], factor))
+    told = _signed(float(gains[0][0] - gains[1][0]) * factor, tables.decimals([], factor))
     return (f"What {_over(pairs, 'and')}{where} cannot be ordered: they differ by {told} {heading} "
             "of one seed, which gives no interval and so no order.")
-  found = paired.difference(gain, other, tables.CONFIDENCE)
+  found = paired.difference(*gains, tables.CONFIDENCE)
   if not found.separated:
     return f"What {_over(pairs, 'and')}{where} is not separated: {_told(found, heading, factor)}."
   if len(a1) < paired.SEEDS:
     return (f"What {_over(pairs, 'and')}{where} differs by {_told(found, heading, factor)}; "
             f"{paired.FEW}.")
   if found.value < 0:
-    pairs, gain, other = pairs[::-1], other, gain
-    found = paired.difference(gain, other, tables.CONFIDENCE)
+    pairs, gains = pairs[::-1], gains[::-1]
+    found = paired.difference(*gains, tables.CONFIDENCE)
   digits = _decimals(found, factor)
-  each = " against ".join(_signed(float(each.mean()) * factor, digits) for each in (gain, other))
+  each = " against ".join(_signed(float(gain.mean()) * factor, digits) for gain in gains)
   return f"{_over(pairs, 'than')}{where}: {each}, by {_told(found, heading, factor)}."
 
 
@@ -216,7 +217,7 @@ def _interacting(page: Page, pairs: tuple[tuple[str, str], tuple[str, str]], row
                  heading: str, factor: float) -> str:
   """The difference of differences at the largest x at which all four arms have a seed."""
   arms = [arm for pair in pairs for arm in pair]
-  values: Sequence[Sequence[float]] = [[], [], [], []]
+  values: list[list[float]] = [[], [], [], []]
   where = ""
   sizes: list[float | None] = [*rows.sizes(arms[0])]
   for x in sizes or [None]:
@@ -238,7 +239,7 @@ def _over_steps(pair: tuple[str, str], rows: PageRows, heading: str,
                      f" at step {x:,.0f}") for x in tables.milestones(both)]
 
 
-def _told(found: paired.Difference, heading: str, factor: float) -> str:
+def _told(found: SeedMean, heading: str, factor: float) -> str:
   digits = _decimals(found, factor)
   mean, low, high = (v * factor for v in (found.value, found.low, found.high))
   interval = f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
@@ -246,9 +247,8 @@ def _told(found: paired.Difference, heading: str, factor: float) -> str:
           f"{found.seeds} seeds")
 
 
-def _decimals(found: paired.Difference, factor: float) -> int:
-  shown = tables.Estimate(found.value, (found.low, found.high), found.seeds)
-  return tables.decimals([shown], factor)
+def _decimals(found: SeedMean, factor: float) -> int:
+  return tables.decimals([found], factor)
 
 
 def _signed(value: float, digits: int) -> str:

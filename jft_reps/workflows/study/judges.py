@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from ml_collections import ConfigDict
+
 from jft_reps import whole_files
 from jft_reps.workflows import compose, weights
 
@@ -29,7 +31,7 @@ class Judge:
     config: whose workdir holds a run.
   """
 
-  def __init__(self, config):
+  def __init__(self, config: ConfigDict):
     import tf_keras
 
     tf_keras.backend.clear_session()

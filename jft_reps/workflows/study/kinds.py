@@ -7,6 +7,7 @@ import shutil
 
 from jft_reps.errors import ConfigError
 from jft_reps.studies.plan import Run
+from jft_reps.studies.running import run_files
 from jft_reps.workflows import probing
 from jft_reps.workflows.study import records as study_records
 from jft_reps.workflows.study.configured import configured, train_on
@@ -14,6 +15,15 @@ from jft_reps.workflows.study.judges import Judge, Judged, leave
 from jft_reps.workflows.study.transfers import Numbers, transfer
 
 _INTERRUPTIONS = 20  # each leaves a checkpoint of its own, which must not displace another
+
+
+def make_in(directory: pathlib.Path) -> None:
+  """Makes the run whose directory this is, and commits its numbers.
+
+  Raises:
+    errors.JftError: it cannot be made.
+  """
+  run_files.write_numbers(directory, make(run_files.read_run(directory), directory))
 
 
 def make(run: Run, directory: pathlib.Path) -> Numbers:

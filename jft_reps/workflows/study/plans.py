@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
 
 from jft_reps.errors import ConfigError
-from jft_reps.studies.plan import Plan
+from jft_reps.studies.cluster.machine_hours import Work
+from jft_reps.studies.cluster.tasks import Topology
+from jft_reps.studies.plan import Plan, Run
+from jft_reps.studies.running.stored_plan import PlanSource
 from jft_reps.workflows import configuration
 from jft_reps.workflows.study import configured
 
 
-def read_plan(reference: str, overrides: dict[str, str] | None = None):
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+  """What the file of a plan says of its runs as jobs of a cluster.
+
+  Attributes:
+    topology: tasks of a run that trains.
+    work: one picture in training, given a configuration's `task`.
+  """
+
+  topology: Callable[[Run], Topology]
+  work: Callable[[Mapping[str, Any]], Work]
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+  """A plan, or a part of it, with what a study keeps of where it is from.
+
+  Attributes:
+    plan: of the runs to make.
+    whole: what it is a part of, under the whole configuration.
+    source: file, overrides and configuration, for the report.
+    cluster: None: it is run here.
+  """
+
+  plan: Plan
+  whole: Plan
+  source: PlanSource
+  cluster: Cluster | None = None
+
+
+def read_plan(reference: str, overrides: Mapping[str, str] | None = None
+              ) -> tuple[Plan, types.ModuleType, ConfigDict]:
   """The plan that a module makes of its configuration; and the module and the configuration.
 
+  Args:
+    reference: `<file>.py[:part,…]`, a module with `get_config` and `plan`.
+    overrides: of the configuration, text by key.
+
   Raises:
-    ConfigError: no such file, or it makes no plan.
+    ConfigError: no such file, it refuses the overrides, or it makes no plan.
   """
   config, module = configuration.read_config(reference)
   configuration.override(config, overrides or {})
@@ -24,27 +67,28 @@ def read_plan(reference: str, overrides: dict[str, str] | None = None):
   return _made(module, config, reference), module, config
 
 
-def whole_plan(plan, module, config, reference: str):
-  """What a plan is a part of.
+def select(reference: str, overrides: Mapping[str, str] | None = None, names: Sequence[str] = (),
+           tags: Mapping[str, str] | None = None) -> Selection:
+  """Some runs of a plan, and what they need; all of them where neither names nor tags are given.
+
+  Args:
+    reference, overrides: as of `read_plan`.
+    names: of runs, * for any text.
+    tags: which runs have to have, all of them.
 
   Raises:
-    ConfigError: it makes no plan.
+    ConfigError: as `read_plan`; or nothing is of these names or tags.
   """
-  whole = configuration.whole(config, module)
-  return plan if whole == config else _made(module, whole, reference)
+  plan, module, config = read_plan(reference, overrides)
+  config_of_whole = configuration.whole(config, module)
+  whole = plan if config_of_whole == config else _made(module, config_of_whole, reference)
+  source = PlanSource(reference, overrides or {}, configuration.values(config_of_whole))
+  on_cluster = hasattr(module, "on_cluster") and module.on_cluster(config)
+  return Selection(plan.select(names, tags) if names or tags else plan, whole, source,
+                   Cluster(module.topology, module.work) if on_cluster else None)
 
 
-def selected(plan, names: Sequence[str], tags: Sequence[str]):
-  """The part of a plan that the flags name, all of it if they name none."""
-  if not names and not tags:
-    return plan
-  pairs = [tag.partition("=") for tag in tags]
-  if not all(equals for _, equals, _ in pairs):
-    raise ConfigError("flags", "--tags", ",".join(tags), "tag=value,…")
-  return plan.select(names, {tag: value for tag, _, value in pairs})
-
-
-def _made(module, config, reference: str):
+def _made(module: types.ModuleType, config: ConfigDict, reference: str) -> Plan:
   """The plan of a configuration, with ids of what it resolves to."""
   try:
     plan = module.plan(config)

@@ -1,20 +1,83 @@
-"""The pages that a plan's Python file has for a study, and what of the study they need."""
+"""The report of a study: the pages that its plan's Python file has, shown with its numbers."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 
 import jft_reps
 from jft_reps.errors import ConfigError, printable
-from jft_reps.studies.report import rows
+from jft_reps.studies.report import files, rows
+from jft_reps.studies.report import sections as report_sections
+from jft_reps.studies.report.pages import Page
+from jft_reps.studies.report.sections import Section
 from jft_reps.studies.running import archive as archives
+from jft_reps.studies.running import results as report_runs
+from jft_reps.studies.running.results import Study
 from jft_reps.workflows import configuration
 
 OURS = pathlib.Path(jft_reps.__file__).resolve().parents[1] / "experiments"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What was written.
+
+  Attributes:
+    page: path of report.html.
+    counts: of the study's runs.
+    sections: one for each page that the study has runs of.
+    files: other paths: CSVs of results and of runs, the archive.
+    warning: that the pages are of another configuration than was run; "" if they are not.
+    readme_changed: whether the README said something else before; None: there is none.
+  """
+
+  page: str
+  counts: str
+  sections: list[Section]
+  files: list[str]
+  warning: str = ""
+  readme_changed: bool | None = None
+
+
+def report(studies: Sequence[str], plan: str = "", overrides: Mapping[str, str] | None = None,
+           output: str = "", results: str = "", archive: str = "", readme: str = "") -> Report:
+  """Writes report.html and report.md of studies, finished or not, shown together.
+
+  Args:
+    studies: work directories and archives.
+    plan: `<file>.py[:part,…]`, which is run; default: the one that the study names.
+    overrides: of its configuration, beside those of the study.
+    output: folder for the report; default: `report` in the first study.
+    results: folder for a CSV per page, and one of all runs.
+    archive: folder for the study without its weights.
+    readme: file whose blocks are brought to what `results` say.
+
+  Raises:
+    ConfigError: no such plan; its pages are of another configuration, and results are asked for.
+    DataError: what is there is no study, or of other pages.
+    StorageError: something cannot be written.
+  """
+  study = archives.opened(studies)
+  reference = plan or named_plan(study.plan, studies)
+  values = {**study.overrides, **(overrides or {})}
+  pages = load_pages(reference, values)
+  report_sections.check(pages)
+  study, warning = noting_changes(study, reference, values, publish=bool(results))
+  output = output or os.path.join(studies[0], "report")
+  sections = files.write(study, pages, output, f"Study: {printable(study.plan or plan)}")
+  written = []
+  if results:
+    runs = os.path.join(results, f"{pathlib.Path(reference.partition(':')[0]).stem}_runs.csv")
+    written += [*files.write_results(sections, pages, results), runs]
+    files.write_run_list(study, runs)
+  if archive:
+    written += write_archive(study, pages, archive)
+  changed = files.update_readme(readme, pages, results) if readme else None
+  return Report(os.path.join(output, "report.html"), report_runs.counts(study.results), sections,
+                written, warning, changed)
 
 
 def named_plan(reference: str, studies: Sequence[str]) -> str:
@@ -35,7 +98,7 @@ def named_plan(reference: str, studies: Sequence[str]) -> str:
   return "".join([name, *parts])
 
 
-def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Sequence:
+def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Sequence[Page]:
   """The pages of a plan `<file>.py[:part,…]`: `pages(config)` of its configuration, else PAGES.
 
   Raises:
@@ -58,36 +121,39 @@ def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Se
   return pages
 
 
-def noting_changes(study, reference: str, overrides: Mapping[str, str], publish: bool):
+def noting_changes(study: Study, reference: str, overrides: Mapping[str, str],
+                   publish: bool) -> tuple[Study, str]:
   """The study with a note if its pages are of another configuration than it was run with.
+
+  Returns:
+    The study, and a warning for whoever asked for the report, "" if there is none.
 
   Raises:
     ConfigError: they are, and what they say is to be published.
   """
   module = configuration.load_module(reference.partition(":")[0])
   if not study.config or not hasattr(module, "pages"):
-    return study
+    return study, ""
   config, _ = configuration.read_config(reference)
   configuration.override(config, overrides)
   now = configuration.values(configuration.whole(config, module))
   changed = [f"{key}={study.config.get(key)} in place of {now.get(key)}"
              for key in {**study.config, **now} if study.config.get(key) != now.get(key)]
   if not changed:
-    return study
+    return study, ""
   more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
   told = f"was run with {printable(', '.join(changed[:5]), 600)}{more}"
   if publish:
     raise ConfigError("plan", printable(reference), f"the study {told}",
                       "the configuration that it was run with", "Its pages would say what is not "
                       "so: leave out --results, or give the --plan and --config of the study.")
-  print(f"report: the pages are of {printable(reference)}, but the study {told}", file=sys.stderr)
-  return dataclasses.replace(study, notes=[
+  noted = dataclasses.replace(study, notes=[
       *study.notes, f"The pages are of another configuration: the study {told}."])
+  return noted, f"the pages are of {printable(reference)}, but the study {told}"
 
 
-def write_archive(study, pages: Sequence, directory: str) -> list[str]:
+def write_archive(study: Study, pages: Sequence[Page], directory: str) -> list[str]:
   """Keeps of a study what the pages need; returns the files."""
-
   detailed = {result.id for page in pages if page.gained
               for _, result in rows.members(page.restricted(page.gained), study.results)}
   return archives.write(directory, study, ("definitions.json",), detailed)

@@ -123,6 +123,13 @@ def test_a_command_reaches_the_process_as_it_was_meant(command):
     assert found == command
 
 
+@pytest.mark.parametrize("text", ["1e3", "0o14", "1_0", "yes", "~", "2026-12-01"])
+def test_a_text_stays_one_to_readers_of_other_versions_of_yaml(text):
+  """Kubernetes reads 1e3 and 0o14 as numbers, which PyYAML does not and leaves without quotes."""
+  lines = kubernetes.manifest("a", Topology(1, 1), SITE, {"chief": [text]}).splitlines()
+  assert f'- "{text}"' in [line.strip() for line in lines]
+
+
 @pytest.mark.parametrize("text", ["a\nb", "a\0b", "a\x1b[0m", "a\u2028b", "\ud800", "\x7f"])
 def test_control_characters_are_refused(text):
   with pytest.raises(ConfigError, match="control characters"):

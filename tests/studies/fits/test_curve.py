@@ -10,6 +10,7 @@ from scipy import stats
 
 from jft_reps.errors import DataError
 from jft_reps.studies.fits import curve
+from jft_reps.studies.fits.interval import Interval
 
 SIZES = np.array([1000, 3000, 10_000, 30_000])
 LOG = np.log10(SIZES)
@@ -101,7 +102,7 @@ def test_what_is_predicted_is_the_line_and_any_bend_that_the_means_allow():
   at, more = found.at(3e5), found.predicted(3e5)
   parabola = np.linalg.pinv(np.vander(LOG, 3, increasing=True))
   bent = found.curve.interval(np.log10(3e5) ** np.arange(3) @ parabola)
-  assert more == curve.Interval(at.value, min(at.low, bent.low), max(at.high, bent.high))
+  assert more == Interval(at.value, min(at.low, bent.low), max(at.high, bent.high))
   two = curve.log_linear(curve.curve([(n, s, n * s) for n in SIZES[:2] for s in range(3)]))
   assert two.predicted(3e5) == two.at(3e5)
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from jft_reps.errors import ConfigError
+from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page, PaperNumber
@@ -22,12 +23,13 @@ def test_the_interval_is_students():
   values = np.array([0.31, 0.35, 0.30, 0.36])
   found = tables.estimate(values)
   low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-  assert (found.mean, *found.interval) == pytest.approx((values.mean(), low, high))
+  assert (found.value, found.low, found.high) == pytest.approx((values.mean(), low, high))
   sure = tables.estimate([0.98, 1.0, 1.0])
-  assert sure.interval[1] == 1.0 and sure.interval[0] == pytest.approx(
+  assert sure.high == 1.0 and sure.low == pytest.approx(
       stats.t.interval(0.95, 2, 2.98 / 3, stats.sem([0.98, 1.0, 1.0]))[0])
-  assert tables.estimate([0.98, 1.02]).interval[1] > 1.1  # no fraction
-  assert tables.estimate([0.5]) == tables.Estimate(0.5, None, 1)
+  assert tables.estimate([0.98, 1.02]).high > 1.1  # no fraction
+  one = tables.estimate([0.5])
+  assert (one.value, one.seeds, one.bounded) == (0.5, 1, False)
   assert tables.estimate([]) is None
 
 
@@ -65,7 +67,7 @@ def test_curves_are_tabled_at_a_few_steps_with_the_last():
 
 
 def test_a_cell_has_a_true_minus_and_no_minus_zero():
-  found = tables.Estimate(0.002, (-0.0304, 0.0344), 3)
+  found = SeedMean(0.002, -0.0304, 0.0344, 3, 0.95)
   assert tables.cell(found, 100, 1, 4) == "0.2 (−3.0 to 3.4), 1 n/a"
-  assert tables.cell(tables.Estimate(-0.0001, None, 1), 100, 1, 1) == (
+  assert tables.cell(SeedMean(-0.0001, -np.inf, np.inf, 1, 0.95), 100, 1, 1) == (
       "0.0 (one seed)")
