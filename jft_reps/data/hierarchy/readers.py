@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jft_reps.data.hierarchy.checks import Edge, Node
@@ -54,7 +54,8 @@ def read(path: str | os.PathLike, format: str, **arguments: Any) -> Hierarchy:
 
 def parse(path: str | os.PathLike, format: str, **arguments: Any) -> Listing:
   """Like `read`, but stops before the graph is checked."""
-  formats = dict(zip(FORMATS, (edge_list, mlimages, openimages, is_a), strict=True))
+  known_formats: tuple[Callable[..., Listing], ...] = (edge_list, mlimages, openimages, is_a)
+  formats = dict(zip(FORMATS, known_formats, strict=True))
   if format not in formats:
     raise ConfigError("unknown-format", "format", printable(format), " or ".join(formats))
   known = list(inspect.signature(formats[format]).parameters)[1:]
