@@ -38,14 +38,18 @@ def check_weights(path: str | os.PathLike) -> None:
   path = pathlib.Path(path)
   if not path.exists() and not pathlib.Path(f"{path}.index").exists():
     raise missing.error(path)
-  if path.is_dir() and not any(path.glob("ckpt-*.ok")):
+  if path.is_dir() and not _committed(path):
     raise missing.no_checkpoint(path)
 
 
 def check_start(config: ml_collections.ConfigDict) -> None:
   """What a fresh run starts from: records, unless they are made here, hierarchy and weights."""
-  resumed = any(pathlib.Path(config.workdir).glob("ckpt-*"))  # from its own weights
-  if config.init.checkpoint and not resumed:
-    check_weights(config.init.checkpoint)
+  if config.init.checkpoint and not _committed(pathlib.Path(config.workdir)):
+    check_weights(config.init.checkpoint)  # else the run goes on from its own
   if not config.get("toy_world"):
     check_records(config)
+
+
+def _committed(folder: pathlib.Path) -> bool:
+  """Whether a folder has a checkpoint of ours, by its marker; `checkpoints` needs TensorFlow."""
+  return any(folder.glob("ckpt-*.ok"))

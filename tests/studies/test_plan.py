@@ -8,7 +8,9 @@ import random
 import pytest
 
 from jft_reps.errors import ConfigError
+from jft_reps.studies import plan as plan_lib
 from jft_reps.studies.plan import Output, Plan, Run, flags, resolved
+from jft_reps.studies.running import keeper
 
 
 def _study() -> Plan:
@@ -112,3 +114,7 @@ def test_what_a_configuration_resolves_to_makes_the_id():
   edited = Plan(runs, describe)
   assert edited.ids()["c.py"] == ids["a.py:x"] and edited.ids()["on c"] == ids["on a"]
   assert edited.select(["on c"]).ids() == {n: edited.ids()[n] for n in ("c.py", "on c")}
+
+
+def test_plan_and_keeper_name_the_same_file_of_numbers():
+  assert plan_lib.NUMBERS == keeper.NUMBERS
