@@ -23,7 +23,7 @@ def forecast(path: str | os.PathLike[str], at: Sequence[float] = (), target: flo
              next: bool = False, higher_is_better: bool = False, best: float | None = None,
              chance: float | None = None,
              output: str | os.PathLike[str] | None = None) -> list[answers.Forecast]:
-  """Forecasts each curve of a CSV.
+  """Forecasts each curve of a CSV; `workflows.study.forecasting` has those of a study.
 
   Args:
     path: CSV with the columns pictures and value, and maybe seed, task and arm.
@@ -35,7 +35,7 @@ def forecast(path: str | os.PathLike[str], at: Sequence[float] = (), target: flo
     higher_is_better: values are scores.
     best: perfect; default 0, of scores 1 or 100.
     chance: guessing; default 1 for errors of at most 1, 0 for scores, otherwise unknown.
-    output: folder for forecast.json, .csv, .png and .svg.
+    output: folder for forecast.json, .csv, .png, .svg and .html.
 
   Returns:
     A forecast per task and arm, in the file's order.
@@ -45,12 +45,7 @@ def forecast(path: str | os.PathLike[str], at: Sequence[float] = (), target: flo
     ConfigError: an argument is out of range.
     StorageError: `output` cannot be written.
   """
-  for name, numbers in (("at", at), ("cost_per_picture", [cost_per_picture]),
-                        ("hours_per_run", [hours_per_run])):
-    for number in numbers:
-      if number is not None and not (math.isfinite(number) and number > 0):
-        raise ConfigError("flags", f"--{name}={number:g}", "not a size" if name == "at" else
-                          "not a price", "a finite number above 0")
+  asked = questions(at, target, cost_per_picture, hours_per_run, next)
   found = []
   for name, rows in curve_file.read(path).items():
     try:
@@ -62,13 +57,28 @@ def forecast(path: str | os.PathLike[str], at: Sequence[float] = (), target: flo
                       error.fix) from None
     sizes, values = np.array(rows.sizes), np.array(rows.values)
     ends = scale.scale_of(values, rows.places, higher_is_better, best, chance)
-    found.append(answers.answer(
-        curve.Fitted(sizes, values, ends), name, at=at, target_value=target,
-        cost_per_picture=cost_per_picture, hours_per_run=hours_per_run, plan_next=next,
-        notes=_seed_notes(rows)))
+    found.append(answers.answer(curve.Fitted(sizes, values, ends), name, notes=_seed_notes(rows),
+                                **asked))
   if output is not None:
     write(found, output)
   return found
+
+
+def questions(at: Sequence[float], target: float | None, cost_per_picture: float | None,
+              hours_per_run: float | None, next: bool) -> dict[str, Any]:
+  """What is asked, as `answers.answer` takes it.
+
+  Raises:
+    ConfigError: a size or a price that is none.
+  """
+  for name, numbers in (("at", at), ("cost_per_picture", [cost_per_picture]),
+                        ("hours_per_run", [hours_per_run])):
+    for number in numbers:
+      if number is not None and not (math.isfinite(number) and number > 0):
+        raise ConfigError("flags", f"--{name}={number:g}", "not a size" if name == "at" else
+                          "not a price", "a finite number above 0")
+  return {"at": at, "target_value": target, "cost_per_picture": cost_per_picture,
+          "hours_per_run": hours_per_run, "plan_next": next}
 
 
 def _seed_notes(rows: curve_file.Rows) -> list[str]:
@@ -81,8 +91,9 @@ def _seed_notes(rows: curve_file.Rows) -> list[str]:
 
 
 def write(forecasts: Sequence[answers.Forecast], folder: str | os.PathLike[str]) -> list[str]:
-  """Writes forecast.json, .csv, .png and .svg into a folder; returns their paths."""
+  """Writes forecast.json, .csv, .png, .svg and .html into a folder; returns their paths."""
   from jft_reps.studies.forecast import drawing
+  from jft_reps.studies.report import html
 
   table = io.StringIO()
   writer = csv.writer(table, lineterminator="\n")
@@ -94,8 +105,10 @@ def write(forecasts: Sequence[answers.Forecast], folder: str | os.PathLike[str])
                        *(f"{number:.6g}" for number in dataclasses.astuple(row))])
   pictures = {f"forecast.{form}": data for form, data in drawing.draw(forecasts).items()}
   text = json.dumps([_json(dataclasses.asdict(one)) for one in forecasts], indent=1)
+  page = html.forecast_page("Forecast", forecasts, pictures["forecast.png"])
   return whole_files.write_all(folder, {
-      "forecast.json": text + "\n", "forecast.csv": table.getvalue(), **pictures})
+      "forecast.json": text + "\n", "forecast.csv": table.getvalue(), "forecast.html": page,
+      **pictures})
 
 
 def _json(value: Any) -> Any:
@@ -133,8 +146,4 @@ def _sentences(one: answers.Forecast) -> list[str]:
       gained += f", {answers.count(worth.cost / worth.gain / 100)} for each 0.01"
   if worth.hours is not None:
     gained += f", {number(worth.hours)} hours a run"
-  lines = [gained]
-  lines += [part.sentence for part in (one.target, one.next) if part is not None]
-  if one.back_test is not None:
-    lines.append(f"back-test: {one.back_test.sentence}")
-  return lines + [f"note: {note}" for note in one.notes]
+  return [gained, *answers.asides(one), *(f"note: {note}" for note in one.notes)]

@@ -30,7 +30,7 @@ def test_it_answers_everything(curve, tmp_path, capsys):
                "train ", "back-test:", "note: one seed per size"):
     assert part in out
   assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-      "forecast.csv", "forecast.json", "forecast.png", "forecast.svg"]
+      "forecast.csv", "forecast.html", "forecast.json", "forecast.png", "forecast.svg"]
 
 
 def test_flags_may_stand_before_the_file(curve, capsys):
@@ -39,8 +39,10 @@ def test_flags_may_stand_before_the_file(curve, capsys):
 
 
 @pytest.mark.parametrize("arguments, part", [
-    ([], "CURVE.csv: missing"), (["{}", "two.csv"], "two.csv"), (["{}", "--at=x"], "--at"),
-    (["none.csv"], "curve-file"), (["{}", "--chance=0.5"], "curve.csv:2"),
+    ([], "CURVE.csv and --study: neither"), (["{}", "two.csv"], "two.csv"),
+    (["{}", "--at=x"], "--at"), (["none.csv"], "curve-file"),
+    (["{}", "--study=DIR"], "CURVE.csv and --study: both"),
+    (["--study=DIR", "--best=1"], "--study: with"), (["{}", "--chance=0.5"], "curve.csv:2"),
     (["{}", "--target=2"], "forecast-target")])
 def test_one_line_on_what_is_wrong(curve, capsys, arguments, part):
   given = [argument.format(curve) for argument in arguments]

@@ -192,25 +192,10 @@ class LogLinear:
     Raises:
       DataError: the size is not positive.
     """
-    return self._along(pictures, 1)
-
-  def predicted(self, pictures: float) -> Interval:
-    """The same, with the interval of every bend that the means allow: it holds a parabola's too.
-
-    That no bend is seen does not make the line right. Two sizes show none, and allow any.
-    """
-    line = self.at(pictures)
-    if self.bend is None:
-      return line
-    bent = self._along(pictures, 2)
-    return Interval(line.value, min(line.low, bent.low), max(line.high, bent.high))
-
-  def _along(self, pictures: float, degree: int) -> Interval:
-    """The value of a polynomial in log10(pictures)."""
     if not (math.isfinite(pictures) and pictures > 0):
-      raise DataError("fit-size", "prediction", f"{pictures} pictures", "a positive number")
-    powers = np.log10(pictures) ** np.arange(degree + 1)
-    return self.curve.interval(powers @ np.linalg.pinv(_powers(self.curve, degree)))
+      raise DataError("fit-size", "line", f"{pictures} pictures", "a positive number")
+    return self.curve.interval(np.log10(pictures) ** np.arange(2)
+                               @ np.linalg.pinv(_powers(self.curve, 1)))
 
 
 def log_linear(curve: Curve) -> LogLinear:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from jft_reps.errors import DataError
 from jft_reps.studies.fits import curve as fits
-from jft_reps.studies.fits import paired, power_law
+from jft_reps.studies.fits import paired
 from jft_reps.studies.fits.interval import Interval
 
 Row = tuple[float, Hashable, float]
@@ -15,16 +15,16 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _LISTED = 5  # seeds or sizes that were left out
 
 
-def data_size(line: fits.LogLinear, metric: str, scale: float = 100.0, more: float = 10.0) -> str:
-  """The gain per 10× pictures, with its interval, and what more pictures would give.
+def data_size(line: fits.LogLinear, metric: str, scale: float = 100.0) -> str:
+  """The gain per 10× pictures over the sizes that were measured, with its interval.
 
-  There is no prediction where the gain is not separated from none, or changes with size.
+  What more pictures would give is the forecaster's to say (`studies/forecast`): beyond its sizes a
+  line is wrong by more than the last value kept.
 
   Args:
     line: the fit.
     metric: name of the number, e.g. "AP".
     scale: of the printed numbers; 100 prints points, 1 the raw values.
-    more: times the largest size, to predict.
   """
   gain, curve = line.gain, line.curve
   told = f"{_signed(gain, scale)} {metric} per 10× pictures"
@@ -34,39 +34,7 @@ def data_size(line: fits.LogLinear, metric: str, scale: float = 100.0, more: flo
   if not gain.separated:
     return f"No gain can be told: {told}."
   if line.bend is not None and line.bend.separated:
-    less = "falls" if line.bend.value * gain.value < 0 else "grows"
-    return f"{told}; the gain {less} with size, so the line predicts nothing beyond the sizes."
-  predicted = line.predicted(more * curve.pictures[-1])
-  bends = (" with every bend that these sizes allow" if line.bend is not None
-           else ", if the line goes on, which two sizes do not tell")
-  return f"{told}; {_prediction(curve, predicted, 'line', metric, scale, more, bends)}."
-
-
-def preference(found: power_law.PowerLaw, metric: str, scale: float = 100.0,
-               more: float = 10.0) -> str:
-  """Which of the line and the saturating curve the data prefer.
-
-  If it is the curve: its asymptote and what it gives at `more` times the largest size, as far as
-  their intervals are finite.
-  """
-  curve, asymptote = found.curve, found.asymptote
-  seeds = f", by {_basis(curve)}"
-  if found.preferred == "log-linear":
-    return ("Over these sizes the data prefer the line in log10 of pictures to one that saturates"
-            f"{seeds}.")
-  if found.preferred == "neither":
-    return ("The gain per 10× pictures grows with size: neither a line nor a curve that saturates"
-            f"{seeds}.")
-  if found.preferred == "not distinguishable":
-    return f"A line in log10 of pictures and a curve that saturates are not distinguishable{seeds}."
-  told = f"The data prefer a curve that saturates, but do not tell at what value{seeds}"
-  if asymptote.bounded and _possible(asymptote, curve, scale):
-    shown = _clipped(asymptote, curve, scale)
-    told = (f"The data prefer a curve that saturates, at {_plain(shown, scale)} {metric}, "
-            f"{_range(shown, curve, scale)}, {_basis(curve)}: an extrapolation")
-  predicted = found.at(more * curve.pictures[-1])
-  if predicted.bounded:
-    told += f"; {_prediction(curve, predicted, 'curve', metric, scale, more)}"
+    return f"{told}; the gain {'falls' if line.bend.value * gain.value < 0 else 'grows'} with size."
   return f"{told}."
 
 
@@ -97,37 +65,6 @@ def comparison(first: Iterable[Row], second: Iterable[Row], names: tuple[str, st
     more, less, gain = less, more, Interval(-gain.value, -gain.high, -gain.low)
   return (f"{more} gains {_signed(gain, scale)} {metric} per 10× pictures more than {less}, "
           f"{_range(gain, curve, scale)}, {_basis(curve)}.")
-
-
-def _prediction(curve: fits.Curve, predicted: Interval, name: str, metric: str, scale: float,
-                more: float, condition: str = "") -> str:
-  """What a line or curve gives at `more` times the largest size."""
-  sizes = curve.pictures
-  measured = f"{sizes[0]:,.0f} to {sizes[-1]:,.0f} measured"
-  beyond = f", an extrapolation beyond the {measured}" if more > 1 else ""
-  place = (f"{more:g}× {'more' if more > 1 else 'the largest size'} "
-           f"({more * sizes[-1]:,.0f} pictures{beyond})")
-  if not _possible(predicted, curve, scale):
-    return f"at {place} the {name} leaves the range of {metric}, so it predicts nothing there"
-  shown = _clipped(predicted, curve, scale)
-  return (f"{place} is predicted to give {_plain(shown, scale)} {metric}, "
-          f"{_range(shown, curve, scale)}{condition}")
-
-
-def _limits(curve: fits.Curve, scale: float) -> tuple[float, float]:
-  """What the metric can be: of a fraction, which is shown in percent, 0 to 1."""
-  fraction = scale == 100 and all((0 <= v).all() and (v <= 1).all() for v in curve.values)
-  return (0.0, 1.0) if fraction else (-math.inf, math.inf)
-
-
-def _possible(interval: Interval, curve: fits.Curve, scale: float) -> bool:
-  low, high = _limits(curve, scale)
-  return low <= interval.value <= high
-
-
-def _clipped(interval: Interval, curve: fits.Curve, scale: float) -> Interval:
-  """The part of an interval that the metric can be."""
-  return interval.clipped(*_limits(curve, scale))
 
 
 def _basis(curve: fits.Curve) -> str:

@@ -274,6 +274,14 @@ def answer(fitted: curves.Fitted, name: str = "", word: str = "", at: Sequence[f
       predict(fitted, np.geomspace(fitted.sizes[0], furthest, 80).tolist()))
 
 
+def asides(one: Forecast) -> list[str]:
+  """What else was asked, and the back-test, in words."""
+  parts = [part.sentence for part in (one.target, one.next) if part is not None]
+  if one.back_test is None:
+    return [*parts, "no back-test, which takes four sizes"]
+  return [*parts, f"back-test: {one.back_test.sentence}"]
+
+
 def remarks(fitted: curves.Fitted, untested: bool) -> list[str]:
   """What was assumed, and what is out of the ordinary."""
   ends, found = fitted.scale, []

@@ -29,7 +29,8 @@ from scipy.special import expit, log_expit, ndtri
 Array = np.ndarray
 
 # The grid. An asymptote is a share of the smallest measured error, so that units do not matter.
-NO_ASYMPTOTE = (-2.0, -0.5, 0.0)  # nearly straight in log size; between; a pure power law
+# Straight in log size but for the last tenth; nearly; between; a pure power law.
+NO_ASYMPTOTE = (-6.0, -2.0, -0.5, 0.0)
 ASYMPTOTES = (0.25, 0.45, 0.6, 0.72, 0.82, 0.9)
 BENDS = (0.0, 0.05, 0.1, 0.2)  # α: a power law until chance stops it, sharply
 NOISES = (0.002, 0.005, 0.0125, 0.03, 0.075)  # σ, of the logarithm of an error

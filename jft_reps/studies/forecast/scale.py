@@ -11,7 +11,7 @@ import numpy as np
 from jft_reps.errors import DataError, printable
 
 LEAST_SIZES = 3
-MIXED = 20.0  # a value above 1 and one so many times smaller: percent beside fractions
+MIXED = 20.0  # neighbours in value of which one is above 1 and so many times the other: two units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +74,9 @@ def scale_of(values: np.ndarray, places: Sequence[str], higher_is_better: bool =
   Raises:
     DataError: values beyond `best` or `chance`, percent beside fractions, or ends that contradict.
   """
-  high, low = float(values.max()), float(values.min())
-  if high > 1 and 0 < low < 1 and high / low > MIXED and chance is None:
-    raise DataError("curve-units", places[int(values.argmin())],
-                    f"{low:g} beside {high:g} ({places[int(values.argmax())]})", "one unit",
-                    "These look like percent beside fractions. If they are not, give --chance.")
+  high = float(values.max())
+  if chance is None:
+    _check_units(values, places)
   if best is None:
     best = 0.0 if not higher_is_better else 1.0 if high <= 1 else 100.0
   if chance is None and (higher_is_better or high <= 1):
@@ -102,6 +100,17 @@ def scale_of(values: np.ndarray, places: Sequence[str], higher_is_better: bool =
   # Without chance the unit is the worst value, so that the unit of a loss changes nothing.
   unit = abs(chance - best) if chance is not None else float(abs(values - best).max())
   return Scale(higher_is_better, best, chance, unit)
+
+
+def _check_units(values: np.ndarray, places: Sequence[str]) -> None:
+  """Refuses percent beside fractions; a loss that falls from 5 to 0.05 has no such gap."""
+  order = np.argsort(values)
+  for one, next_one in zip(order, order[1:]):
+    if 0 < values[one] <= 1 < values[next_one] and values[next_one] > MIXED * values[one]:
+      raise DataError("curve-units", places[one],
+                      f"{values[one]:g} beside {values[next_one]:g} ({places[next_one]})",
+                      "one unit", "These look like percent beside fractions. If they are not, "
+                      "give --chance.")
 
 
 def label(text: object) -> str:

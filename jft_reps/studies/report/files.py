@@ -63,7 +63,8 @@ def write(study: Study, pages: Sequence[Page], output: str | os.PathLike,
   if absent:
     notes.append(f"Not part of this study: {'; '.join(absent)}.")
   whole_files.write_all(output, {
-      **{f"{section.name}.png": section.plot for section in sections if section.plot},
+      **{f"{section.name}{kind}.png": plot for section in sections
+         for kind, plot in (("", section.plot), ("_forecast", section.forecast_plot)) if plot},
       **{name: module.page(title, head, sections, notes)
          for name, module in (("report.md", markdown), ("report.html", html))}})
   return sections

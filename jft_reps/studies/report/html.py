@@ -6,6 +6,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from jft_reps.studies.forecast.answers import Forecast
+from jft_reps.studies.report import foretold
 from jft_reps.studies.report.sections import Section
 from jft_reps.studies.report.tables import Table
 
@@ -42,13 +44,16 @@ def page(title: str, head: Sequence[str], sections: Sequence[Section],
   index = "".join(f'<li><a href="#{escape(s.name)}">{escape(s.title)}</a> '
                   f'<span class="counts">{escape(s.counts)}</span></li>\n' for s in sections)
   body = "".join(map(_section, sections))
+  return _file(title, "".join(f"<p>{escape(p)}</p>\n" for p in head) + f"<ul>\n{index}</ul>\n{body}"
+               + (f"<section>{_list('Notes', notes)}</section>\n" if notes else ""))
+
+
+def _file(title: str, body: str) -> str:
   return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
           f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
           f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
           f"<title>{escape(title)}</title>\n<style>{_STYLE}</style></head><body>\n"
-          f"<h1>{escape(title)}</h1>\n" + "".join(f"<p>{escape(p)}</p>\n" for p in head)
-          + f"<ul>\n{index}</ul>\n{body}"
-          + (f"<section>{_list('Notes', notes)}</section>\n" if notes else "") + "</body></html>\n")
+          f"<h1>{escape(title)}</h1>\n{body}</body></html>\n")
 
 
 def _section(section: Section) -> str:
@@ -58,9 +63,9 @@ def _section(section: Section) -> str:
     parts.append(f'<p class="says">{escape(section.says)}</p>\n')
   if not section.rows:
     parts.append("<p>No run of this page has numbers yet.</p>\n")
+  parts.append(_forecast(section.forecasts, section.forecast_plot))
   if section.plot:
-    data = base64.b64encode(section.plot).decode()
-    parts.append(f'<img alt="{escape(section.title)}" src="data:image/png;base64,{data}">\n')
+    parts.append(_image(section.title, section.plot))
   parts += map(_table, section.tables)
   parts.append(_list("What the numbers say", section.sentences))
   if section.gained:
@@ -71,6 +76,26 @@ def _section(section: Section) -> str:
     parts += ['<h3 class="bad">Runs that failed</h3>\n', _table(section.failed)]
   parts.append(_list("Left out", section.notes))
   return "".join(parts) + "</section>\n"
+
+
+def forecast_page(title: str, forecasts: Sequence[Forecast], plot: bytes) -> str:
+  """A file of forecasts alone."""
+  notes = "".join(_list(f"{one.name or one.word}: what was assumed", one.notes)
+                  for one in forecasts)
+  return _file(title, f"<section>{_forecast(forecasts, plot)}{notes}</section>\n")
+
+
+def _forecast(forecasts: Sequence[Forecast], plot: bytes | None) -> str:
+  """What more data would bring: the sentences first."""
+  if not forecasts or plot is None:
+    return ""
+  return (_list(foretold.TITLE, foretold.sentences(forecasts)) + _image(foretold.TITLE, plot)
+          + _table(foretold.table(forecasts)))
+
+
+def _image(title: str, png: bytes) -> str:
+  data = base64.b64encode(png).decode()
+  return f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">\n'
 
 
 def _table(table: Table) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from jft_reps.errors import DataError, printable
+from jft_reps.studies.report import foretold
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text as report_text
@@ -48,7 +49,8 @@ def readme_block(page: Page, csv_path: str | os.PathLike) -> str:
   parts = [f"**{escape(page.title)}** (`{pathlib.Path(csv_path).name}`)",
            *([f"> {escape(report_text.says(page))}"] if page.says else []),
            *(_table(table) for table in tables if table)]
-  sentences = report_text.of_page(page, rows)
+  forecasts, _ = foretold.of_page(page, rows)
+  sentences = [*foretold.sentences(forecasts), *report_text.of_page(page, rows)]
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))
   parts += [_list(sentences)] if sentences else []
@@ -87,6 +89,10 @@ def _section(section: Section) -> str:
     parts.append(f"> {escape(section.says)}")
   if not section.rows:
     parts.append("No run of this page has numbers yet.")
+  if section.forecasts:
+    parts += [f"### {foretold.TITLE}", _list(foretold.sentences(section.forecasts)),
+              f"![{foretold.TITLE}]({section.name}_forecast.png)",
+              _table(foretold.table(section.forecasts))]
   if section.plot:
     parts.append(f"![{escape(section.title)}]({section.name}.png)")
   parts += map(_table, section.tables)

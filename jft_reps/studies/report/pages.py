@@ -57,6 +57,8 @@ class Page:
     deviations: where our experiment is another than the paper's.
     definitions: what a heading means, shown where no run of the page has left a definition that
       names it.
+    higher_is_better: of the first metric.
+    chance: first metric of guessing, in its own unit (0.01, not 1 %); None: unknown.
   """
 
   name: str
@@ -73,6 +75,8 @@ class Page:
   protocol: str = ""
   deviations: Sequence[str] = ()
   definitions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  higher_is_better: bool = True
+  chance: float | None = 0.0
 
   def restricted(self, arms: Collection[str]) -> Page:
     """The page without other arms, and without what is said of them."""

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from jft_reps.studies.fits import curve as fits
-from jft_reps.studies.fits import power_law
 from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables, text
 from jft_reps.studies.report.pages import Page
@@ -70,7 +68,7 @@ def _points(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading:
 
 def _sizes(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: str,
            factor: float) -> None:
-  """Means with intervals over a log axis, every seed, and the fits."""
+  """Means with intervals over a log axis, every seed, and the line of each arm."""
   for i, arm in enumerate(arms):
     colour, marker = _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
     for size in rows.sizes(arm):
@@ -79,29 +77,16 @@ def _sizes(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: 
       _mean(axes, tables.estimate(list(values)), size, colour, marker)
     line = text.fit(rows, arm, heading)
     if line:
-      _fits(axes, line, colour, factor)
+      along = line.curve.pictures[[0, -1]]
+      axes.plot(along, (line.intercept + line.gain.value * np.log10(along)) * factor, "--",
+                color=colour, lw=1.3)
     axes.plot([], [], marker, color=colour, label=_label(arm))
   axes.plot([], [], "--", color="#555555", label="line in log10")
-  if any(line.get_linestyle() == ":" for line in axes.get_lines()):
-    axes.plot([], [], ":", color="#555555", label="saturating curve")
   axes.set(xscale="log", xlabel="pictures (log axis)")
   found = rows.sizes()
   if len(found) < 10:
     axes.set_xticks(found, [f"{x:,.0f}" for x in found])
     axes.minorticks_off()
-
-
-def _fits(axes: Any, line: fits.LogLinear, colour: str, factor: float) -> None:
-  """The line, and from six sizes on the curve that saturates."""
-  pictures = line.curve.pictures
-  along = np.geomspace(pictures[0], pictures[-1], 50)
-  axes.plot(along, (line.intercept + line.gain.value * np.log10(along)) * factor, "--",
-            color=colour, lw=1.3)
-  if len(pictures) >= power_law.SIZES:
-    curve = power_law.saturating(line.curve)
-    values = curve.asymptote.value - curve.scale * (along / pictures[-1]) ** -curve.exponent.value
-    if np.isfinite(values).all():
-      axes.plot(along, values * factor, ":", color=colour, lw=1.6)
 
 
 def _steps(axes: Any, page: Page, rows: PageRows, arms: Sequence[str], heading: str,

@@ -7,8 +7,10 @@ import re
 from collections.abc import Sequence
 
 from jft_reps.errors import ConfigError, DataError, printable
+from jft_reps.studies.forecast import drawing
+from jft_reps.studies.forecast.answers import Forecast
+from jft_reps.studies.report import foretold, plots
 from jft_reps.studies.report import gained as report_gained
-from jft_reps.studies.report import plots
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report import tables as report_tables
 from jft_reps.studies.report import text as report_text
@@ -27,6 +29,8 @@ class Section:
     name, title: of the page.
     counts: how many of its runs are done, failed and left.
     says: what the paper found.
+    forecasts: of a data-size page, one for each arm that has one; the section leads with them.
+    forecast_plot: their PNG.
     plot: PNG.
     tables: our numbers first.
     sentences: what they say.
@@ -42,6 +46,8 @@ class Section:
   title: str
   counts: str
   says: str
+  forecasts: Sequence[Forecast]
+  forecast_plot: bytes | None
   plot: bytes | None
   tables: Sequence[Table]
   sentences: Sequence[str]
@@ -72,6 +78,7 @@ def section(page: Page, results: Sequence[RunResult]) -> Section:
   page, members = page.restricted({arm for arm, _ in of_arms}), [result for _, result in of_arms]
   rows, notes = report_rows.rows(page, results)
   rows = _once(page, rows)
+  forecasts, without = foretold.of_page(page, rows)
   gained, who = report_gained.of_page(page, rows)
   sentences = [*report_text.of_page(page, rows), *who]
   if page.x == "pictures":
@@ -79,9 +86,10 @@ def section(page: Page, results: Sequence[RunResult]) -> Section:
   tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
   definitions = _definitions(page, rows, notes)
   return Section(
-      page.name, page.title, report_runs.counts(members), report_text.says(page),
-      plots.png(page, rows), [t for t in tables if t and t.rows], sentences, gained,
-      definitions, list(page.deviations), _failed(members), few(notes), rows)
+      page.name, page.title, report_runs.counts(members), report_text.says(page), forecasts,
+      drawing.draw(forecasts)["png"] if forecasts else None, plots.png(page, rows),
+      [t for t in tables if t and t.rows], sentences, gained, definitions, list(page.deviations),
+      _failed(members), few([*notes, *without]), rows)
 
 
 def few(notes: Sequence[str], most: int = 40) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jft_reps.studies.fits import curve, paired, power_law, sentences
+from jft_reps.studies.fits import curve, paired, sentences
 from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables
 from jft_reps.studies.report.pages import Page
@@ -22,7 +22,7 @@ def of_page(page: Page, rows: PageRows) -> list[str]:
   heading = next(iter(page.metrics.values()))
   factor = tables.scale(page, rows, heading)
   if page.x == "pictures":
-    found = [s for arm in page.arms for s in _fitted(arm, rows, heading, factor)]
+    found = [_fitted(arm, rows, heading, factor) for arm in page.arms]
     found += [_gains(pair, rows, heading, factor) for pair in page.pairs]
     found += [_at_largest(pair, rows, heading, factor) for pair in page.pairs]
   elif page.x == "step":
@@ -172,16 +172,12 @@ def _points(rows: PageRows, arm: str, heading: str) -> list[sentences.Row]:
           for seed, value in rows.by_seed(arm, heading, x).items()]
 
 
-def _fitted(arm: str, rows: PageRows, heading: str, factor: float) -> list[str]:
-  """The sentence of an arm's line, and from six sizes on that of the curve that saturates."""
+def _fitted(arm: str, rows: PageRows, heading: str, factor: float) -> str:
+  """The sentence of an arm's line."""
   line = fit(rows, arm, heading)
   if line is None:
-    return [f"{arm}: no fit ({_unfit(_points(rows, arm, heading))})."]
-  found = [f"{arm}: {sentences.data_size(line, heading, factor)}"]
-  if len(line.curve.pictures) >= power_law.SIZES:
-    preferred = sentences.preference(power_law.saturating(line.curve), heading, factor)
-    found.append(f"{arm}: {preferred}")
-  return found
+    return f"{arm}: no fit ({_unfit(_points(rows, arm, heading))})."
+  return f"{arm}: {sentences.data_size(line, heading, factor)}"
 
 
 def _gains(pair: tuple[str, str], rows: PageRows, heading: str, factor: float) -> str:

@@ -10,7 +10,6 @@ from scipy import stats
 
 from jft_reps.errors import DataError
 from jft_reps.studies.fits import curve
-from jft_reps.studies.fits.interval import Interval
 
 SIZES = np.array([1000, 3000, 10_000, 30_000])
 LOG = np.log10(SIZES)
@@ -83,28 +82,6 @@ def test_known_slopes_and_predictions_are_inside_nine_times_of_ten(kind, paired,
     inside += (found.gain.low <= GAIN <= found.gain.high,
                more.low <= 0.1 + GAIN * np.log10(300_000) <= more.high)
   assert (inside >= 0.9 * DRAWS).all()
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize("exponent", [0.1, 0.2, 0.3, 0.5])
-def test_a_curve_that_saturates_is_seen_to_bend_or_inside_what_is_predicted(exponent, seeds):
-  rng, right = np.random.default_rng(14), 0
-  truth = lambda pictures: 0.65 - 0.45 * (np.asarray(pictures) / SIZES[0])**-exponent
-  for _ in range(100):
-    found = line(truth(SIZES)[:, None] + noise(rng, "own", seeds))
-    more = found.predicted(300_000)
-    right += found.bend.separated or more.low <= truth(300_000) <= more.high
-  assert right >= 90
-
-
-def test_what_is_predicted_is_the_line_and_any_bend_that_the_means_allow():
-  found = line(np.random.default_rng(8).normal(size=(4, 3)))
-  at, more = found.at(3e5), found.predicted(3e5)
-  parabola = np.linalg.pinv(np.vander(LOG, 3, increasing=True))
-  bent = found.curve.interval(np.log10(3e5) ** np.arange(3) @ parabola)
-  assert more == Interval(at.value, min(at.low, bent.low), max(at.high, bent.high))
-  two = curve.log_linear(curve.curve([(n, s, n * s) for n in SIZES[:2] for s in range(3)]))
-  assert two.predicted(3e5) == two.at(3e5)
 
 
 def test_resampling_three_seeds_by_counts_would_miss_too_often():
