@@ -61,8 +61,8 @@ class Priors:
     no_asymptote: probability that no asymptote above zero is in sight.
   """
 
-  noise: float = 0.006
-  discrepancy: float = 0.02
+  noise: float = 0.008
+  discrepancy: float = 0.015
   no_asymptote: float = 0.65
 
 
