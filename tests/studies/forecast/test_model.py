@@ -103,6 +103,10 @@ def test_it_is_fast():
   assert min(seconds(many, 0.3 * (many / 1e6) ** -0.2, many) for _ in range(3)) < 2
 
 
+# Nodes of under a ten-thousandth of the best one's weight are left out, and rounding may move one
+# over that edge.
+SAME = 1e-4
+
 errors_strategy = st.lists(st.floats(0.05, 0.9), min_size=4, max_size=7)
 thirty = hypothesis.settings(max_examples=30)
 
@@ -113,7 +117,7 @@ def test_units_of_sizes_change_nothing(errors, unit):
   sizes = np.geomspace(1e3, 1e5, len(errors))
   here = forecast.fit(sizes, errors).at([2e5, 1e6])
   there = forecast.fit(sizes * unit, errors).at(np.array([2e5, 1e6]) * unit)
-  np.testing.assert_allclose(there, here, rtol=1e-5)
+  np.testing.assert_allclose(there, here, rtol=SAME)
 
 
 @thirty
@@ -123,11 +127,11 @@ def test_units_of_values_change_nothing(errors, unit):
   here = np.array(forecast.fit(sizes, errors).at([2e5, 1e6]))
   percent = forecast.fit(sizes, np.array(errors) * 100, chance=100).at([2e5, 1e6])
   scores = forecast.fit(sizes, 1 - np.array(errors), higher_is_better=True).at([2e5, 1e6])
-  np.testing.assert_allclose(percent, 100 * here, rtol=1e-5)
-  np.testing.assert_allclose(scores, 1 - here[[0, 2, 1]], rtol=1e-5)
+  np.testing.assert_allclose(percent, 100 * here, rtol=SAME)
+  np.testing.assert_allclose(scores, 1 - here[[0, 2, 1]], rtol=SAME)
   losses = 1.5 + np.array(errors)  # of unknown chance
   np.testing.assert_allclose(forecast.fit(sizes, losses * unit).at([2e5]),
-                             unit * np.array(forecast.fit(sizes, losses).at([2e5])), rtol=1e-5)
+                             unit * np.array(forecast.fit(sizes, losses).at([2e5])), rtol=SAME)
 
 
 @thirty
