@@ -34,3 +34,19 @@ def configure(config: ml_collections.ConfigDict, rows: Mapping[str, Mapping[str,
       if option in chosen:
         apply(config)
   return config
+
+
+def put(config: ml_collections.ConfigDict, key: str, value: Any) -> None:
+  """Sets a dotted key, whatever type and lock it has."""
+  *path, last = key.split(".")
+  for part in path:
+    config = config[part]
+  with config.unlocked(), config.ignore_type():
+    config[last] = value
+
+
+def value(config: ml_collections.ConfigDict, key: str) -> Any:
+  """The value of a dotted key."""
+  for part in key.split("."):
+    config = config[part]
+  return config

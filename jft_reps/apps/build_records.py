@@ -19,6 +19,10 @@ tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing i
 
 Boxes and masks refer to stored pixels: EXIF is ignored. Classes are those of --labels, --hierarchy
 or --names, else of the set in its order (coco: by id), else the labels that occur.
+
+--hold_out=10% (or a number) divides what was built in two by the hash of the ids, of each class its
+share, near-duplicates on one side: --split, to learn from, and `val`, to measure with. Both are
+subsets of the set `all`, which has the files.
 """
 
 from __future__ import annotations
@@ -60,6 +64,8 @@ flags.DEFINE_string("tfds_id", None, "Feature that names pictures (default: the 
                     flag_values=FLAGS)
 flags.DEFINE_string("output", None, "Directory of the records.", flag_values=FLAGS)
 flags.DEFINE_string("split", "train", "Name of the set.", flag_values=FLAGS)
+flags.DEFINE_string("hold_out", None, "Share, as 10%, or number of the pictures to measure with.",
+                    flag_values=FLAGS)
 flags.DEFINE_integer("shards", 16, "Number of files.", lower_bound=1, upper_bound=99_999,
                      flag_values=FLAGS)
 flags.DEFINE_integer("store_size", 0, "Side of stored pictures, 340 for the paper; 0: as "
@@ -136,6 +142,9 @@ def _identity() -> str:
 def main(argv: Sequence[str]) -> int:
   """Parses flags, builds, prints a summary."""
   command_line.parse(FLAGS, argv, __doc__, required=("input", "output"))
+  from jft_reps.workflows import holding_out
+
+  amount, split = holding_out.check(FLAGS.hold_out, FLAGS.split)
   hierarchy = command_line.hierarchy(
       FLAGS, **({"names": FLAGS.names} if FLAGS.names else {}))
   labels = _labels(hierarchy)
@@ -148,13 +157,17 @@ def main(argv: Sequence[str]) -> int:
       **{name: getattr(FLAGS, name) for name in _OF_SOURCE})
   listing, runner = progress.Progress(None, "pictures listed"), _runner()
   summary = build.build(
-      read, FLAGS.output, FLAGS.split, FLAGS.shards, labels, FLAGS.store_size,
+      read, FLAGS.output, split, FLAGS.shards, labels, FLAGS.store_size,
       FLAGS.store_quality, FLAGS.processes, FLAGS.overwrite,
       progress=progress.counter("pictures"), placeholders=_placeholders(), identity=_identity(),
       listed=listing, runner=runner, **about,
   )
   for line in build_summary.lines(summary, hierarchy):
     print(line)
+  if amount is not None:
+    for line in holding_out.divide(FLAGS.output, amount, FLAGS.split, FLAGS.overwrite,
+                                   FLAGS.processes):
+      print(line)
   return 0
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
-import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from jft_reps.errors import ConfigError
+from jft_reps.errors import ConfigError, printable
 from jft_reps.program import log_tensorflow_to, parse, run
 
 if TYPE_CHECKING:
-  import ml_collections
-
   from jft_reps.data.hierarchy.graph import Hierarchy
+  from jft_reps.workflows.configuration import Resolved
 
 __all__ = ["PROGRAMS", "hierarchy", "log_tensorflow_to", "main", "parse", "resolve", "run",
            "split_overrides"]
@@ -59,17 +58,27 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
   return rest, overrides
 
 
-def resolve(
-    argv: Sequence[str], values: flags.FlagValues, description: str
-) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
-  """The configuration and its module that the flags name, overridden, with its run directory."""
+def resolve(argv: Sequence[str], values: flags.FlagValues, description: str,
+            trained: bool = False) -> Resolved:
+  """The configuration that the flags name, overridden, with its run directory.
+
+  Args:
+    argv: of the program.
+    values: its flags, with `config`, `workdir` and `records`.
+    description: stands above the flags in the help.
+    trained: the run is there, and knows its configuration; one that is given besides is compared.
+  """
   argv, overrides = split_overrides(argv)
-  parse(values, argv, description, required=("config", "workdir"))
+  parse(values, argv, description, required=("workdir",) if trained else ("config", "workdir"))
   from jft_reps.workflows import configuration
 
-  config, module = configuration.read_config(values.config)
-  configuration.override(config, overrides)
-  return configuration.placed(config, values.workdir), module
+  records = values.records or ""
+  found = (configuration.resolve(values.config, overrides, records) if values.config else
+           configuration.of_run(values.workdir, overrides, records))
+  if trained and values.config:
+    for difference in configuration.differences(found.config, values.workdir):
+      print(f"jft_reps: {printable(difference, 300)}", file=sys.stderr)
+  return dataclasses.replace(found, config=configuration.placed(found.config, values.workdir))
 
 
 def main() -> None:

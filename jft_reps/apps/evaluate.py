@@ -1,9 +1,10 @@
 """Evaluates a checkpoint, or every checkpoint of a run as it comes.
 
-  python -m jft_reps.apps.evaluate --config=experiments/fig3_pretraining.py:random \\
-      --workdir=/tmp/run [--checkpoint=/tmp/run/ckpt-1000] [--follow]
+  jft-reps evaluate --workdir=RUN [--checkpoint=RUN/ckpt-1000] [--follow]
+      [--config=experiments/fig3_pretraining.py:random]
 
-Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
+The run knows its configuration; where --config is given besides, it counts, and what differs is
+named. Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
 outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
 --submission=DIR writes the detections, masks or poses of each set into DIR/<set> as COCO's or VOC's
 server wants them.
@@ -22,8 +23,11 @@ from jft_reps.errors import ConfigError
 from jft_reps.workflows import evaluation
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
+flags.DEFINE_string("config", None, "<file>.py[:row,option…] (default: the run's own).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
+flags.DEFINE_string("records", None, "Folder of the records (default: the configuration's).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("checkpoint", None, "A checkpoint without ending; default: the newest.",
                     flag_values=FLAGS)
 flags.DEFINE_boolean("follow", False, "Evaluate checkpoints as they come, until DONE.",
@@ -39,7 +43,8 @@ flags.DEFINE_string("submission", None, "Folder for what was found in the form o
 
 
 def main(argv: Sequence[str]) -> int:
-  config, module = command_line.resolve(argv, FLAGS, __doc__)
+  resolved = command_line.resolve(argv, FLAGS, __doc__, trained=True)
+  config = resolved.config
   if FLAGS.follow and FLAGS.submission:
     raise ConfigError("flags", "--submission", "given with --follow", "one of them")
   if FLAGS.follow:
@@ -50,8 +55,7 @@ def main(argv: Sequence[str]) -> int:
       config, checkpoint=FLAGS.checkpoint, average=FLAGS.average, exclude_file=FLAGS.exclude_ids,
       submission=FLAGS.submission)
   print(json.dumps(values, indent=1, sort_keys=True))
-  _, _, row = FLAGS.config.partition(":")
-  return evaluation.verdict(values, row, getattr(module, "EXPECTED", []))
+  return evaluation.verdict(values, resolved.row, getattr(resolved.module, "EXPECTED", []))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Writes a checkpoint as a SavedModel: encoded pictures in, labels out.
 
-  python -m jft_reps.apps.export --config=experiments/fig3_pretraining.py:random \\
-      --workdir=/tmp/run --output=/tmp/model [--checkpoint=/tmp/run/best/ckpt-1000] [--average]
+  jft-reps export --workdir=RUN --output=MODEL [--checkpoint=RUN/best/ckpt-1000] [--average]
 
-Labels, weights and the treatment of pictures are inside; TensorFlow alone loads it:
+The run knows its configuration. Labels, weights and the treatment of pictures are inside;
+TensorFlow alone loads it:
 
   model = tf.saved_model.load("/tmp/model").signatures["serving_default"]
   model(image_bytes=tf.constant([open("picture.jpg", "rb").read()]))  # labels, scores, logits
@@ -21,8 +21,11 @@ from jft_reps.errors import ConfigError
 from jft_reps.workflows import exporting
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
+flags.DEFINE_string("config", None, "<file>.py[:row,option…] (default: the run's own).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
+flags.DEFINE_string("records", None, "Folder of the records (default: the configuration's).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("checkpoint", None, "A checkpoint without ending; default: the newest.",
                     flag_values=FLAGS)
 flags.DEFINE_boolean("average", False, "Export the moving average of the weights.",
@@ -34,7 +37,7 @@ flags.DEFINE_integer("top", 5, "Labels given for a picture.", lower_bound=1, fla
 
 
 def main(argv: Sequence[str]) -> int:
-  config, _ = command_line.resolve(argv, FLAGS, __doc__)
+  config = command_line.resolve(argv, FLAGS, __doc__, trained=True).config
   if not FLAGS.output:
     raise ConfigError("flags", "--output", "missing", "a value", "See --help.")
   path = exporting.export(config, FLAGS.output, checkpoint=FLAGS.checkpoint,

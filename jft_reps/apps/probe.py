@@ -19,14 +19,16 @@ from jft_reps.apps import command_line
 from jft_reps.workflows import probing
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
+flags.DEFINE_string("config", None, "<file>.py[:row,option…].", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
+flags.DEFINE_string("records", None, "Folder of the records (default: the configuration's).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("features", None, "Folder of cached features (default: in the run directory).",
                     flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
-  config, _ = command_line.resolve(argv, FLAGS, __doc__)
+  config = command_line.resolve(argv, FLAGS, __doc__).config
   result = probing.probe(config, features=FLAGS.features)
   print(f"{result['method']}")
   for name, value in result["values"].items():

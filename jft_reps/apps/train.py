@@ -5,6 +5,7 @@
 
 With TF_CONFIG in the environment the same command becomes chief, worker or parameter server.
 A run that is there already is resumed. Single values are overridden as --config.train.steps=10.
+--config=own:small --records=RECORDS is for own pictures: see experiments/own.py.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from jft_reps.training.cluster import addresses
 from jft_reps.workflows import evaluation, training
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("config", None, "experiments/<file>.py[:row,option…].", flag_values=FLAGS)
+flags.DEFINE_string("config", None, "<file>.py[:row,option…], or own:small.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "The run directory.", flag_values=FLAGS)
+flags.DEFINE_string("records", None, "Folder of the records (default: the configuration's).",
+                    flag_values=FLAGS)
 flags.DEFINE_string("local_cluster", None, "workers=N,ps=N[,mode=inprocess|processes].",
                     flag_values=FLAGS)
 flags.DEFINE_integer("mirrored", 0, "Replicas of MirroredStrategy on this machine's devices.",
@@ -38,8 +41,11 @@ flags.DEFINE_boolean("dry_run", False, "Print the resolved configuration and end
 
 def main(argv: Sequence[str]) -> int:
   tf_config = os.environ.get("TF_CONFIG", "")
-  config, _ = command_line.resolve(argv, FLAGS, __doc__)
+  resolved = command_line.resolve(argv, FLAGS, __doc__)
+  config = resolved.config
   _one_topology(tf_config)
+  for line in resolved.lines():
+    print(line, file=sys.stderr)
   if FLAGS.dry_run:
     print(json.dumps(config.to_dict(), indent=1, default=str))
     return 0

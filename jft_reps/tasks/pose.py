@@ -30,7 +30,8 @@ class Pose(FineTuning[PeopleSets]):
   Args:
     records: folder of the record sets.
     backbone: the network; conv5 is read at its `output_stride`.
-    schema: of the keypoints: `coco`, `toy_world`, or the path of a JSON file.
+    schema: of the keypoints: `coco`, `toy_world`, the path of a JSON file, or `records`: the one
+      that the records were built with.
     train_split: name of the training split; None for evaluation only.
     eval_splits: each judged by COCO's ten numbers.
     boxes: where people are in evaluation: `truth`, or a COCO results file of a detector, in which

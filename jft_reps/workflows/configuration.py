@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
+import inspect
 import json
 import os
 import pathlib
@@ -15,11 +17,114 @@ from typing import Any
 
 import ml_collections
 
+import jft_reps
 from jft_reps.errors import ConfigError, printable
 
+# Beside the library, in a clone and where it is installed.
+EXPERIMENTS = pathlib.Path(jft_reps.__file__).resolve().parents[1] / "experiments"
 
-def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+  """A configuration with all that is known of it.
+
+  Attributes:
+    config: whose values are all there.
+    module: the file it comes from; None: it is a run's own.
+    row: of that file.
+    reasons: why values are what they are, of those that followed from the records.
+  """
+
+  config: ml_collections.ConfigDict
+  module: types.ModuleType | None = None
+  row: str = ""
+  reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+  def lines(self) -> list[str]:
+    """Values that followed from the records, and why."""
+    leaves = flat(self.config)
+    return [f"  {key:36} {printable(leaves[key], 60):>16}  {printable(why, 200)}"
+            for key, why in self.reasons.items()]
+
+
+def resolve(reference: str, overrides: Mapping[str, str] | None = None, records: str = ""
+            ) -> Resolved:
+  """The configuration of `<file>.py[:row,option…]` or `<name>[:row,option…]`, as it will run.
+
+  Args:
+    reference: the file, which is run, or the name of one of `experiments/`, and its row.
+    overrides: text of values by dotted key.
+    records: folder of the record sets; "": the configuration's own.
+
+  Raises:
+    ConfigError: no such file, row or key, or a value of another type.
+    DataError: the configuration follows from records, which are not there.
+  """
+  config, module = read_config(reference, records)
+  override(config, overrides or {})
+  reasons: Mapping[str, str] = {}
+  if hasattr(module, "complete"):
+    try:
+      reasons = module.complete(config)
+    except ValueError as e:
+      raise ConfigError("config", printable(reference), printable(e)) from e
+  return Resolved(config, module, reference.partition(":")[2], reasons)
+
+
+def of_run(workdir: str | os.PathLike[str], overrides: Mapping[str, str] | None = None,
+           records: str = "") -> Resolved:
+  """The configuration that a run was trained with, from its `config.json`, which is only read.
+
+  Args:
+    workdir: the run directory.
+    overrides: text of values by dotted key.
+    records: folder where the record sets are by now; "": where they were.
+
+  Raises:
+    ConfigError: there is no run, or its configuration is damaged.
+  """
+  path = pathlib.Path(workdir) / "config.json"
+  try:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not isinstance(content.get("task"), dict):
+      raise ValueError("no configuration of a task")
+    config = ml_collections.ConfigDict(content)
+  except FileNotFoundError:
+    there = pathlib.Path(workdir).is_dir()
+    raise ConfigError("workdir", printable(workdir), "no config.json in it" if there else
+                      "no such folder", "the directory of a run",
+                      "Give --workdir of `train`, or --config with the run's configuration."
+                      ) from None
+  except (OSError, ValueError, RecursionError, TypeError) as e:
+    raise ConfigError("workdir", printable(path), printable(e), "the configuration of a run",
+                      "Give --config instead.") from e
+  if records:
+    config.task.records = records
+  override(config, overrides or {})
+  return Resolved(config)
+
+
+def differences(config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]) -> list[str]:
+  """Where a configuration is another than that a run was trained with: `key=ours, the run: theirs`.
+
+  Empty, too, where the run has none: nothing is known then.
+  """
+  try:
+    before = values(of_run(workdir).config)
+  except ConfigError:
+    return []
+  now = values(config)
+  return [f"config.{key}={now.get(key)}, the run: {before.get(key)}"
+          for key in sorted({*before, *now} - {"workdir"}) if before.get(key) != now.get(key)]
+
+
+def read_config(argument: str, records: str = ""
+                ) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
   """The configuration of `experiments/<file>.py[:row,option…]`, and its module.
+
+  Args:
+    argument: the file or its name, and what its `get_config` is asked for.
+    records: folder of the record sets; "": the configuration's own.
 
   Raises:
     ConfigError: no such file, it is no configuration, or it refuses the row.
@@ -29,26 +134,35 @@ def read_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleT
   if not hasattr(module, "get_config"):
     raise ConfigError("config", path, "no get_config", "a function get_config(row)",
                       "Take a file of experiments/ as a pattern.")
+  follows = "records" in inspect.signature(module.get_config).parameters
   try:
-    return module.get_config(row), module
+    config = module.get_config(row, records) if follows else module.get_config(row)
   except ValueError as e:
     raise ConfigError("config", path, str(e), fix="Rows and options follow a colon.") from e
+  if records and not follows:
+    config.task.records = records
+  return config, module
 
 
-def load(reference: str, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
+def load(reference: str, overrides: Mapping[str, Any] | None = None, records: str = ""
+         ) -> ml_collections.ConfigDict:
   """The configuration of `experiments/<file>.py[:row,option…]`, with single values changed.
 
   Args:
-    reference: the file, which is run, and what its `get_config` is asked for.
+    reference: the file, which is run, or the name of one of `experiments/` (`own:small`), and what
+      its `get_config` is asked for; or a run directory, for the configuration it was trained with.
     overrides: values by dotted key, as they are or as text: `{"train.steps": 10}`.
+    records: folder of the record sets; "": the configuration's own.
 
   Raises:
     ConfigError: no such file, row or key, or a value of another type.
+    DataError: the configuration follows from records, which are not there.
   """
-  config, _ = read_config(reference)
-  override(config, {key: value if isinstance(value, str) else json.dumps(value)
-                    for key, value in (overrides or {}).items()})
-  return config
+  texts = {key: value if isinstance(value, str) else json.dumps(value)
+           for key, value in (overrides or {}).items()}
+  if os.path.isdir(reference):
+    return of_run(reference, texts, records).config
+  return resolve(reference, texts, records).config
 
 
 def placed(config: ml_collections.ConfigDict,
@@ -81,6 +195,8 @@ def load_module(path: str | os.PathLike) -> types.ModuleType:
     ConfigError: no such file, or it does not run.
   """
   file = pathlib.Path(path)
+  if file.suffix != ".py" and len(file.parts) == 1 and not file.exists():
+    file = EXPERIMENTS / f"{path}.py"  # its name alone
   there = os.path.isfile(file)  # false, too, for what can be no path
   if not there or file.suffix != ".py":
     raise ConfigError("config", printable(path), "no Python file" if there else "no such file",

@@ -97,6 +97,17 @@ def vocabulary(record_set: manifest.RecordSet, hierarchy: Hierarchy | None) -> t
   return stored
 
 
+def pictures(record_set: manifest.RecordSet) -> Iterator[tuple[bytes, Sequence[int]]]:
+  """(id, class indices) of every picture of a set, in the order of its shards.
+
+  Raises:
+    errors.DataError: a shard is damaged.
+  """
+  for number, path in enumerate(record_set.paths):
+    for _, name, labels in _records(path, _inside(record_set, number)):
+      yield name, labels
+
+
 class Choice:
   """What a picture must have to be taken: one of the classes, an id that is listed or is not.
 
@@ -165,9 +176,7 @@ class Choice:
     Raises:
       errors.DataError: the shard is damaged.
     """
-    none = np.zeros(0, np.int64)
-    index, use = record_set.bit_index, record_set.shards[shard].use
-    inside = np.ones(use, bool) if index is None else index.bits(shard)
+    none, inside = np.zeros(0, np.int64), _inside(record_set, shard)
     if self.takes_all and not self.counts:
       numbers = np.flatnonzero(inside)
       yield Piece(len(numbers), 0, 0, numbers, none, none)
@@ -204,6 +213,12 @@ class Choice:
     classes = self._above[np.repeat(self._splits[labels], lengths) + within]
     pairs = np.unique(np.repeat(pictures, lengths) * len(self.labels) + classes)
     return pairs // max(len(self.labels), 1), pairs % max(len(self.labels), 1)
+
+
+def _inside(record_set: manifest.RecordSet, shard: int) -> np.ndarray:
+  """Bool `[use]`: which of the leading records of a shard belong to the set."""
+  index = record_set.bit_index
+  return np.ones(record_set.shards[shard].use, bool) if index is None else index.bits(shard)
 
 
 def _records(path: str, inside: np.ndarray) -> Iterator[tuple[int, bytes, Sequence[int]]]:

@@ -20,7 +20,7 @@ from jft_reps.data.records.keypoint_schema import KeypointSchema
 from jft_reps.ops import images, person_crops
 from jft_reps.task import START, Place
 
-__all__ = ["check_schema", "eval_batches", "train_batches"]
+__all__ = ["check_schema", "eval_batches", "schema_of", "train_batches"]
 
 Tensors = dict[str, tf.Tensor]
 _plain_python = tf.autograph.experimental.do_not_convert
@@ -80,6 +80,20 @@ class _Crops:
         "points": in_crop(person["points"]),
         "others": tf.boolean_mask(others, near)[:self.most_others],
     }
+
+
+def schema_of(record_set: manifest.RecordSet) -> KeypointSchema:
+  """The schema that records were built with.
+
+  Raises:
+    errors.DataError: they have no keypoints.
+  """
+  where = manifest.path_of(record_set.directory, record_set.split)
+  stated = record_set.metadata.get("keypoints")
+  if not isinstance(stated, Mapping):
+    raise errors.DataError("no-keypoints", where, "records without keypoints", "a schema of them",
+                           "Build them from a source with keypoints.")
+  return keypoint_schema.from_json(dict(stated), where)
 
 
 def check_schema(record_set: manifest.RecordSet, schema: KeypointSchema) -> None:

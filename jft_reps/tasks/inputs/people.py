@@ -22,7 +22,7 @@ class PeopleSets(RecordSets):
 
   Args:
     records, train_split, eval_splits: see `RecordSets`.
-    schema: of the keypoints, a name or a path.
+    schema: of the keypoints, a name, a path, or `records`: the one they were built with.
     batch_size: crops per worker.
     crop: height and width of the crops.
     enlarge: least and largest factor of a training crop.
@@ -38,8 +38,10 @@ class PeopleSets(RecordSets):
       eval_splits: Sequence[str], schema: str, batch_size: int, crop: tuple[int, int],
       enlarge: tuple[float, float], mirror: bool, shuffle: int):
     super().__init__(records, train_split, eval_splits)
-    self.schema = keypoint_schema.read(schema)
-    for split in (*([] if train_split is None else [train_split]), *self.eval_splits):
+    splits = (*([] if train_split is None else [train_split]), *self.eval_splits)
+    self.schema = (keypoint_batches.schema_of(self.record_set(splits[0])) if schema == "records"
+                   else keypoint_schema.read(schema))
+    for split in splits:
       keypoint_batches.check_schema(self.record_set(split), self.schema)
     (height, width), (low, high) = crop, enlarge
     self._batch_size, self._crop, self._enlarge = batch_size, (height, width), (low, high)

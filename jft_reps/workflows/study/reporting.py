@@ -7,7 +7,6 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-import jft_reps
 from jft_reps.errors import ConfigError, printable
 from jft_reps.studies.report import files, rows
 from jft_reps.studies.report import sections as report_sections
@@ -18,7 +17,7 @@ from jft_reps.studies.running import results as report_runs
 from jft_reps.studies.running.results import Study
 from jft_reps.workflows import configuration
 
-OURS = pathlib.Path(jft_reps.__file__).resolve().parents[1] / "experiments"
+OURS = configuration.EXPERIMENTS
 
 
 @dataclasses.dataclass(frozen=True)
