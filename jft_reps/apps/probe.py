@@ -1,7 +1,12 @@
 """How good a frozen representation is: a linear probe, and few-shot accuracy.
 
-  python -m jft_reps.apps.probe --config=experiments/table1_imagenet.py:frozen --workdir=RUN \\
-      --config.init.checkpoint=WEIGHTS --config.task.records=RECORDS
+  jft-reps probe --workdir=RUN [--records=RECORDS]
+  jft-reps probe --config=experiments/table1_imagenet.py:frozen --workdir=NEW \\
+      --config.init.checkpoint=WEIGHTS --records=RECORDS
+
+The first probes a run that was trained, into RUN/probe, with its own pictures or others; the second
+any weights, as the configuration says. Beside each number stand what guessing gives, and the same
+probe on the network with random weights (--nountrained saves its time).
 
 Pooled conv5 features of all pictures are computed once and kept in --features; the classifier is
 solved on them (ridge regression in closed form, or --config.probe.method=logistic by L-BFGS). It
@@ -25,14 +30,23 @@ flags.DEFINE_string("records", None, "Folder of the records (default: the config
                     flag_values=FLAGS)
 flags.DEFINE_string("features", None, "Folder of cached features (default: in the run directory).",
                     flag_values=FLAGS)
+flags.DEFINE_boolean("untrained", True, "Probe the network with random weights as well.",
+                     flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
-  config = command_line.resolve(argv, FLAGS, __doc__).config
-  result = probing.probe(config, features=FLAGS.features)
-  print(f"{result['method']}")
+  config = command_line.resolve(argv, FLAGS, __doc__, trained=True).config
+  if not FLAGS.config:
+    config = probing.of_run(config, FLAGS.records or "")
+  result = probing.probe(config, features=FLAGS.features, untrained=FLAGS.untrained)
+  print(result["method"])
   for name, value in result["values"].items():
-    print(f"  {name:32} {value:10.4f}")
+    beside = [f"{said} {numbers[name]:.4f}" for said, numbers in (
+        ("guessing", result["chance"]), ("untrained network", result["untrained"]))
+              if name in numbers and not name.endswith("pictures")]
+    print(f"  {name:32} {value:10.4f}" + (f"  ({', '.join(beside)})" if beside else ""))
+  if result["warning"]:
+    print(f"  WARNING: {result['warning']}")
   for name, shot in result["few_shot"].items():
     print(f"  {name:32} {shot['mean']:10.4f} ± {shot['deviation']:.4f} over {len(shot['draws'])} "
           f"draws of {shot['pictures']} pictures")

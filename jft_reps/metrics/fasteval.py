@@ -18,6 +18,7 @@ A perfect scorer reaches 1.0 in the class-wise reading only if no picture has mo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -179,6 +180,17 @@ class FastEval:
         value, average_precision.mean(per_class), per_class, counts, self._evaluated.copy(),
         undefined, self._group_means(per_class, positives), int(stays.sum()), int((~stays).sum()),
         self._k, self._definition(undefined, stays, np.unique(rows[wanted]).size, weights.source))
+
+  def label_frequencies(self) -> FastEvalResult:
+    """The same numbers of a scorer that knows how common each class is, and sees no picture."""
+    keys, pictures = np.concatenate(self._labels), len(self._ids)
+    counts = np.bincount(keys % self._width, minlength=self._width).astype(np.float64)
+    step = max(1, _CHUNK // self._width)
+    blind = copy.copy(self)
+    blind._kept = self._kept[:1] + [
+        self._keep(np.tile(counts, (min(step, pictures - start), 1)), start, keys)
+        for start in range(0, pictures, step)]
+    return blind.result()
 
   def _group_means(self, per_class: np.ndarray, positives: np.ndarray) -> dict[str, float]:
     defined = np.flatnonzero(positives)

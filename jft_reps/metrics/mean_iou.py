@@ -110,6 +110,16 @@ class MeanIoU:
         f"over {np.count_nonzero(truth)} that truth has; {void:,} void pixels ignored, {pixels:,} "
         f"counted; {len(kept):,} pictures, {excluded:,} left out)")
 
+  def chance(self) -> dict[str, float]:
+    """What saying the commonest class of every pixel gives."""
+    shares = [row["truth"] or 0.0 for row in self.result().per_class.values()]
+    classes = sum(share > 0 for share in shares)
+    if not classes:
+      return {}
+    # Its IoU is its share; the other classes of the truth have none.
+    return {"mIOU": max(shares) / classes, "pixel accuracy": max(shares),
+            "mean accuracy": 1 / classes}
+
   def dominant(self, over: float = 0.99) -> Dominant | None:
     """The class that takes more than this share of the predicted pixels so far, if one does.
 

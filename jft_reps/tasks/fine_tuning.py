@@ -58,6 +58,10 @@ class FineTuning(Generic[Sets]):
     """Takes the statistics of batch-norm from this task's pictures, where that is asked for."""
     if self._batch_norm != "recalibrate":
       return f"batch-norm: {self._batch_norm}"
+    return self.recalibrate(model)
+
+  def recalibrate(self, model: Any) -> str:
+    """Takes the statistics of batch-norm from this task's pictures; says so."""
     layers = batch_norm_lib.recalibrate(
         lambda batch: self._seen(model, batch), self.train_dataset(START),
         self._batches)

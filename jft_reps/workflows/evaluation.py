@@ -20,7 +20,9 @@ def evaluate(
     checkpoint: str | os.PathLike | None = None, average: bool | None = None,
     exclude_file: str | os.PathLike | None = None, submission: str | os.PathLike | None = None,
 ) -> dict[str, float]:
-  """Numbers of one checkpoint by TensorBoard name; definitions and classes go to stderr.
+  """Numbers of one checkpoint by TensorBoard name; what guessing gives goes to stderr beside them.
+
+  All of it is kept in the run directory: see `evaluation_files`.
 
   Args:
     config: of the run.
@@ -38,6 +40,7 @@ def evaluate(
   presence.check_weights(checkpoint or config.workdir)
   presence.check_records(config)
   from jft_reps.training.evaluation import monitor
+  from jft_reps.workflows import evaluation_files
 
   source = weights.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
@@ -55,6 +58,8 @@ def evaluate(
       print(f"{evaluator.name}: {_said(evaluator.last)}", file=sys.stderr)
     if submission:
       print(f"wrote {evaluator.write_submission(submission)}", file=sys.stderr)
+    for line in evaluation_files.keep(config.workdir, evaluator, found, path, task.best):
+      print(line, file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
   print(f"evaluated {path}", file=sys.stderr)
   return values

@@ -13,17 +13,41 @@ if TYPE_CHECKING:
   import ml_collections
 
 
+def of_run(config: ml_collections.ConfigDict, records: str = "") -> ml_collections.ConfigDict:
+  """The configuration that probes a run's features, in `probe` of its directory.
+
+  Args:
+    config: of the run, as it was trained.
+    records: of pictures with labels; "": those of the run, if it classifies.
+
+  Raises:
+    ConfigError: the run is no classification, and no records are given.
+    DataError: the records are not there.
+  """
+  run = config.workdir
+  if not records and config.task.name != "classify":
+    raise ConfigError("task", run, f"a run of {config.task.name}", "records of pictures with "
+                      "labels to probe its features with", "Give --records.")
+  sizes = {f"task.{key}": str(config.task[key]) for key in ("resize", "crop")
+           if isinstance(config.task.get(key), int)}
+  probed = configuration.resolve(
+      "own:small,labels", {**sizes, "init.checkpoint": run}, records or config.task.records).config
+  return configuration.placed(probed, os.path.join(run, "probe"))
+
+
 def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None = None,
-          features: str | os.PathLike | None = None) -> dict[str, Any]:
+          features: str | os.PathLike | None = None, untrained: bool = True) -> dict[str, Any]:
   """Fits the probe of a configuration; its numbers, also in `probe.json` of the run directory.
 
   Args:
     config: of a task that classifies.
     workdir: the run directory; None: the configuration's own.
     features: folder of cached features; None: in the run directory.
+    untrained: probe the same network with random weights as well, where there are others.
 
   Returns:
-    `method`, `values` by TensorBoard name, and `few_shot` accuracies.
+    `method`, `values` by TensorBoard name, what guessing (`chance`) and the untrained network
+    (`untrained`) give, `warning` (an edge of the grid, or ""), and `few_shot` accuracies.
 
   Raises:
     StorageError: the run directory holds a run already.
@@ -46,8 +70,11 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
   try:
     state = _state(config, run, task, source)
     run.describe(config.to_dict(), {"probe": f"{options.method}, features by frozen statistics"})
-    result = _solve(task, state.model, config.task.train_split, options, run,
-                    features or run.path / "features")
+    folder = features or run.path / "features"
+    result = _solve(task, state.model, config.task.train_split, options, run, folder)
+    result["untrained"] = {}
+    if untrained and source is not None:
+      result["untrained"] = _untrained(task, config, options, folder)
     state.save(run.path, {"run": directory.run_id(config.to_dict()),
                           "versions": directory.versions()}, task.notes)
     (run.path / "probe.json").write_text(json.dumps(result, indent=1))
@@ -81,10 +108,54 @@ def _state(config, run, task, source):
 
 def _solve(task, model, train_split: str, options, run, folder: str | os.PathLike) -> dict:
   """Fits on the training features and judges on each evaluation split."""
-  from jft_reps import progress
   from jft_reps.tasks.frozen import features as frozen_features
   from jft_reps.training.evaluation import monitor
   from jft_reps.training.run_directory import events
+
+  train, tests = _features(task, model, train_split, folder)
+  fitted = frozen_features.fit(train, len(task.labels), options)
+  frozen_features.install(fitted, model)
+  values: dict[str, float] = {}
+  chance: dict[str, float] = {}
+  few_shot: dict[str, dict[str, Any]] = {}
+  for evaluator, test in tests:
+    evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
+    found = evaluator.result()
+    events.Events(run.path / f"eval_{evaluator.name}").scalars(
+        0, {**found, **monitor.chance_lines(evaluator)})
+    if not few_shot and test.targets.ndim == 1 and options.shots:
+      few_shot = frozen_features.few_shot(train, test, len(task.labels), options)
+    chance |= monitor.by_set(evaluator, evaluator.chance(), first=not values)
+    values |= monitor.by_set(evaluator, found, first=not values)
+  run.append(event="eval", step=0, **values)
+  return {"method": fitted.method, "values": values, "chance": chance, "few_shot": few_shot,
+          "warning": frozen_features.edge(fitted, options)}
+
+
+def _untrained(task, config, options, folder: str | os.PathLike) -> dict[str, float]:
+  """The numbers of the same probe on the same network as it starts, with random weights."""
+  import tensorflow as tf
+
+  from jft_reps.tasks.frozen import features as frozen_features
+  from jft_reps.training.evaluation import monitor
+
+  tf.random.set_seed(config.train.seed)
+  model = task.build()
+  # Moving statistics of 0 and 1 are no statistics: those of the task's own pictures are taken.
+  task.recalibrate(model)
+  train, tests = _features(task, model, config.task.train_split, folder)
+  fitted = frozen_features.fit(train, len(task.labels), options)
+  values: dict[str, float] = {}
+  for evaluator, test in tests:
+    evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
+    values |= monitor.by_set(evaluator, evaluator.result(), first=not values)
+  return values
+
+
+def _features(task, model, train_split: str, folder: str | os.PathLike) -> tuple[Any, list]:
+  """Features of the training split, and (evaluator, features) of each evaluation split."""
+  from jft_reps import progress
+  from jft_reps.tasks.frozen import features as frozen_features
 
   embed = frozen_features.embedder(model)
 
@@ -94,18 +165,4 @@ def _solve(task, model, train_split: str, options, run, folder: str | os.PathLik
     return frozen_features.extract(task, model, split, folder, lambda done: bar(done, total),
                                    embed)
 
-  train = features(train_split)
-  fitted = frozen_features.fit(train, len(task.labels), options)
-  frozen_features.install(fitted, model)
-  values: dict[str, float] = {}
-  few_shot: dict[str, dict[str, Any]] = {}
-  for evaluator in task.evaluators():
-    test = features(evaluator.name)
-    evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
-    found = evaluator.result()
-    events.Events(run.path / f"eval_{evaluator.name}").scalars(0, found)
-    if not few_shot and test.targets.ndim == 1 and options.shots:
-      few_shot = frozen_features.few_shot(train, test, len(task.labels), options)
-    values |= monitor.by_set(evaluator, found, first=not values)
-  run.append(event="eval", step=0, **values)
-  return {"method": fitted.method, "values": values, "few_shot": few_shot}
+  return features(train_split), [(e, features(e.name)) for e in task.evaluators()]

@@ -69,6 +69,10 @@ class SegmentationSet:
                for label, row in found.per_class.items()}
     return {**found.scalars(_PREFIX), **{k: v for k, v in shares.items() if v is not None}}
 
+  def chance(self) -> dict[str, float]:
+    """What guessing gives, by TensorBoard name."""
+    return {f"{_PREFIX}{name}": value for name, value in self._metric.chance().items()}
+
   def write_submission(self, folder: str | os.PathLike[str]) -> str:
     """Writes what was predicted as VOC's test server wants it; returns where to.
 

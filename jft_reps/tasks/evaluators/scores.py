@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.data.records import reasons
-from jft_reps.metrics import fasteval, topk
+from jft_reps.metrics import confusion, fasteval, topk
 
 
 class _ScoredSet:
@@ -68,6 +68,11 @@ class FastEvalSet(_ScoredSet):
           found, definition=found.definition + self._leaves() + self._left_out(found.pictures))
     return self._scalars(found)
 
+  def chance(self) -> dict[str, float]:
+    """What a scorer reaches that knows how common each class is and sees no picture."""
+    found = self._scalars(self._metric.label_frequencies())
+    return {name: value for name, value in found.items() if "mAP" in name}
+
   def _leaves(self) -> str:
     return ("; leaves: plain mean of AP over the classes with none below them in the hierarchy"
             if self._has_leaves else "")
@@ -101,19 +106,40 @@ class TopKSet(_ScoredSet):
     name: of the set; its curves go to `eval_<name>/`.
     dataset: gives batches with `id`, `image` and `targets`, int `[batch]`.
 
+    labels: class names, in class order.
+
   Attributes:
     definition: one line that says what the numbers are.
   """
 
   definition = f"{topk.definition((1, 5))}; single centre crop"
 
-  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset]):
+  def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset], labels: Sequence[str]):
     super().__init__(name, dataset)
-    self._metric = topk.TopK((1, 5))
+    self._metric, self._labels = topk.TopK((1, 5)), tuple(labels)
+    self._ids: list[str] = []
+    self._seen = [np.zeros((3, 0))]
 
   def update(self, ids: Sequence[str], predictions: np.ndarray, truth: Mapping[str, Any]) -> None:
     """Takes one batch's logits and class indices."""
     self._metric.update(ids, predictions, truth["targets"])
+    self._ids += ids
+    logits = np.asarray(predictions, np.float64)
+    highest = logits.max(1, keepdims=True)
+    # Softmax of the highest is one over the sum.
+    self._seen.append(np.stack([truth["targets"], logits.argmax(1),
+                                1 / np.exp(logits - highest).sum(1)]))
+
+  @property
+  def confusion(self) -> confusion.Confusion:
+    """What was taken for what."""
+    truth, predicted, confidence = np.concatenate(self._seen, 1)
+    return confusion.Confusion(self._labels, tuple(self._ids), truth.astype(np.int64),
+                               predicted.astype(np.int64), confidence)
+
+  def chance(self) -> dict[str, float]:
+    """What guessing gives, by TensorBoard name."""
+    return {f"classification/{name}": value for name, value in self.confusion.chance().items()}
 
   def result(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
     """Numbers by TensorBoard name."""

@@ -113,6 +113,16 @@ def _grid(options: ProbeOptions) -> dict[str, Any]:
   return {"grid": tuple(options.grid)} if options.grid else {}
 
 
+def edge(probe: linear_probe.Probe, options: ProbeOptions) -> str:
+  """A warning if the strength that was chosen is the least or the greatest that was tried."""
+  tried = tuple(options.grid) or {"ridge": linear_probe.STRENGTHS}.get(options.method, ())
+  if len(tried) < 2 or min(tried) < probe.regularisation < max(tried):
+    return ""
+  which = "least" if probe.regularisation <= min(tried) else "greatest"
+  return (f"λ {probe.regularisation:g} is the {which} of the {len(tried)} tried: a better one may "
+          "lie beyond; see config.probe.grid")
+
+
 def install(probe: linear_probe.Probe, model: classifier.Classifier) -> None:
   """Makes a probe the model's classifier: logits are then its scores."""
   for item, value in ((model.head.kernel, probe.kernel), (model.head.bias, probe.bias)):

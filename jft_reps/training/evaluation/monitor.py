@@ -19,7 +19,7 @@ from jft_reps.training.run_directory.best import held, keep_best, sweep
 from jft_reps.training.run_directory.directory import RunDirectory
 from jft_reps.training.run_directory.events import Events
 
-__all__ = ["Monitor", "by_set", "judge", "load_model"]
+__all__ = ["Monitor", "by_set", "chance_lines", "judge", "load_model"]
 
 _TRIES = 5
 
@@ -181,7 +181,7 @@ class Monitor:
           self._task, self._say)
       events.pictures(step, {n: np.concatenate([d[n] for d in drawn]) for n in drawn[0]}
                       if drawn else {})
-      events.scalars(step, found)
+      events.scalars(step, {**found, **chance_lines(evaluator)})
       values |= by_set(evaluator, found, first=not values)
       self._details(evaluator, step)
     return values
@@ -199,6 +199,12 @@ class Monitor:
     if name not in self._events:
       self._events[name] = Events(self._run.path / f"eval_{name}")
     return self._events[name]
+
+
+def chance_lines(evaluator: Evaluator) -> dict[str, float]:
+  """What guessing gives, by the name of the number with `(chance)`, of those who can say it."""
+  chance: Callable[[], Mapping[str, float]] = getattr(evaluator, "chance", dict)
+  return {f"{name} (chance)": value for name, value in chance().items()}
 
 
 def _said(number: float | None) -> str:

@@ -12,7 +12,7 @@ from jft_reps.workflows.study import judges, kinds
 
 
 def test_a_definition_stands_under_the_name_of_its_set(tmp_path):
-  evaluator = TopKSet("single_test", lambda: None)
+  evaluator = TopKSet("single_test", lambda: None, ("a", "b"))
   judges.leave(tmp_path, judges.judged_by(evaluator, {"classification/top1": 0.5}, ()))
   found = json.loads((tmp_path / "definitions.json").read_text())
   assert list(found) == ["single_test"] and "top-1 and top-5: fraction" in found["single_test"]
