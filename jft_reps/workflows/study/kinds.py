@@ -72,7 +72,7 @@ def probe(run: Run, directory: pathlib.Path) -> Numbers:
   config.task.eval_splits = (settings["test"],)
   if (directory / "probe").exists():  # of an attempt that was cut off
     shutil.rmtree(directory / "probe")
-  result = probing.probe(config)
+  result = probing.probe(config, untrained=False)
   if "classification/top1" in result["values"]:
     leave(directory, Judged(result["values"], {}, f"{scores.TopKSet.definition}; probe: "
                             f"{result['method']}", settings["test"]))
