@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from jft_reps.errors import ClusterError, JftError
+from jft_reps.errors import ClusterError, JftError, printable
 from jft_reps.task import Task
 from jft_reps.training import engines
 from jft_reps.training.cluster import failures, liveness, placement
@@ -78,10 +78,23 @@ class Trainer:
     """
     self._run.open()
     try:
+      self._run.go_on()
       with self._signals.caught():
         return self._train_with_restarts()
+    except BaseException as e:
+      self._run.stop(self._why(e))
+      raise
     finally:
       self._run.close()
+
+  def _why(self, error: BaseException) -> str:
+    """Why a run ends before its last step, in one line."""
+    if self._stopping():
+      steps = committed(self._run.path)
+      saved = f"step {steps[-1]} is saved" if steps else "nothing was saved"
+      return f"signal {self._signals.number}, {saved}"
+    said = str(error) if isinstance(error, JftError) else f"{type(error).__name__}: {error}"
+    return printable(said.partition("\n")[0], 500)
 
   def _train_with_restarts(self) -> int:
     lost, newest = 0, self._run.newest()

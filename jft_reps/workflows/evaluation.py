@@ -146,10 +146,13 @@ def _said(result) -> str:
 
 def _wait_for_the_first(run, timeout: float, poll: float = 1.0) -> None:
   """Waits for a run's first checkpoint: before it, the trainer may still be writing records."""
+  from jft_reps.training.evaluation import monitor
   from jft_reps.training.run_directory import checkpoints
 
   start, said = time.monotonic(), False
   while not checkpoints.committed(run.path):
+    if (reason := run.stopped()) is not None:
+      raise monitor.trainer_stopped(run, reason)
     if time.monotonic() - start > timeout:
       raise StorageError("no-checkpoint", run.path, f"none in {timeout:.0f} s",
                          "a first checkpoint", "Is the trainer running, with this --workdir?")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jft_reps.errors import StorageError
+from jft_reps.errors import StorageError, printable
 from jft_reps.task import Batch, Evaluator, Task
 from jft_reps.training.evaluation.judging import by_set, judge, predictor, to_stderr
 from jft_reps.training.run_directory import checkpoints, notes
@@ -19,7 +19,8 @@ from jft_reps.training.run_directory.best import held, keep_best, sweep
 from jft_reps.training.run_directory.directory import RunDirectory
 from jft_reps.training.run_directory.events import Events
 
-__all__ = ["Monitor", "by_set", "chance_lines", "judge", "load_model"]
+__all__ = ["Monitor", "by_set", "chance_lines", "judge", "load_model",
+           "trainer_stopped"]
 
 _TRIES = 5
 
@@ -85,8 +86,8 @@ class Monitor:
     """Evaluates until the run is done and its last checkpoint evaluated; numbers by step.
 
     Raises:
-      StorageError: for `timeout` seconds no checkpoint came, nor a line of `metrics.jsonl`, to
-        which the trainer appends far more often.
+      StorageError: the trainer left word that it stopped; or for `timeout` seconds no checkpoint
+        came, nor a line of `metrics.jsonl`, to which the trainer appends far more often.
     """
     sweep(self._run.path)
     results, written = self._known(), self._written()
@@ -99,6 +100,8 @@ class Monitor:
         came = heard = said = time.monotonic()
       elif done is not None:
         return results
+      elif (reason := self._run.stopped()) is not None:
+        raise trainer_stopped(self._run, reason)
       else:
         now, before, written = time.monotonic(), written, self._written()
         heard = heard if written == before else now
@@ -199,6 +202,12 @@ class Monitor:
     if name not in self._events:
       self._events[name] = Events(self._run.path / f"eval_{name}")
     return self._events[name]
+
+
+def trainer_stopped(run: RunDirectory, reason: str) -> StorageError:
+  """The end of whoever follows a run whose trainer ended before its last step."""
+  return StorageError("run-stopped", run.path, f"its trainer ended: {printable(reason, 500)}",
+                      "a run that goes on", "Start `train` again with this --workdir: it resumes.")
 
 
 def chance_lines(evaluator: Evaluator) -> dict[str, float]:

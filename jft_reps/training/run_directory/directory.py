@@ -24,6 +24,7 @@ from jft_reps import whole_files
 from jft_reps.errors import StorageError
 from jft_reps.training.run_directory import checkpoints
 
+STOPPED = "STOPPED"
 _PACKAGES = ("tensorflow", "tf_keras", "tf-models-official", "numpy", "jft_reps")
 
 
@@ -62,7 +63,10 @@ def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class RunDirectory:
-  """`config.json`, `run_card.md`, checkpoints, event folders, `metrics.jsonl`, `DONE`."""
+  """`config.json`, `run_card.md`, checkpoints, event folders, `metrics.jsonl`, `DONE`.
+
+  In place of `DONE`, `STOPPED` says why a trainer ended before its last step.
+  """
 
   def __init__(self, path: str | os.PathLike[str]):
     self.path = pathlib.Path(path)
@@ -172,6 +176,25 @@ class RunDirectory:
     with contextlib.suppress(FileNotFoundError):
       return json.loads((self.path / "DONE").read_text())["step"]
     return None
+
+  def stopped(self) -> str | None:
+    """Why the trainer ended before its last step; None: it did not, or nobody knows."""
+    path = self.path / STOPPED
+    try:
+      return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
+    except FileNotFoundError:
+      return None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+      return f"{STOPPED} cannot be read: {e}"
+
+  def stop(self, reason: str) -> None:
+    """Writes `STOPPED` with the reason, for those who wait; a full disk costs it, not the error."""
+    with contextlib.suppress(OSError, StorageError):
+      whole_files.write(self.path / STOPPED, json.dumps({"reason": reason, "time": time.time()}))
+
+  def go_on(self) -> None:
+    """Takes `STOPPED` away: a trainer is at work."""
+    (self.path / STOPPED).unlink(missing_ok=True)
 
   def reopen(self) -> None:
     """Takes `DONE` away: the run goes on to more steps."""

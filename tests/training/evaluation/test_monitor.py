@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 
@@ -11,9 +12,10 @@ import pytest
 import tensorflow as tf
 
 from jft_reps.errors import StorageError
+from jft_reps.training import trainer
 from jft_reps.training.evaluation import monitor
 from jft_reps.training.run_directory import checkpoints, directory
-from tests.training.test_trainer import train
+from tests.training.test_trainer import options, train
 from tests.training.tiny_task import TinyTask
 
 
@@ -41,6 +43,34 @@ def test_a_milestone_that_was_overshot_is_evaluated_all_the_same(tmp_path):
   train(tmp_path, 60, checkpoint_every=10, keep=20)
   results, _ = follow(tmp_path, milestones=[25, 41, 1000])
   assert sorted(results) == [0, 30, 50, 60]
+
+
+def test_it_ends_when_the_trainer_has_ended_and_says_why(tmp_path, monkeypatch):
+  def broken(*_):
+    raise RuntimeError("no more\npictures")
+
+  monkeypatch.setattr(TinyTask, "train_dataset", broken)
+  with pytest.raises(RuntimeError):
+    train(tmp_path, 20)
+  monkeypatch.undo()
+  with pytest.raises(StorageError, match="its trainer ended: RuntimeError: no more"):
+    follow(tmp_path)  # after it has evaluated what there is
+  assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 0
+  (tmp_path / "STOPPED").write_text("{")
+  with pytest.raises(StorageError, match="STOPPED cannot be read"):
+    follow(tmp_path)
+  train(tmp_path, 20)  # resumes
+  assert not (tmp_path / "STOPPED").exists() and 20 in follow(tmp_path)[0]
+
+
+def test_a_signal_leaves_word_of_what_is_saved(tmp_path):
+  stop = lambda step, note: signal.raise_signal(signal.SIGTERM) if step == 7 else None
+  task = TinyTask()
+  with pytest.raises(SystemExit):
+    trainer.Trainer(task, directory.RunDirectory(tmp_path), options(60), notes=task.notes,
+                    progress=stop).train()
+  saved = checkpoints.committed(tmp_path)[-1]
+  assert directory.RunDirectory(tmp_path).stopped() == f"signal 15, step {saved} is saved"
 
 
 def test_its_number_is_that_of_the_checkpoints_weights(tmp_path):
