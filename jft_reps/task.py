@@ -48,7 +48,7 @@ class Task(Protocol):
 
   It may have `card`, values by name for the run card, and `prepare(model)`, called once with a
   fresh model after it was initialised and before the first checkpoint, which returns a sentence
-  that says what it did.
+  that says what it did. `identity(split)`, JSON, is what an evaluation notes of its pictures.
 
   Attributes:
     best: name of the number that says which checkpoint is the best.
@@ -94,7 +94,11 @@ class Task(Protocol):
 
 
 class Evaluator(Protocol):
-  """One way to judge a model on one evaluation set."""
+  """One way to judge a model on one evaluation set.
+
+  It may have `guess`, which says what guessing is, and `chance(exclude_ids)`: what that gives, by
+  the names of `result`. Of one that names classes, `mistakes(most)` are those it is surest of.
+  """
 
   name: str
 

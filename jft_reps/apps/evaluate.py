@@ -5,7 +5,9 @@
 
 The run knows its configuration; where --config is given besides, it counts, and what differs is
 named. Prints the numbers and a verdict against the configuration's EXPECTED (exit code 1 if one is
-outside its tolerance). With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
+outside its tolerance); beside the numbers stands what guessing gives. evaluation_<set>.json, a row
+per class, confusions and the pictures whose mistake it is surest of are kept in RUN, or --output.
+With --follow it is the monitor: curves in TensorBoard, best/, until DONE.
 --submission=DIR writes the detections, masks or poses of each set into DIR/<set> as COCO's or VOC's
 server wants them.
 """
@@ -40,20 +42,23 @@ flags.DEFINE_float("timeout", 3600.0, "Seconds without a new checkpoint or a new
                    "metrics.jsonl until --follow gives up.", flag_values=FLAGS)
 flags.DEFINE_string("submission", None, "Folder for what was found in the form of the test "
                     "server.", flag_values=FLAGS)
+flags.DEFINE_string("output", None, "Folder for what is kept of the evaluation (default: the run "
+                    "directory).", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
   resolved = command_line.resolve(argv, FLAGS, __doc__, trained=True)
   config = resolved.config
-  if FLAGS.follow and FLAGS.submission:
-    raise ConfigError("flags", "--submission", "given with --follow", "one of them")
+  for flag in ("submission", "output"):
+    if FLAGS.follow and FLAGS[flag].value:
+      raise ConfigError("flags", f"--{flag}", "given with --follow", "one of them")
   if FLAGS.follow:
     evaluation.follow(config, average=FLAGS.average, exclude_file=FLAGS.exclude_ids,
                       timeout=FLAGS.timeout)
     return 0
   values = evaluation.evaluate(
       config, checkpoint=FLAGS.checkpoint, average=FLAGS.average, exclude_file=FLAGS.exclude_ids,
-      submission=FLAGS.submission)
+      submission=FLAGS.submission, output=FLAGS.output)
   print(json.dumps(values, indent=1, sort_keys=True))
   return evaluation.verdict(values, resolved.row, getattr(resolved.module, "EXPECTED", []))
 

@@ -39,17 +39,7 @@ def main(argv: Sequence[str]) -> int:
   if not FLAGS.config:
     config = probing.of_run(config, FLAGS.records or "")
   result = probing.probe(config, features=FLAGS.features, untrained=FLAGS.untrained)
-  print(result["method"])
-  for name, value in result["values"].items():
-    beside = [f"{said} {numbers[name]:.4f}" for said, numbers in (
-        ("guessing", result["chance"]), ("untrained network", result["untrained"]))
-              if name in numbers and not name.endswith("pictures")]
-    print(f"  {name:32} {value:10.4f}" + (f"  ({', '.join(beside)})" if beside else ""))
-  if result["warning"]:
-    print(f"  WARNING: {result['warning']}")
-  for name, shot in result["few_shot"].items():
-    print(f"  {name:32} {shot['mean']:10.4f} ± {shot['deviation']:.4f} over {len(shot['draws'])} "
-          f"draws of {shot['pictures']} pictures")
+  print(probing.text(result))
   return 0
 
 

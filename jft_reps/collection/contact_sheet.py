@@ -17,15 +17,17 @@ _BACKGROUND, _INK, _MISSING = (255, 255, 255), (20, 20, 20), (225, 225, 225)
 
 
 class Tile(NamedTuple):
-  """A picture with a line below it.
+  """A picture with a line or two below it, cut to its width.
 
   Attributes:
     picture: uint8 `[height, width]` or `[height, width, 3]`; None leaves a grey field.
-    caption: cut to the tile's width.
+    caption: the line.
+    second: the other one.
   """
 
   picture: np.ndarray | None
   caption: str = ""
+  second: str = ""
 
 
 def sheet(rows: Sequence[Sequence[Tile]], side: int = 160, title: str = "") -> Image.Image:
@@ -39,19 +41,21 @@ def sheet(rows: Sequence[Sequence[Tile]], side: int = 160, title: str = "") -> I
   font = ImageFont.load_default(size=11)
   columns = max((len(row) for row in rows), default=1)
   top = _GAP + (_LINE if title else 0)
-  width, height = _GAP + columns * (side + _GAP), top + len(rows) * (side + _LINE + _GAP)
+  pitch = side + _LINE * (2 if any(tile.second for row in rows for tile in row) else 1) + _GAP
+  width, height = _GAP + columns * (side + _GAP), top + len(rows) * pitch
   found = Image.new("RGB", (width, max(height, top + _GAP)), _BACKGROUND)
   draw = ImageDraw.Draw(found)
   draw.text((_GAP, 3), _fitted(title, width - 2 * _GAP, font), _INK, font)
   for y, row in enumerate(rows):
     for x, tile in enumerate(row):
-      left, upper = _GAP + x * (side + _GAP), top + y * (side + _LINE + _GAP)
+      left, upper = _GAP + x * (side + _GAP), top + y * pitch
       if tile.picture is None:
         draw.rectangle((left, upper, left + side - 1, upper + side - 1), _MISSING)
       else:
         small = _small(tile.picture, side)
         found.paste(small, (left + (side - small.width) // 2, upper + (side - small.height) // 2))
-      draw.text((left, upper + side), _fitted(tile.caption, side, font), _INK, font)
+      for line, text in enumerate((tile.caption, tile.second)):
+        draw.text((left, upper + side + line * _LINE), _fitted(text, side, font), _INK, font)
   return found
 
 

@@ -73,6 +73,27 @@ def by_class(classes: np.ndarray, scores: np.ndarray, hits: np.ndarray,
   return _per_positive(np.bincount(classes[hits], precision[hits], len(positives)), positives)
 
 
+def of_random_order(ranked: np.ndarray, positives: np.ndarray, pictures: int) -> np.ndarray:
+  """Reading A of pictures in an order that is drawn by lot: the mean AP over all orders.
+
+  A place i of N holds a hit with probability n / N, and before a hit (i - 1) (n - 1) / (N - 1) are
+  to be expected (Bestgen 2015, "Exact expected average precision of the random baseline"): somewhat
+  more than the share n / N, since the first hit may come early.
+
+  Args:
+    ranked: `[classes]`, classes that all pictures have among their best k; the others no picture.
+    positives: `[classes]` pictures labelled with each class, n.
+    pictures: how many there are, N.
+
+  Returns:
+    float64 `[classes]`; nan for a class without positives.
+  """
+  harmonic = (1.0 / np.arange(1, pictures + 1)).sum()
+  others = (positives - 1) / max(pictures - 1, 1)
+  expected = (harmonic + others * (pictures - harmonic)) / max(pictures, 1)
+  return np.where(positives > 0, np.where(ranked, expected, 0.0), np.nan)
+
+
 def by_picture(
     classes: np.ndarray, hits: np.ndarray, evaluated: np.ndarray, label_rows: np.ndarray,
     label_classes: np.ndarray, weights: np.ndarray, positives: np.ndarray, k: int,

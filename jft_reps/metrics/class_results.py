@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -59,25 +60,36 @@ class FastEvalResult:
 
 def write_csv(result: FastEvalResult, path: str | os.PathLike, ids: Sequence[str] | None = None,
               names: Sequence[str] | None = None) -> None:
-  """Writes `index,id,name,positives,ap` of the evaluated classes; an undefined AP stays empty.
-
-  Args:
-    result: of an evaluation.
-    path: replaced as a whole.
-    ids: `[classes]`, empty column if None.
-    names: `[classes]`, empty column if None.
+  """Writes the file of `csv_text`, replaced as a whole.
 
   Raises:
     ConfigError: ids or names of another length.
     StorageError: the file cannot be written.
   """
+  text = csv_text(result, ids, names)
+  whole_files.write(path, text.encode("utf-8", "surrogateescape"))
+
+
+def csv_text(result: FastEvalResult, ids: Sequence[str] | None = None,
+             names: Sequence[str] | None = None) -> str:
+  """`index,id,name,positives,ap` of the evaluated classes; an undefined AP stays empty.
+
+  Args:
+    result: of an evaluation.
+    ids: `[classes]`, empty column if None.
+    names: `[classes]`, empty column if None.
+
+  Raises:
+    ConfigError: ids or names of another length.
+  """
   for key, column in (("ids", ids), ("names", names)):
     if column is not None and len(column) != len(result.per_class):
       raise ConfigError("csv-columns", key, f"{len(column)} entries", f"{len(result.per_class)}")
-  with whole_files.replacing(path, errors="surrogateescape") as file:
-    writer = csv.writer(file)
-    writer.writerow(["index", "id", "name", "positives", "ap"])
-    for c in map(int, np.flatnonzero(result.evaluated)):
-      ap = float(result.per_class[c])
-      writer.writerow([c, "" if ids is None else ids[c], "" if names is None else names[c],
-                       int(result.counts[c]), "" if math.isnan(ap) else repr(ap)])
+  out = io.StringIO()
+  writer = csv.writer(out)
+  writer.writerow(["index", "id", "name", "positives", "ap"])
+  for c in map(int, np.flatnonzero(result.evaluated)):
+    ap = float(result.per_class[c])
+    writer.writerow([c, "" if ids is None else ids[c], "" if names is None else names[c],
+                     int(result.counts[c]), "" if math.isnan(ap) else repr(ap)])
+  return out.getvalue()

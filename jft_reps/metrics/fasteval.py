@@ -18,7 +18,6 @@ A perfect scorer reaches 1.0 in the class-wise reading only if no picture has mo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -152,11 +151,43 @@ class FastEval:
     Raises:
       ConfigError: `exclude_ids` is a single string.
     """
+    stays = self._stays(exclude_ids)
+    values, classes, hits = (np.concatenate(parts)[stays] for parts in zip(*self._kept))
+    return self._result(stays, (values, classes, hits))
+
+  def guessing(self, exclude_ids: Iterable[Any] | None = None) -> FastEvalResult:
+    """The same numbers of a scorer that knows how common each class is, and sees no picture.
+
+    It keeps the k commonest classes of every picture. Class-wise, where pictures are ranked, it has
+    no reason to prefer one: its AP is the mean over all orders.
+
+    Args:
+      exclude_ids: as of `result`.
+    """
+    stays = self._stays(exclude_ids)
+    rows, labels = np.divmod(np.concatenate(self._labels), self._width)
+    common = np.bincount(labels[stays[rows]], minlength=self._width).astype(np.float64)
+    classes = np.tile(self._keep(common[None], 0, np.zeros(0, np.int64))[1], (stays.sum(), 1))
+    keys = np.flatnonzero(stays)[:, None] * self._width + classes
+    hits = score_batches.is_in(keys, np.concatenate(self._labels))
+    return self._result(stays, (common[classes], classes, hits), by_lot=True)
+
+  def _stays(self, exclude_ids: Iterable[Any] | None) -> np.ndarray:
+    """Which pictures are not left out, bool `[pictures]`."""
     if isinstance(exclude_ids, (str, bytes)):
       raise ConfigError("fasteval-exclude", "exclude_ids", "one string", "a list of ids")
     excluded = {score_batches.text(i) for i in (() if exclude_ids is None else exclude_ids)}
-    stays = np.array([i not in excluded for i in self._ids], bool)
-    values, classes, hits = (np.concatenate(parts)[stays] for parts in zip(*self._kept))
+    return np.array([i not in excluded for i in self._ids], bool)
+
+  def _result(self, stays: np.ndarray, kept: _Kept, by_lot: bool = False) -> FastEvalResult:
+    """The numbers of what was kept of the pictures that stay.
+
+    Args:
+      stays: bool, over all pictures.
+      kept: of those that stay.
+      by_lot: all have the same classes kept, and their order in the ranking of a class is drawn.
+    """
+    values, classes, hits = kept
     rows, labels = np.divmod(np.concatenate(self._labels), self._width)
     rows, labels = rows[stays[rows]], labels[stays[rows]]
     counts = np.bincount(labels, minlength=self._width)
@@ -168,8 +199,11 @@ class FastEval:
     hits &= relevant
     wanted = self._evaluated[labels]
     if self._reading == "class":
-      per_class = average_precision.by_class(
-          classes[relevant], values[relevant], hits[relevant], positives)
+      per_class = (
+          average_precision.of_random_order(
+              np.isin(np.arange(self._width), classes[:1]), positives, len(classes)) if by_lot else
+          average_precision.by_class(
+              classes[relevant], values[relevant], hits[relevant], positives))
       value = average_precision.mean(per_class, scaled)
     else:
       value, per_class = average_precision.by_picture(
@@ -180,17 +214,6 @@ class FastEval:
         value, average_precision.mean(per_class), per_class, counts, self._evaluated.copy(),
         undefined, self._group_means(per_class, positives), int(stays.sum()), int((~stays).sum()),
         self._k, self._definition(undefined, stays, np.unique(rows[wanted]).size, weights.source))
-
-  def label_frequencies(self) -> FastEvalResult:
-    """The same numbers of a scorer that knows how common each class is, and sees no picture."""
-    keys, pictures = np.concatenate(self._labels), len(self._ids)
-    counts = np.bincount(keys % self._width, minlength=self._width).astype(np.float64)
-    step = max(1, _CHUNK // self._width)
-    blind = copy.copy(self)
-    blind._kept = self._kept[:1] + [
-        self._keep(np.tile(counts, (min(step, pictures - start), 1)), start, keys)
-        for start in range(0, pictures, step)]
-    return blind.result()
 
   def _group_means(self, per_class: np.ndarray, positives: np.ndarray) -> dict[str, float]:
     defined = np.flatnonzero(positives)

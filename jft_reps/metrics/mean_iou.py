@@ -110,9 +110,9 @@ class MeanIoU:
         f"over {np.count_nonzero(truth)} that truth has; {void:,} void pixels ignored, {pixels:,} "
         f"counted; {len(kept):,} pictures, {excluded:,} left out)")
 
-  def chance(self) -> dict[str, float]:
+  def guessing(self, exclude_ids: Iterable[Any] | None = None) -> dict[str, float]:
     """What saying the commonest class of every pixel gives."""
-    shares = [row["truth"] or 0.0 for row in self.result().per_class.values()]
+    shares = [row["truth"] or 0.0 for row in self.result(exclude_ids).per_class.values()]
     classes = sum(share > 0 for share in shares)
     if not classes:
       return {}

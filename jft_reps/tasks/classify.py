@@ -122,7 +122,7 @@ class Classify(FineTuning[PictureSets]):
     """Accuracy or mAP on each evaluation split."""
     datasets = {s: functools.partial(self.eval_dataset, s) for s in self._sets.eval_splits}
     if self._expand is not None:
-      return [MeanApSet(split, dataset, len(self.labels)) for split, dataset in datasets.items()]
+      return [MeanApSet(split, dataset, self.labels) for split, dataset in datasets.items()]
     return [TopKSet(split, dataset, self.labels) for split, dataset in datasets.items()]
 
   def probabilities(self, logits: tf.Tensor) -> tf.Tensor:

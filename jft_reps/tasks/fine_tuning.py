@@ -43,6 +43,7 @@ class FineTuning(Generic[Sets]):
     self._sets, self._batches = sets, batches
     self._batch_norm, self._frozen_through = batch_norm, frozen_through
     self.explain, self.describe_dropped = sets.explain, sets.describe_dropped
+    self.identity = sets.identity
 
   @property
   def card(self) -> dict[str, Any]:

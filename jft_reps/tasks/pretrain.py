@@ -73,6 +73,7 @@ class Pretrain:
 
   Attributes:
     labels: class ids of the network in class order.
+    names: of the classes, as the hierarchy has them.
     best: the number whose best checkpoint is kept.
   """
 
@@ -99,6 +100,8 @@ class Pretrain:
     known = self._sets.labels
     chosen = None if classes is None else self._sets.class_indices(classes)
     self.labels = known if chosen is None else tuple(known[c] for c in chosen)
+    self.names = (self.labels if self._hierarchy is None else
+                  tuple(self._hierarchy.name(label) for label in self.labels))
     self.best = f"fasteval/mAP@{k}"
     closure = None if self._hierarchy is None else self._hierarchy.closure()
     self._targets = LabelTargets(len(known), closure, chosen, noise, negatives, min_confidence)
@@ -109,6 +112,7 @@ class Pretrain:
                     **self._chosen_metric(class_weights, eval_classes)}
     fasteval.FastEval(len(self.labels), **self._metric)  # refuses bad values before hours of work
     self.explain, self.describe_dropped = self._sets.explain, self._sets.describe_dropped
+    self.identity = self._sets.identity
 
   @property
   def notes(self) -> dict[str, Any]:
@@ -203,7 +207,7 @@ class Pretrain:
   def evaluators(self) -> list[FastEvalSet]:
     """FastEval on each evaluation split."""
     dataset = functools.partial(self._sets.eval_batches, targets=self._targets.evaluation)
-    return [FastEvalSet(split, functools.partial(dataset, split), len(self.labels), self._metric)
+    return [FastEvalSet(split, functools.partial(dataset, split), self.names, self._metric)
             for split in self._sets.eval_splits]
 
   def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
@@ -215,10 +219,9 @@ class Pretrain:
     images = np.asarray(batch["image"])[:8]
     logits = model(tf.constant(images), batch_norm="frozen")
     probabilities = self.probabilities(logits).numpy()
-    names: Sequence[str] = self.labels
+    names = self.names
     depth = [0] * len(self.labels)
     if self._hierarchy is not None:
-      names = [self._hierarchy.name(label) for label in self.labels]
       depth = [self._hierarchy.depth(label) for label in self.labels]
     truth, best = [], []
     for i in range(len(images)):

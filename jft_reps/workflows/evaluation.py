@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jft_reps import whole_files
 from jft_reps.errors import ConfigError, StorageError
 from jft_reps.workflows import compose, configuration, presence, weights
 
@@ -19,10 +20,11 @@ def evaluate(
     config: ml_collections.ConfigDict, workdir: str | os.PathLike | None = None,
     checkpoint: str | os.PathLike | None = None, average: bool | None = None,
     exclude_file: str | os.PathLike | None = None, submission: str | os.PathLike | None = None,
+    output: str | os.PathLike | None = None,
 ) -> dict[str, float]:
   """Numbers of one checkpoint by TensorBoard name; what guessing gives goes to stderr beside them.
 
-  All of it is kept in the run directory: see `evaluation_files`.
+  All of it is kept, see `evaluation_files`.
 
   Args:
     config: of the run.
@@ -31,23 +33,29 @@ def evaluate(
     average: take the moving average of the weights; None: if the configuration keeps one.
     exclude_file: ids of pictures, one a line, to leave out of a second set of numbers.
     submission: folder for what was found in the form of the test server.
+    output: folder for what is kept; None: the run directory.
 
   Raises:
     ConfigError: a submission is wanted of a task that has none.
-    StorageError: the checkpoint cannot be read.
+    StorageError: the checkpoint cannot be read; the output cannot be written, or holds a file of
+      somebody else's in the place of one to write.
   """
   config, excluded = configuration.placed(config, workdir), _excluded(exclude_file)
   presence.check_weights(checkpoint or config.workdir)
   presence.check_records(config)
   from jft_reps.training.evaluation import monitor
+  from jft_reps.training.run_directory import checkpoints
   from jft_reps.workflows import evaluation_files
 
   source = weights.open_source(checkpoint or config.workdir)
   task, path = compose.task(config, source), source.tensors.path
-  model = task.build()
-  monitor.load_model(path, task, model, _averaged(config, average))
+  evaluators, folder = task.evaluators(), output or config.workdir
+  evaluation_files.require(folder, [evaluator.name for evaluator in evaluators])
+  model, averaged = task.build(), _averaged(config, average)
+  monitor.load_model(path, task, model, averaged)
+  about = {"checkpoint": str(path), "step": checkpoints.step_of(path), "average": averaged}
   values: dict[str, float] = {}
-  for evaluator in task.evaluators():
+  for evaluator in evaluators:
     if submission:
       if not hasattr(evaluator, "submits"):
         raise ConfigError("flags", "--submission", config.task.name,
@@ -58,8 +66,11 @@ def evaluate(
       print(f"{evaluator.name}: {_said(evaluator.last)}", file=sys.stderr)
     if submission:
       print(f"wrote {evaluator.write_submission(submission)}", file=sys.stderr)
-    for line in evaluation_files.keep(config.workdir, evaluator, found, path, task.best):
-      print(line, file=sys.stderr)
+    guessed = monitor.chance(evaluator, excluded)
+    before = evaluation_files.first_step(config.workdir, evaluator, first=not values)
+    print(evaluation_files.said(evaluator, found, guessed, before, task.best), file=sys.stderr)
+    names = evaluation_files.keep(folder, task, evaluator, found, guessed, about)
+    print(f"  wrote {', '.join(names)} in {folder}", file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
   print(f"evaluated {path}", file=sys.stderr)
   return values
@@ -119,17 +130,20 @@ def verdict(values: Mapping[str, float], row: str, expected: Sequence[Sequence[A
 
 def class_results(task, run):
   """Writes each evaluation's numbers per class beside its curves."""
-  from jft_reps.metrics import class_results as results
+  from jft_reps.workflows import evaluation_files
 
   def write(evaluator, step: int) -> None:
-    if getattr(evaluator, "last", None) is not None:
-      folder = run.path / f"eval_{evaluator.name}"
-      folder.mkdir(exist_ok=True)
-      if hasattr(evaluator.last, "table"):
-        (folder / f"per_class_{step}.txt").write_text(evaluator.last.table())
-      else:
-        results.write_csv(evaluator.last, folder / f"per_class_{step}.csv", task.labels)
-      (folder / "definition.txt").write_text(evaluator.last.definition + "\n")
+    last = getattr(evaluator, "last", None)
+    definition = getattr(last or evaluator, "definition", None)
+    if definition is None:
+      return
+    files = {"definition.txt": definition + "\n"}
+    if last is not None and hasattr(last, "table"):
+      files[f"per_class_{step}.txt"] = last.table()
+    elif (classes := evaluation_files.classes_csv(task, evaluator)) is not None:
+      files[f"per_class_{step}.csv"] = classes
+    whole_files.write_all(run.path / f"eval_{evaluator.name}", {
+        name: text.encode("utf-8", "surrogateescape") for name, text in files.items()})
 
   return write
 

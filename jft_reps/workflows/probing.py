@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jft_reps.errors import ConfigError, StorageError
-from jft_reps.workflows import compose, configuration, generating, presence, weights
+from jft_reps.workflows import (
+  compose,
+  configuration,
+  evaluation_files,
+  generating,
+  presence,
+  weights,
+)
 
 if TYPE_CHECKING:
   import ml_collections
@@ -46,8 +54,8 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     untrained: probe the same network with random weights as well, where there are others.
 
   Returns:
-    `method`, `values` by TensorBoard name, what guessing (`chance`) and the untrained network
-    (`untrained`) give, `warning` (an edge of the grid, or ""), and `few_shot` accuracies.
+    `method`, `values` by TensorBoard name, what guessing (`chance`) and the `untrained` network give,
+    `warning` (an edge of the grid, or ""), and `few_shot` accuracies, likewise.
 
   Raises:
     StorageError: the run directory holds a run already.
@@ -56,6 +64,7 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
   config = configuration.placed(config, workdir)
   presence.check_start(config)
   from jft_reps import progress
+  from jft_reps.tasks.frozen import features as frozen_features
   from jft_reps.training.run_directory import directory
 
   generating.generate(config, progress.counter("generated pictures"))
@@ -71,10 +80,18 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     state = _state(config, run, task, source)
     run.describe(config.to_dict(), {"probe": f"{options.method}, features by frozen statistics"})
     folder = features or run.path / "features"
-    result = _solve(task, state.model, config.task.train_split, options, run, folder)
-    result["untrained"] = {}
+    fitted, evaluators, few_shot = _solve(
+        task, state.model, config.task.train_split, options, folder)
+    frozen_features.install(fitted, state.model)
+    values, chance = _judged(run, evaluators)
+    result = {"method": fitted.method, "values": values, "chance": chance, "untrained": {},
+              "few_shot": few_shot, "warning": frozen_features.edge(fitted, options)}
+    for shot in few_shot.values():
+      shot["chance"] = chance["classification/top1"]
     if untrained and source is not None:
-      result["untrained"] = _untrained(task, config, options, folder)
+      result["untrained"], without = _untrained(task, config, options, folder)
+      for name, shot in few_shot.items():
+        shot["untrained"] = without[name]["mean"]
     state.save(run.path, {"run": directory.run_id(config.to_dict()),
                           "versions": directory.versions()}, task.notes)
     (run.path / "probe.json").write_text(json.dumps(result, indent=1))
@@ -82,6 +99,22 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
   finally:
     run.close()
   return result
+
+
+def text(result: Mapping[str, Any]) -> str:
+  """What a probe found, for people: each number beside those of guessing and of no training."""
+  columns = {"measured": dict(result["values"]), "guessing": dict(result["chance"]),
+             "untrained": dict(result["untrained"])}
+  notes = {}
+  for name, shot in result["few_shot"].items():
+    for column, key in (("measured", "mean"), ("guessing", "chance"), ("untrained", "untrained")):
+      if key in shot:
+        columns[column][name] = shot[key]
+    notes[name] = (f"± {shot['deviation']:.4f} over {len(shot['draws'])} draws of "
+                   f"{shot['pictures']} pictures")
+  names = [name for name in columns["measured"] if not name.endswith("/pictures")]
+  lines = [evaluation_files.table(result["method"], names, columns, notes)]
+  return "\n".join(lines + [f"WARNING: {w}" for w in [result["warning"]] if w])
 
 
 def _state(config, run, task, source):
@@ -106,50 +139,56 @@ def _state(config, run, task, source):
   return state
 
 
-def _solve(task, model, train_split: str, options, run, folder: str | os.PathLike) -> dict:
-  """Fits on the training features and judges on each evaluation split."""
+def _solve(task, model, train_split: str, options, folder: str | os.PathLike
+           ) -> tuple[Any, list, dict[str, dict[str, Any]]]:
+  """The probe of some features, the evaluators that have judged it, and few-shot accuracies."""
   from jft_reps.tasks.frozen import features as frozen_features
-  from jft_reps.training.evaluation import monitor
-  from jft_reps.training.run_directory import events
 
   train, tests = _features(task, model, train_split, folder)
   fitted = frozen_features.fit(train, len(task.labels), options)
-  frozen_features.install(fitted, model)
-  values: dict[str, float] = {}
-  chance: dict[str, float] = {}
-  few_shot: dict[str, dict[str, Any]] = {}
   for evaluator, test in tests:
     evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
-    found = evaluator.result()
-    events.Events(run.path / f"eval_{evaluator.name}").scalars(
-        0, {**found, **monitor.chance_lines(evaluator)})
-    if not few_shot and test.targets.ndim == 1 and options.shots:
-      few_shot = frozen_features.few_shot(train, test, len(task.labels), options)
-    chance |= monitor.by_set(evaluator, evaluator.chance(), first=not values)
+  _, first = tests[0]
+  few_shot = (frozen_features.few_shot(train, first, len(task.labels), options)
+              if first.targets.ndim == 1 and options.shots else {})
+  return fitted, [evaluator for evaluator, _ in tests], few_shot
+
+
+def _judged(run, evaluators: Sequence[Any]) -> tuple[dict[str, float], dict[str, float]]:
+  """The numbers of all sets, and what guessing gives; both go to their curves."""
+  from jft_reps.training.evaluation import monitor
+  from jft_reps.training.run_directory import events
+
+  values: dict[str, float] = {}
+  guessing: dict[str, float] = {}
+  for evaluator in evaluators:
+    found, guessed = evaluator.result(), monitor.chance(evaluator)
+    monitor.write_curves(lambda place: events.Events(run.path / place), evaluator.name, 0, found,
+                         guessed)
+    guessing |= monitor.by_set(evaluator, guessed, first=not values)
     values |= monitor.by_set(evaluator, found, first=not values)
   run.append(event="eval", step=0, **values)
-  return {"method": fitted.method, "values": values, "chance": chance, "few_shot": few_shot,
-          "warning": frozen_features.edge(fitted, options)}
+  return values, guessing
 
 
-def _untrained(task, config, options, folder: str | os.PathLike) -> dict[str, float]:
+def _untrained(task, config, options, folder: str | os.PathLike
+               ) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
   """The numbers of the same probe on the same network as it starts, with random weights."""
   import tensorflow as tf
 
-  from jft_reps.tasks.frozen import features as frozen_features
   from jft_reps.training.evaluation import monitor
 
   tf.random.set_seed(config.train.seed)
   model = task.build()
   # Moving statistics of 0 and 1 are no statistics: those of the task's own pictures are taken.
   task.recalibrate(model)
-  train, tests = _features(task, model, config.task.train_split, folder)
-  fitted = frozen_features.fit(train, len(task.labels), options)
+  # In a folder of its own, as a cache holds the features of one network.
+  _, evaluators, few_shot = _solve(task, model, config.task.train_split, options,
+                                   os.path.join(folder, "untrained"))
   values: dict[str, float] = {}
-  for evaluator, test in tests:
-    evaluator.update(test.ids, fitted.scores(test.values), {"targets": test.targets})
+  for evaluator in evaluators:
     values |= monitor.by_set(evaluator, evaluator.result(), first=not values)
-  return values
+  return values, few_shot
 
 
 def _features(task, model, train_split: str, folder: str | os.PathLike) -> tuple[Any, list]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jft_reps.errors import ConfigError, DataError, StorageError
-from jft_reps.metrics import fasteval
+from jft_reps.metrics import average_precision, fasteval
 
 READINGS, RESTRICTS = ("class", "picture"), ("before", "after")
 
@@ -444,3 +445,39 @@ def test_csv_has_one_row_per_evaluated_class(tmp_path):
     fasteval.write_csv(result, tmp_path / "nowhere" / "x.csv")
   with pytest.raises(ConfigError, match="ids: 1 entries"):
     fasteval.write_csv(result, path, ids=["a"])
+
+
+@pytest.mark.parametrize("arguments", [
+    {"k": 3}, {"k": 20}, {"k": 3, "class_weights": np.linspace(0.1, 1, 12)},
+    {"k": 4, "classes": [1, 2, 5, 7, 9]}, {"k": 6, "classes": [1, 2, 5, 7, 9], "restrict": "after"},
+    {"k": 3, "reading": "picture"}])
+def test_guessing_is_the_mean_of_scorers_that_know_the_frequencies_alone(arguments):
+  rng = np.random.default_rng(1)
+  labels = (rng.random((60, 12)) < np.linspace(0.02, 0.5, 12)).astype(np.uint8)
+  ids = [str(i) for i in range(60)]
+  metric = fasteval.FastEval(12, groups={"some": [0, 3, 11]}, **arguments)
+  metric.update(ids, rng.standard_normal((60, 12)), labels)
+  before = metric.result()
+
+  def blind(pictures: np.ndarray) -> fasteval.FastEvalResult:
+    """The commonest classes, in gaps that the order of pictures, by lot, does not cross."""
+    truth = labels[pictures]
+    scores = 10.0 * truth.sum(0) + rng.random((len(truth), 1)) + 1e-3 * np.arange(12, 0, -1)
+    return fasteval.mean_average_precision(scores, truth, groups={"some": [0, 3, 11]}, **arguments)
+
+  for excluded in ([], ids[:20]):
+    draws = [blind(np.arange(len(excluded), 60)) for _ in range(400)]
+    found = metric.guessing(excluded)
+    for name, value in found.scalars().items():
+      values = [draw.scalars()[name] for draw in draws]
+      error = np.std(values) / np.sqrt(len(values))
+      assert value == pytest.approx(np.mean(values), abs=5 * error + 1e-12), name
+  assert metric.result().value == before.value
+
+
+def test_a_random_order_is_exact_over_all_orders():
+  hits = np.array([1, 1, 0, 0, 0], bool)
+  every = [average_precision.by_class(np.zeros(5, int), -np.arange(5.0), np.array(order),
+                                      np.array([2]))[0] for order in itertools.permutations(hits)]
+  found = average_precision.of_random_order(np.array([True, True, False]), np.array([2, 0, 1]), 5)
+  np.testing.assert_allclose(found, [np.mean(every), np.nan, 0.0])

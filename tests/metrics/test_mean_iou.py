@@ -217,3 +217,14 @@ def test_void_may_be_another_id_but_not_that_of_a_class():
     MeanIoU(("sea", "sea"))
   with pytest.raises(ConfigError, match="one string"):
     metric.result("p")
+
+
+def test_guessing_is_the_commonest_class_everywhere():
+  truth = np.random.default_rng(2).choice(4, (40, 30), p=[0.5, 0.3, 0.2, 0.0]).astype(np.uint8)
+  real, blind = MeanIoU(list("abcd")), MeanIoU(list("abcd"))
+  for name in "12":
+    real.update(name, np.roll(truth, 1), truth)
+    blind.update(name, np.zeros_like(truth), truth)
+  for excluded in ((), ("1",)):
+    found, expected = real.guessing(excluded), blind.result(excluded).numbers
+    assert found == pytest.approx({name: expected[name] for name in found}) and len(found) == 3

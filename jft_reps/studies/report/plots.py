@@ -11,6 +11,7 @@ import numpy as np
 
 from jft_reps.studies.fits.interval import SeedMean
 from jft_reps.studies.report import tables, text
+from jft_reps.studies.report.guessing import Guesses
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.rows import PageRows
 
@@ -21,8 +22,9 @@ _STYLE: Any = {"text.parse_math": False, "font.size": 10, "axes.spines.top": Fal
           "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
 
 
-def png(page: Page, rows: PageRows) -> bytes | None:
-  """The plot of a page; None if no row has a number of its first metric."""
+def png(page: Page, rows: PageRows, guesses: Guesses | None = None) -> bytes | None:
+  """The plot of a page, with a line for guessing; None if no row has a number of its first metric.
+  """
   heading = next(iter(page.metrics.values()))
   arms = [a for a in page.arms if any(r.arm == a and r.values.get(heading) is not None
                                       for r in rows)]
@@ -41,6 +43,9 @@ def png(page: Page, rows: PageRows) -> bytes | None:
     warnings.simplefilter("ignore", UserWarning)  # characters that the font does not have
     figure, axes = plt.subplots(figsize=(7.6, height), dpi=130, layout="constrained")
     draw(axes, page, rows, arms, heading, factor)
+    for guess in sorted(set((guesses or {}).get(heading, ()))):
+      across = axes.axhline if page.x else axes.axvline
+      across(guess * factor, color="#555555", ls=":", lw=1.2, label="guessing")
     if page.x:
       axes.set_ylabel(tables.unit(heading, factor))
       axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

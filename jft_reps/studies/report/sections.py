@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from jft_reps.errors import ConfigError, DataError, printable
 from jft_reps.studies.forecast import drawing
 from jft_reps.studies.forecast.answers import Forecast
-from jft_reps.studies.report import foretold, plots
+from jft_reps.studies.report import foretold, guessing, plots
 from jft_reps.studies.report import gained as report_gained
 from jft_reps.studies.report import rows as report_rows
 from jft_reps.studies.report import tables as report_tables
@@ -83,11 +83,12 @@ def section(page: Page, results: Sequence[RunResult]) -> Section:
   sentences = [*report_text.of_page(page, rows), *who]
   if page.x == "pictures":
     sentences.insert(0, report_text.protocol(page))
-  tables = [report_tables.table(page, rows), report_tables.elsewhere(page, rows)]
+  guesses = guessing.of_page(page, rows, notes)
+  tables = [report_tables.table(page, rows, guesses), report_tables.elsewhere(page, rows)]
   definitions = _definitions(page, rows, notes)
   return Section(
       page.name, page.title, report_runs.counts(members), report_text.says(page), forecasts,
-      drawing.draw(forecasts)["png"] if forecasts else None, plots.png(page, rows),
+      drawing.draw(forecasts)["png"] if forecasts else None, plots.png(page, rows, guesses),
       [t for t in tables if t and t.rows], sentences, gained, definitions, list(page.deviations),
       _failed(members), few([*notes, *without]), rows)
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from jft_reps.errors import ConfigError
 from jft_reps.studies.fits.interval import SeedMean, over_seeds
+from jft_reps.studies.report import guessing
+from jft_reps.studies.report.guessing import Guesses
 from jft_reps.studies.report.pages import Page, PaperNumber
 from jft_reps.studies.report.rows import PageRows
 
@@ -49,8 +51,11 @@ def unit(heading: str, factor: float) -> str:
   return f"{heading} (%)" if factor == 100 and "%" not in heading else heading
 
 
-def table(page: Page, rows: PageRows) -> Table:
-  """Our numbers, one row per arm and x; in a table of arms the paper's stand beside them."""
+def table(page: Page, rows: PageRows, guesses: Guesses | None = None) -> Table:
+  """Our numbers, one row per arm and x; in a table of arms the paper's stand beside them.
+
+  What guessing gives is the last row, where that is known.
+  """
   headings = list(page.metrics.values())
   scales = {h: scale(page, rows, h) for h in headings}
   beside = [h for h in headings if not page.x and any(
@@ -73,6 +78,9 @@ def table(page: Page, rows: PageRows) -> Table:
         line.append("; ".join(cited(n, scales[h]) for n in page.paper
                               if (n.row, n.metric) == (arm, h)) or "–")
     lines.append(line)
+  if guesses:
+    lines.append([guessing.ARM, *(["–"] if page.x else []), "–", *(c for h in headings for c in (
+        guessing.shown(guesses.get(h), scales[h], digits[h]), *(["–"] if h in beside else [])))])
   return Table(header, lines)
 
 

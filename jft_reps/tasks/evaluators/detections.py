@@ -32,6 +32,8 @@ class DetectionSet:
     submits: whether detections are kept for `write_submission`.
   """
 
+  guess = "no number: boxes drawn by lot hardly ever overlap an object enough, so AP is near 0"
+
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
                picture: Callable[[Mapping[str, Any]], tf.Tensor],
                metric: coco.CocoBoxes | voc.VocBoxes, labels: Sequence[str],

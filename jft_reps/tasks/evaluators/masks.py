@@ -32,6 +32,8 @@ class SegmentationSet:
     submits: whether predictions are kept for `write_submission`.
   """
 
+  guess = "the commonest class of the set at every pixel"
+
   def __init__(self, name: str, dataset: Callable[[], tf.data.Dataset],
                picture: Callable[[Mapping[str, Any]], tf.Tensor], labels: Sequence[str]):
     self.name, self._dataset, self._picture = name, dataset, picture
@@ -69,9 +71,9 @@ class SegmentationSet:
                for label, row in found.per_class.items()}
     return {**found.scalars(_PREFIX), **{k: v for k, v in shares.items() if v is not None}}
 
-  def chance(self) -> dict[str, float]:
-    """What guessing gives, by TensorBoard name."""
-    return {f"{_PREFIX}{name}": value for name, value in self._metric.chance().items()}
+  def chance(self, exclude_ids: Sequence[str] | None = None) -> dict[str, float]:
+    """What saying the commonest class of every pixel gives."""
+    return {f"{_PREFIX}{k}": v for k, v in self._metric.guessing(exclude_ids).items()}
 
   def write_submission(self, folder: str | os.PathLike[str]) -> str:
     """Writes what was predicted as VOC's test server wants it; returns where to.

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -92,6 +93,11 @@ class RecordSets:
     parts = [s.sha256 if s.use == s.records else f"{s.sha256}:{s.use}" for s in found.shards]
     text = ",".join(parts + ([] if found.index is None else [found.index_sha256]))
     return hashlib.sha256(text.encode()).hexdigest()
+
+  def identity(self, split: str) -> dict[str, Any]:
+    """Which pictures a split is: where it lies, how many, and a checksum of them."""
+    return {"records": os.fspath(self.records), "split": split,
+            "pictures": self.record_set(split).records, "sha256": self.fingerprint(split)}
 
   def explain(self, error: BaseException, split: str | None = None) -> DataError | None:
     """Names the counts of bad records, or the damaged file, behind an error of the reader.

@@ -105,6 +105,15 @@ def _lost(name: str, pictures: int, dropped: np.ndarray, reasons: Sequence[str],
   return {"data/dropped": float(lost)}
 
 
+def chance(evaluator: Evaluator, exclude_ids: Sequence[str] = ()) -> dict[str, float]:
+  """What guessing gives, by the names of the numbers; empty where an evaluator cannot say it."""
+  guess: Callable[..., dict[str, float]] | None = getattr(evaluator, "chance", None)
+  if guess is None:
+    return {}
+  clean = guess(sorted(exclude_ids)) if exclude_ids else {}
+  return {**guess(), **{f"{name} (clean)": value for name, value in clean.items()}}
+
+
 def by_set(evaluator: Evaluator, values: dict[str, float], first: bool) -> dict[str, float]:
   """Numbers of the first evaluation set keep their names; others carry the name of their set."""
   return values if first else {f"{evaluator.name}: {k}": v for k, v in values.items()}

@@ -13,14 +13,14 @@ import numpy as np
 
 from jft_reps.errors import StorageError, printable
 from jft_reps.task import Batch, Evaluator, Task
-from jft_reps.training.evaluation.judging import by_set, judge, predictor, to_stderr
+from jft_reps.training.evaluation.judging import by_set, chance, judge, predictor, to_stderr
 from jft_reps.training.run_directory import checkpoints, notes
 from jft_reps.training.run_directory.best import held, keep_best, sweep
 from jft_reps.training.run_directory.directory import RunDirectory
 from jft_reps.training.run_directory.events import Events
 
-__all__ = ["Monitor", "by_set", "chance_lines", "judge", "load_model",
-           "trainer_stopped"]
+__all__ = ["Monitor", "by_set", "chance", "judge", "load_model", "trainer_stopped", "write_curves"]
+
 
 _TRIES = 5
 
@@ -81,6 +81,7 @@ class Monitor:
     self._predict: dict[str, Any] = {}
     self._events: dict[str, Events] = {}
     self._skipped: set[int] = set()
+    self._guessed: dict[str, float] = {}
 
   def follow(self, poll: float = 2.0, timeout: float | None = None) -> dict[int, dict[str, float]]:
     """Evaluates until the run is done and its last checkpoint evaluated; numbers by step.
@@ -168,7 +169,9 @@ class Monitor:
       keep_best(self._run.path, step, folder, self._best_name, number)
     self._run.append(event="eval", step=step, time=time.time(), **values)
     clean = f", clean {_said(values.get(f'{self._best_name} (clean)'))}" if self._exclude else ""
-    self._say(f"step {step}: {self._best_name} = {_said(number)}{clean} "
+    guessed = self._guessed.get(self._best_name)
+    beside = "" if guessed is None else f", guessing {guessed:.4f}"
+    self._say(f"step {step}: {self._best_name} = {_said(number)}{clean}{beside} "
               f"({time.monotonic() - start:.1f} s)")
     return values
 
@@ -176,15 +179,16 @@ class Monitor:
     """Every evaluator's numbers of the model as it is, written to the evaluators' curves."""
     values: dict[str, float] = {}
     for evaluator in self._task.evaluators():
-      events = self._event(evaluator.name)
       drawn: list[Mapping[str, np.ndarray]] = []
       found = judge(
           evaluator, self._model, self._exclude, self._predictor(evaluator),
           functools.partial(self._draw, drawn),
           self._task, self._say)
-      events.pictures(step, {n: np.concatenate([d[n] for d in drawn]) for n in drawn[0]}
-                      if drawn else {})
-      events.scalars(step, {**found, **chance_lines(evaluator)})
+      guessed = chance(evaluator, self._exclude)
+      write_curves(self._event, evaluator.name, step, found, guessed)
+      self._event(f"eval_{evaluator.name}").pictures(step, {
+          n: np.concatenate([d[n] for d in drawn]) for n in drawn[0]} if drawn else {})
+      self._guessed |= by_set(evaluator, guessed, first=not values)
       values |= by_set(evaluator, found, first=not values)
       self._details(evaluator, step)
     return values
@@ -198,10 +202,8 @@ class Monitor:
       self._predict[evaluator.name] = predictor(evaluator, self._model)
     return self._predict[evaluator.name]
 
-  def _event(self, name: str) -> Events:
-    if name not in self._events:
-      self._events[name] = Events(self._run.path / f"eval_{name}")
-    return self._events[name]
+  def _event(self, folder: str) -> Events:
+    return self._events.setdefault(folder, Events(self._run.path / folder))
 
 
 def trainer_stopped(run: RunDirectory, reason: str) -> StorageError:
@@ -210,10 +212,21 @@ def trainer_stopped(run: RunDirectory, reason: str) -> StorageError:
                       "a run that goes on", "Start `train` again with this --workdir: it resumes.")
 
 
-def chance_lines(evaluator: Evaluator) -> dict[str, float]:
-  """What guessing gives, by the name of the number with `(chance)`, of those who can say it."""
-  chance: Callable[[], Mapping[str, float]] = getattr(evaluator, "chance", dict)
-  return {f"{name} (chance)": value for name, value in chance().items()}
+def write_curves(at: Callable[[str], Events], name: str, step: int, numbers: Mapping[str, float],
+                 guessed: Mapping[str, float]) -> None:
+  """A point in the curves of an evaluation set, and in those of guessing.
+
+  TensorBoard draws a chart per tag and a line per folder, so guessing has its own.
+
+  Args:
+    at: the event files of a folder of the run directory.
+    name: of the set.
+    step: of the checkpoint.
+    numbers, guessed: by name.
+  """
+  at(f"eval_{name}").scalars(step, numbers)
+  if guessed:
+    at(f"eval_{name}_guessing").scalars(step, guessed)
 
 
 def _said(number: float | None) -> str:

@@ -59,6 +59,12 @@ def prefix(directory: pathlib.Path, step: int) -> pathlib.Path:
   return pathlib.Path(directory) / f"ckpt-{step}"
 
 
+def step_of(path: pathlib.Path | str) -> int:
+  """The step in the name of a checkpoint; 0 of another name."""
+  number = pathlib.Path(path).name.rpartition("-")[2]
+  return int(number) if number.isdecimal() and number.isascii() else 0
+
+
 def committed(directory: pathlib.Path) -> list[int]:
   """Steps with a committed checkpoint, ascending."""
   directory = pathlib.Path(directory)

@@ -10,18 +10,21 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from jft_reps import whole_files
+from jft_reps.studies.report import guessing
 from jft_reps.workflows import compose, weights
 
 CLASSES, DEFINITIONS = "classes.json", "definitions.json"
 
 
 class Judged(NamedTuple):
-  """Numbers of one evaluation set, those of each class, what they mean, and the set's name."""
+  """Numbers of one evaluation set, those of each class, what they mean, the set's name, and what
+  guessing gives on it."""
 
   numbers: dict[str, float]
   classes: dict[str, dict[str, float]]
   definition: str
   name: str = "test"
+  guessing: Mapping[str, float] = {}
 
 
 class Judge:
@@ -53,9 +56,12 @@ class Judge:
 
 def judged_by(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) -> Judged:
   """What an evaluator says, with the numbers of each class by name."""
-  last = getattr(evaluator, "last", None)
+  from jft_reps.training.evaluation import judging
+
+  last, guessed = getattr(evaluator, "last", None), judging.chance(evaluator)
   if last is None:
-    return Judged(dict(numbers), {}, getattr(evaluator, "definition", ""), evaluator.name)
+    definition = getattr(evaluator, "definition", "")
+    return Judged(dict(numbers), {}, definition, evaluator.name, guessed)
   if isinstance(last.per_class, Mapping):
     columns = {column for row in last.per_class.values() for column in row}
     classes = {column: {label: row[column] for label, row in last.per_class.items()
@@ -63,11 +69,13 @@ def judged_by(evaluator, numbers: Mapping[str, float], labels: Sequence[str]) ->
   else:
     classes = {"AP": {label: float(value) for label, value in zip(labels, last.per_class)
                       if value == value}}
-  return Judged(dict(numbers), classes, last.definition, evaluator.name)
+  return Judged(dict(numbers), classes, last.definition, evaluator.name, guessed)
 
 
 def leave(directory: pathlib.Path, judged: Judged) -> None:
-  """Leaves numbers per class and what they mean in the directory of a run, for the report."""
+  """Leaves for the report, in the directory of a run: numbers per class, of guessing, and what they
+  mean."""
   definitions = {judged.name: judged.definition} if judged.definition else {}
   whole_files.write_all(directory, {CLASSES: json.dumps(judged.classes),
-                                    DEFINITIONS: json.dumps(definitions)})
+                                    DEFINITIONS: json.dumps(definitions),
+                                    guessing.FILE: json.dumps(dict(judged.guessing))})

@@ -75,7 +75,10 @@ def probe(run: Run, directory: pathlib.Path) -> Numbers:
   result = probing.probe(config, untrained=False)
   if "classification/top1" in result["values"]:
     leave(directory, Judged(result["values"], {}, f"{scores.TopKSet.definition}; probe: "
-                            f"{result['method']}", settings["test"]))
+                            f"{result['method']}", settings["test"], {
+                                **result["chance"],
+                                **{f"few-shot {name}": shot["chance"] for name, shot in
+                                   result["few_shot"].items()}}))
   few = {f"few-shot {name}": shot["mean"] for name, shot in result["few_shot"].items()}
   return {**result["values"], **few}
 

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from jft_reps.errors import ConfigError, printable
-from jft_reps.studies.report import files, rows
+from jft_reps.studies.report import files, guessing, rows
 from jft_reps.studies.report import sections as report_sections
 from jft_reps.studies.report.pages import Page
 from jft_reps.studies.report.sections import Section
@@ -155,4 +155,4 @@ def write_archive(study: Study, pages: Sequence[Page], directory: str) -> list[s
   """Keeps of a study what the pages need; returns the files."""
   detailed = {result.id for page in pages if page.gained
               for _, result in rows.members(page.restricted(page.gained), study.results)}
-  return archives.write(directory, study, ("definitions.json",), detailed)
+  return archives.write(directory, study, ("definitions.json", guessing.FILE), detailed)
