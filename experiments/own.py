@@ -9,6 +9,8 @@ batch, steps, schedule and warm-up follow from the records and from `epochs`; `t
 with where it comes from, and --config.KEY=VALUE takes its place. --config.init.checkpoint=WEIGHTS
 starts from a run or from public weights, whose network it then takes.
 
+How much more pictures would help: `jft-reps study --plan=own:small`, see `own_study.py`.
+
   tiny       ResNet-14, an eighth as wide: a first look, minutes on two cores
   small      ResNet-26, a quarter as wide: half an hour on two cores for a few thousand pictures
   resnet50   He et al.'s (2015), on a GPU
@@ -18,13 +20,17 @@ starts from a run or from public weights, whose network it then takes.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 from ml_collections.config_dict import placeholder
 
 from experiments import fig6_segmentation, rows, table1_imagenet, table2_coco, table6_pose
 from jft_reps.data.records import contents
+
+if TYPE_CHECKING:
+  from jft_reps.studies.plan import Plan
+  from jft_reps.studies.report.pages import Page
 
 # Depth and width of the network, and the sides that pictures are brought to at most: of a crop for
 # labels, of a whole picture for boxes and masks (8k + 1, whose corners stay corners at stride 8),
@@ -78,7 +84,8 @@ def _open(kind: str) -> dict[str, Any]:
       "labels": {"task.multi_label": placeholder(bool), "task.resize": placeholder(int),
                  "task.crop": placeholder(int)},
       "boxes": {"task.min_side": placeholder(int), "task.max_side": placeholder(int),
-                "task.anchors.base": placeholder(float)},
+                "task.anchors.base": placeholder(float), "task.proposals": placeholder(int),
+                "task.sampling.boxes": placeholder(int)},
       "masks": {"task.resize": placeholder(int), "task.rates": placeholder(tuple),
                 "task.mirror": True},
       "keypoints": {"task.crop": placeholder(tuple), "task.radius": placeholder(float),
@@ -165,6 +172,10 @@ def _network(config: ml_collections.ConfigDict, fill: Any, held: contents.Conten
                stored if held.short_side < low else f"of {config.size}")
     fill("task.max_side", max(high, low), f"of {config.size}")
     fill("task.anchors.base", 256.0 * low / 600, "256 at the paper's side of 600")
+    # conv5 runs on each of them: on two cores that is most of a step.
+    narrow = row["width"] < 1
+    fill("task.proposals", 64 if narrow else 300, f"of {config.size}")
+    fill("task.sampling.boxes", 32 if narrow else 256, f"of {config.size}")
   elif kind == "masks":
     most = (max(held.long_side, 65) - 1) // 8 * 8 + 1
     fill("task.resize", min(side, most), stored if most < side else f"of {config.size}")
@@ -187,3 +198,24 @@ def _network(config: ml_collections.ConfigDict, fill: Any, held: contents.Conten
   fill("task.backbone.width", row["width"], f"of {config.size}")
   fill("task.backbone.stem", "small" if tiny_pictures else "imagenet",
        f"crops below {SMALL_PICTURES} pixels" if tiny_pictures else "He et al.'s")
+
+
+def plan_config(arg: str = "") -> ml_collections.ConfigDict:
+  """Of the study of a row: see `own_study.py`, which has its plan and its pages."""
+  from experiments import own_study
+
+  return own_study.get_config(arg)
+
+
+def plan(config: ml_collections.ConfigDict) -> Plan:
+  """The runs of the study."""
+  from experiments import own_study
+
+  return own_study.plan(config)
+
+
+def pages(config: ml_collections.ConfigDict) -> list[Page]:
+  """What the study's report shows."""
+  from experiments import own_study
+
+  return own_study.pages(config)

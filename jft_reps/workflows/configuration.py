@@ -144,6 +144,24 @@ def read_config(argument: str, records: str = ""
   return config, module
 
 
+def read_plan_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
+  """The configuration of a study, `<file>.py[:part,…]`, and its module.
+
+  It is that of `plan_config`, where a file has it beside the `get_config` of what is trained.
+
+  Raises:
+    ConfigError: as `read_config`.
+  """
+  path, _, part = str(argument).partition(":")
+  module = load_module(path)
+  if not hasattr(module, "plan_config"):
+    return read_config(argument)
+  try:
+    return module.plan_config(part), module
+  except ValueError as e:
+    raise ConfigError("config", path, str(e), fix="Rows and options follow a colon.") from e
+
+
 def load(reference: str, overrides: Mapping[str, Any] | None = None, records: str = ""
          ) -> ml_collections.ConfigDict:
   """The configuration of `experiments/<file>.py[:row,option…]`, with single values changed.
@@ -242,6 +260,8 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
                         f"one of the configuration's {len(known)} keys",
                         f"Did you mean --config.{near[0]}?" if near else "")
     value = _parse(key, text, node.get(last))
+    if node.get_type(last) is tuple and value is not None:  # it may have been open
+      value = tuple(value) if isinstance(value, list) else tuple(str(value).split(","))
     try:
       node[last] = value
     except TypeError as e:  # a value that is open has a type all the same

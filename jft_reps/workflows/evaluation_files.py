@@ -104,7 +104,7 @@ def draw(confusion: Confusion) -> bytes:
 
 
 def _sheet(confusion: Confusion, evaluator: Any) -> bytes:
-  """A PNG of the wrong pictures as the network saw them, the surest first, truth → prediction."""
+  """A PNG of the wrong pictures as the network saw them, the surest first."""
   from jft_reps.collection import contact_sheet
 
   wrong = confusion.wrong(SHOWN)
@@ -118,11 +118,12 @@ def _sheet(confusion: Confusion, evaluator: Any) -> bytes:
           seen[name] = image
       if len(seen) == len(wanted):
         break
+  short = lambda c: printable(confusion.labels[c], 12)
   tiles = [contact_sheet.Tile(seen.get(confusion.ids[i]), (
-      f"{confusion.labels[confusion.truth[i]]} → {confusion.labels[confusion.predicted[i]]} "
-      f"{confusion.confidence[i]:.2f}")) for i in wrong]
+      f"{short(confusion.truth[i])} > {short(confusion.predicted[i])} {confusion.confidence[i]:.2f}"
+  )) for i in wrong]
   out = io.BytesIO()
-  contact_sheet.grid(tiles, 10, 128, f"{evaluator.name}: most wrongly sure, label → prediction"
+  contact_sheet.grid(tiles, 8, 176, f"{evaluator.name}: most wrongly sure, label > prediction"
                      ).save(out, "PNG")
   return out.getvalue()
 
