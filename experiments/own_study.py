@@ -3,9 +3,9 @@
   jft-reps study --plan=own:small --records=RECORDS --workdir=STUDY [--budget=2h]
   jft-reps report --study=STUDY
 
-The rows are those of `own.py`. Each of four sizes, the largest all pictures, is trained from random
-weights (or from --config.init=WEIGHTS) with every seed, for the same number of steps, so that what
-differs is the pictures and not the work; the report leads with what ten times more would bring.
+The rows are those of `own_rows.py`. Each of four sizes, the largest all pictures, is trained from
+random weights (or from --config.init=WEIGHTS) with every seed, for the same number of steps: what
+differs is the pictures and not the work. The report leads with what ten times more would bring.
 --budget sets the steps, on the cores of this machine.
 """
 
@@ -16,7 +16,7 @@ import re
 
 import ml_collections
 
-from experiments import own, rows
+from experiments import own_rows, rows
 from experiments.study import records as study_records
 from experiments.study.tasks import TASKS
 from jft_reps.data.records import contents
@@ -35,8 +35,8 @@ AROUND = 40.0  # seconds of a run outside of its steps
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`size`, a row of `own.py`."""
   size = arg or "small"
-  if size not in own.ROWS:
-    raise ValueError(f"{arg!r}: expected one of {', '.join(own.ROWS)}")
+  if size not in own_rows.ROWS:
+    raise ValueError(f"{arg!r}: expected one of {', '.join(own_rows.ROWS)}")
   return ml_collections.ConfigDict({
       "size": size,
       "records": "",
@@ -118,18 +118,18 @@ def _resolved(config: ml_collections.ConfigDict, held: contents.Contents,
               sizes: list[int]) -> dict[str, object]:
   """What `own.py` derives for the largest size, as overrides of a run."""
   def complete(steps: int) -> ml_collections.ConfigDict:
-    trained = own.get_config(f"{config.size},{held.kind}", config.records)
+    trained = own_rows.get_config(f"{config.size},{held.kind}", config.records)
     trained.init.checkpoint = config.init
     for key, value in (("epochs", config.epochs), ("train.steps", steps)):
       if value:
         rows.put(trained, key, value)
-    own.complete(trained)
+    own_rows.complete(trained)
     return trained
 
   trained = complete(config.steps)
   if config.budget:
     trained = complete(_within(config, held, trained, len(sizes) * config.seeds))
-  bare = configuration.flat(own.get_config(f"{config.size},{held.kind}"))
+  bare = configuration.flat(own_rows.get_config(f"{config.size},{held.kind}"))
   changed = {key: value for key, value in configuration.flat(trained).items()
              if value is not None and bare.get(key) != value}
   return {**changed, "train.checkpoint_every": trained.train.steps}
@@ -147,8 +147,8 @@ def _within(config: ml_collections.ConfigDict, held: contents.Contents,
     raise ValueError(f"budget for {config.size}: expected tiny or small, whose steps were timed; "
                      "give --config.steps")
   steps = int((seconds - AROUND) / (_step(config, held) or 1.0))
-  if steps < own.FEWEST_STEPS:
-    least = runs * (AROUND + own.FEWEST_STEPS * (_step(config, held) or 1.0)) / cores / 60
+  if steps < own_rows.FEWEST_STEPS:
+    least = runs * (AROUND + own_rows.FEWEST_STEPS * (_step(config, held) or 1.0)) / cores / 60
     raise ValueError(f"budget {config.budget}: expected at least {least:.0f}m for {runs} runs, or "
                      "fewer by --config.seeds and --config.pictures")
   return min(steps, trained.train.steps)
@@ -158,7 +158,7 @@ def _step(config: ml_collections.ConfigDict, held: contents.Contents) -> float |
   """Seconds of a core for one step; None: not known."""
   if config.size not in ("tiny", "small"):
     return None
-  batch = own.BATCH[held.kind]
+  batch = own_rows.BATCH[held.kind]
   return SECONDS[held.kind] * batch * (0.25 if config.size == "tiny" else 1.0)
 
 

@@ -248,6 +248,9 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
   """
   import difflib
 
+  for group in ("optimizer", "schedule"):
+    if group in config:
+      _rename(config, group, assignments)
   for key, text in assignments.items():
     *path, last = key.split(".")
     node = config
@@ -261,7 +264,7 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
                         f"Did you mean --config.{near[0]}?" if near else "")
     value = _parse(key, text, node.get(last))
     if node.get_type(last) is tuple and value is not None:  # it may have been open
-      value = tuple(value) if isinstance(value, list) else tuple(str(value).split(","))
+      value = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
     try:
       node[last] = value
     except TypeError as e:  # a value that is open has a type all the same
@@ -269,11 +272,26 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
       raise ConfigError("config-type", f"--config.{key}", repr(text), wanted) from e
 
 
+def _rename(config: ml_collections.ConfigDict, group: str, assignments: Mapping[str, str]) -> None:
+  """Another optimizer or schedule by name starts from its own defaults and what is given with it.
+
+  The arguments of the one before are not its own; who composes it says which it takes.
+  """
+  name = assignments.get(f"{group}.name")
+  if not name or name == config[group].get("name"):
+    return
+  given = {key.removeprefix(f"{group}."): None for key in assignments
+           if key.startswith(f"{group}.")}
+  kept = {"warm_up": config[group].warm_up} if "warm_up" in config[group] else {}
+  with config.unlocked():
+    config[group] = ml_collections.ConfigDict({**given, **kept, "name": name})
+
+
 def _parse(key: str, text: str, old: Any) -> Any:
-  if isinstance(old, str) or (old is None and not text):
-    return text or None
   if text in ("None", "none"):
     return None
+  if isinstance(old, str) or (old is None and not text):
+    return text or None
   try:
     value = json.loads({"True": "true", "False": "false"}.get(text, text))
   except ValueError:

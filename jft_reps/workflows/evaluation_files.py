@@ -22,7 +22,7 @@ from jft_reps import whole_files
 from jft_reps.errors import printable
 
 if TYPE_CHECKING:
-  from jft_reps.metrics.confusion import Confusion
+  from jft_reps.tasks.evaluators.confusion import Confusion
 
 WRONG, SHOWN = 1000, 60  # pictures in the list, and on the sheet
 DRAWN_CLASSES = 40  # of a confusion matrix that can be read

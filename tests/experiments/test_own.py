@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import own
+from experiments import own_rows
 from jft_reps import workflows
 from jft_reps.apps import build_records, command_line, evaluate, export, probe
 from jft_reps.data.records import contents
@@ -36,14 +36,14 @@ def records(tmp_path_factory):
 
 
 def test_what_follows_from_the_records(records):
-  config = own.get_config("small", str(records))
-  reasons = own.complete(config)
+  config = own_rows.get_config("small", str(records))
+  reasons = own_rows.complete(config)
   held = contents.read(records)
   assert config.task.name == "classify" and not config.task.multi_label
   assert (config.task.crop, config.task.backbone.stem) == (40, "small")  # their short side
   assert config.task.resize == round(40 * 340 / 299)
   assert config.task.eval_splits == ("val",)
-  assert config.train.steps == own.FEWEST_STEPS > 60 * held.pictures / 32
+  assert config.train.steps == own_rows.FEWEST_STEPS > 60 * held.pictures / 32
   assert config.schedule.steps == config.train.steps
   assert {"task.crop", "train.steps", "epochs"} <= set(reasons)
   assert all(value is not None for key, value in configuration.flat(config).items()
@@ -71,7 +71,7 @@ def test_weights_bring_their_network(records):
 @pytest.mark.parametrize("kind, task", [("boxes", "detect"), ("masks", "segment"),
                                         ("keypoints", "pose")])
 def test_rows_of_other_kinds_are_of_their_task(kind, task, records):
-  assert own.get_config(f"resnet101,{kind}").task.name == task
+  assert own_rows.get_config(f"resnet101,{kind}").task.name == task
   with pytest.raises(ConfigError, match="has labels: expected"):
     configuration.resolve(f"own:small,{kind}", {}, str(records))
 

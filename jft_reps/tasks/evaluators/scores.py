@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from jft_reps.data.records import reasons
-from jft_reps.metrics import confusion, fasteval, topk
+from jft_reps.metrics import fasteval, topk
+from jft_reps.tasks.evaluators import confusion
 
 
 class _ScoredSet:

@@ -25,7 +25,7 @@ def test_a_definition_stands_under_the_name_of_its_set(tmp_path):
 def test_a_probe_leaves_a_definition(tmp_path, monkeypatch):
   config = types.SimpleNamespace(task=types.SimpleNamespace(eval_splits=()))
   monkeypatch.setattr(kinds, "configured", lambda *_: (config, {"test": "single_test"}))
-  monkeypatch.setattr(probing, "probe", lambda _: {
+  monkeypatch.setattr(probing, "probe", lambda _, untrained: {
       "method": "ridge", "values": {"classification/top1": 0.5}, "few_shot": {}})
   numbers = kinds.probe(Run("p", "c.py", kind="probe"), tmp_path)
   assert numbers == {"classification/top1": 0.5}

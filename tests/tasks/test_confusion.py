@@ -10,9 +10,9 @@ import pytest
 from sklearn import metrics
 
 from jft_reps.metrics import fasteval
-from jft_reps.metrics.confusion import Confusion
 from jft_reps.metrics.mean_iou import MeanIoU
 from jft_reps.metrics.topk import TopK
+from jft_reps.tasks.evaluators.confusion import Confusion
 
 LABELS = ("ant", "bee", "cat", "dog", "=eel", "fox", "gnu")
 
