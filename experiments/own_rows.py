@@ -126,7 +126,7 @@ def complete(config: ml_collections.ConfigDict) -> dict[str, str]:
   fill("schedule.steps", steps, "the end of training")
   fill("schedule.start", steps // 2, "half of the steps at full rate, then down to zero")
   fill("schedule.warm_up", steps // 20, "a twentieth of the steps")
-  fill("train.checkpoint_every", max(1, steps // 10), "ten checkpoints")
+  fill("train.checkpoint_every", -(-steps // 10), "ten checkpoints")
   fill("train.log_every", max(1, min(50, steps // 100)), "a hundred points of a curve or more")
   fill("task.backbone.batch_norm_momentum", 0.9 if steps < SHORT_RUN else 0.997,
        f"{'below' if steps < SHORT_RUN else 'from'} {SHORT_RUN:,} steps")

@@ -58,7 +58,8 @@ def evaluate(
       print(f"{evaluator.name}: {_said(evaluator.last)}", file=sys.stderr)
     if submission:
       print(f"wrote {evaluator.write_submission(submission)}", file=sys.stderr)
-    for line in evaluation_files.keep(config.workdir, evaluator, found, path, task.best):
+    for line in evaluation_files.keep(config.workdir, evaluator, found, path, task.best,
+                                      getattr(task, "labels", ())):
       print(line, file=sys.stderr)
     values |= monitor.by_set(evaluator, found, first=not values)
   print(f"evaluated {path}", file=sys.stderr)

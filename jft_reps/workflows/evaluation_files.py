@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ DRAWN_CLASSES = 40  # of a confusion matrix that can be read
 
 
 def keep(folder: str | os.PathLike[str], evaluator: Any, numbers: Mapping[str, float],
-         checkpoint: pathlib.Path, best: str) -> Iterator[str]:
+         checkpoint: pathlib.Path, best: str, labels: Sequence[str]) -> Iterator[str]:
   """Writes the files of one evaluation set, and a point into its curves.
 
   Args:
@@ -38,6 +38,7 @@ def keep(folder: str | os.PathLike[str], evaluator: Any, numbers: Mapping[str, f
     numbers: that it found, by TensorBoard name.
     checkpoint: that was judged, without ending.
     best: the number that matters most.
+    labels: class names, in class order.
 
   Yields:
     What to say: the most important number beside what guessing gives, warnings, files.
@@ -59,14 +60,30 @@ def keep(folder: str | os.PathLike[str], evaluator: Any, numbers: Mapping[str, f
               f"{name}_confusion.png": draw(confusion),
               f"{name}_wrong.csv": confusion.wrong_csv(WRONG),
               f"{name}_wrong.png": _sheet(confusion, evaluator)}
-  elif last is not None and hasattr(last, "table"):
-    files[f"{name}_classes.txt"] = last.table()
+  elif last is not None:
+    files[f"{name}_classes.csv"] = _classes(last, labels)
   _point(pathlib.Path(folder), evaluator, numbers, _step(checkpoint))
   yield said(evaluator.name, numbers, chance, best)
   if confusion is not None and (warning := confusion.dominant()):
     yield f"{evaluator.name}: WARNING: {warning}"
   whole_files.write_all(folder, files)
   yield f"{evaluator.name}: wrote {', '.join(files)} in {printable(folder)}"
+
+
+def _classes(result: Any, labels: Sequence[str]) -> str:
+  """A row per class of what an evaluator's result has of each; empty where it is undefined."""
+  from jft_reps.tasks.evaluators import confusion
+
+  if isinstance(result.per_class, Mapping):
+    rows = result.per_class
+  else:
+    rows = {label: {"pictures": int(count), "AP": float(value)} for label, count, value, judged in
+            zip(labels, result.counts, result.per_class, result.evaluated) if judged}
+  columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+  shown = lambda value: value if isinstance(value, int) else (
+      "" if value is None or value != value else f"{value:.6g}")
+  return confusion.table(("class", *columns), [
+      (label, *(shown(row.get(column)) for column in columns)) for label, row in rows.items()])
 
 
 def said(name: str, numbers: Mapping[str, float], chance: Mapping[str, float], best: str) -> str:
