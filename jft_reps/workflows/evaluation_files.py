@@ -50,7 +50,7 @@ def keep(folder: str | os.PathLike[str], evaluator: Any, numbers: Mapping[str, f
   name = f"evaluation_{evaluator.name}"
   last = getattr(evaluator, "last", None)
   files: dict[str, str | bytes] = {f"{name}.json": json.dumps({
-      "set": evaluator.name, "checkpoint": str(checkpoint), "step": _step(checkpoint),
+      "set": evaluator.name, "best": best, "checkpoint": str(checkpoint), "step": _step(checkpoint),
       "numbers": dict(numbers), "chance": chance, "time": time.time(),
       "definition": getattr(last or evaluator, "definition", "")}, indent=1, sort_keys=True) + "\n"}
   confusion: Confusion | None = getattr(evaluator, "confusion", None)
