@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
@@ -85,7 +87,7 @@ def parse(values: flags.FlagValues, argv: Sequence[str], description: str,
   """
   if {"--help", "-h", "--helpshort", "-help"} & set(argv[1:]):
     print(f"{description.strip()}\n")
-    print(values.main_module_help() or values.get_help())
+    print("\n".join(_help(values)))
     raise SystemExit(0)
   values.unparse_flags()  # of an earlier call in this process
   stray = values(list(argv))[1:]
@@ -95,3 +97,18 @@ def parse(values: flags.FlagValues, argv: Sequence[str], description: str,
   for name in required:
     if not values[name].value:
       raise ConfigError("flags", f"--{name}", "missing", "a value", "See --help.")
+
+
+def _help(values: flags.FlagValues) -> Iterator[str]:
+  """A flag and what it is for, on as few lines as it takes; without what absl says of types."""
+  for name in sorted(values):
+    flag = values[name]
+    if flag.boolean:
+      shown = f"--[no]{name}" if flag.default else f"--{name}"
+    else:
+      choices = getattr(flag.parser, "enum_values", None)
+      default = flag.default_as_str.strip("'") if flag.default not in (None, "", [], 0) else ""
+      shown = f"--{name}=" + (default or ("|".join(choices) if choices else name.upper()))
+    said = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl says the choices once more
+    yield from textwrap.wrap(f"{shown}  {said}", 99, initial_indent="  ",
+                             subsequent_indent="      ", break_on_hyphens=False)

@@ -13,16 +13,15 @@ mlimages  lists --annotations of the pictures in a folder; mlimages_records: Ten
 coco, coco_keypoints, coco_masks  JSON files --annotations of the pictures in as many folders, or
           in one: boxes; people with points of --keypoints; outlines, drawn, class 0 is background
 voc, voc_masks  devkits; without ImageSets, every annotation; SegmentationClass or --annotations
-masks     folders --annotations (none: to predict only) of masks named as the pictures, the first
-          counts: PNGs of an index per pixel, 255 void, or SBD's .mat. --labels is required
+masks     folders --annotations (none: to predict only) of masks named as the pictures: PNGs of an
+          index per pixel, 255 void, or SBD's .mat. --labels is required
 tfds:NAME[/config][:version]  a set that TFDS has prepared in --input; nothing is downloaded
 
 Boxes and masks refer to stored pixels: EXIF is ignored. Classes are those of --labels, --hierarchy
 or --names, else of the set in its order (coco: by id), else the labels that occur.
 
---hold_out=10% (or a number) divides what was built in two by the hash of the ids, of each class its
-share, near-duplicates on one side: --split, to learn from, and `val`, to measure with. Both are
-subsets of the set `all`, which has the files.
+--hold_out=10% divides what was built by the hash of the ids, with copies on one side: --split, to
+learn from, and `val`, to measure with, are subsets of the set `all`.
 """
 
 from __future__ import annotations

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+import jft_reps
 from jft_reps.errors import ConfigError, printable
 from jft_reps.program import log_tensorflow_to, parse, run
 
@@ -83,8 +86,23 @@ def resolve(argv: Sequence[str], values: flags.FlagValues, description: str,
 
 def main() -> None:
   """`jft-reps <program> …`, the same as `python -m jft_reps.apps.<program> …`."""
-  if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
-    print(f"usage: jft-reps {{{','.join(PROGRAMS)}}} [--help] …", file=sys.stderr)
-    sys.exit(0 if {"--help", "-h"} & set(sys.argv[1:2]) else 1)
-  program = importlib.import_module(f"jft_reps.apps.{sys.argv[1]}")
-  sys.exit(run(program.main, [f"jft-reps {sys.argv[1]}", *sys.argv[2:]]))
+  asked = sys.argv[1] if len(sys.argv) > 1 else ""
+  if asked == "--version":
+    print(f"jft-reps {jft_reps.__version__}")
+    sys.exit(0)
+  if asked not in PROGRAMS:
+    helped = asked in ("--help", "-h")
+    print(usage(), file=sys.stdout if helped else sys.stderr)
+    sys.exit(0 if helped else 1)
+  program = importlib.import_module(f"jft_reps.apps.{asked}")
+  sys.exit(run(program.main, [f"jft-reps {asked}", *sys.argv[2:]]))
+
+
+def usage() -> str:
+  """The programs, each with the first sentence of its file, which is read and not imported."""
+  lines = ["usage: jft-reps PROGRAM [--help] …", "       jft-reps --version", ""]
+  for name in PROGRAMS:
+    file = pathlib.Path(__file__).with_name(f"{name}.py")
+    described = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    lines.append(f"  {name:14} {described.partition(chr(10))[0]}")
+  return "\n".join(lines)

@@ -3,6 +3,7 @@
   python -m jft_reps.apps.study --plan=experiments/paper.py:laptop --workdir=DIR
   … --plan=experiments/paper.py:fig4_data_size,miniature --config.seeds=3
   … --select='detect_*_s0'     runs by name, and what they need
+  … --plan=own --records=DIR   own pictures: experiments/own_study.py
   … --dry_run                  the runs, what they need and how long they take
   … --status                   how far the study in DIR is, from any terminal
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("plan", None, "<file>.py[:part,…]: a module with get_config and plan.",
                     flag_values=FLAGS)
+flags.DEFINE_string("records", None, "Own records, of --plan=own: as --config.records.",
+                    flag_values=FLAGS)
+flags.DEFINE_string("budget", None, "Time for all of it, as 2h, of --plan=own: as "
+                    "--config.budget.", flag_values=FLAGS)
 flags.DEFINE_string("workdir", None, "Where the runs go.", flag_values=FLAGS)
 flags.DEFINE_integer("jobs", 0, "Runs at once (default: one for each core).", lower_bound=0,
                      flag_values=FLAGS)
@@ -75,6 +80,10 @@ def main(argv: Sequence[str]) -> int:
   from jft_reps.studies import schedule
   from jft_reps.workflows.study import plans, sitting
 
+  if FLAGS.records:
+    overrides["records"] = os.path.abspath(FLAGS.records)
+  if FLAGS.budget:
+    overrides["budget"] = FLAGS.budget
   chosen = plans.select(FLAGS.plan, overrides, FLAGS.select, _tags(FLAGS.tags))
   jobs = FLAGS.jobs or len(os.sched_getaffinity(0))
   if FLAGS.dry_run:
@@ -84,6 +93,7 @@ def main(argv: Sequence[str]) -> int:
   _require("workdir")
   if chosen.cluster is not None:
     return _write_jobs(chosen, chosen.cluster)
+  print(schedule.summary(chosen.plan, jobs), file=sys.stderr)
   state = sitting.run(
       chosen.plan, FLAGS.workdir, jobs=jobs, timeout=FLAGS.timeout, source=chosen.source,
       whole=chosen.whole, retry_failed=FLAGS.retry_failed, archive=FLAGS.archive)

@@ -113,10 +113,7 @@ def graph(plan: Plan) -> list[str]:
 
 def text(plan: Plan, jobs: int = 1) -> str:
   """The plan to read: its graph, the estimate, a line for each run."""
-  lines, ids, time = graph(plan), plan.ids(), estimate(plan, jobs)
-  lines.append(f"by the plan's costs: {duration(time.total)} of work, longest chain "
-               f"{duration(time.critical)}, with {jobs} at once {duration(time.elapsed)}"
-               + (f"; {time.unknown} runs without a cost" if time.unknown else ""))
+  lines, ids = [*graph(plan), summary(plan, jobs)], plan.ids()
   width = max((len(run.name) for run in plan), default=0)
   for run in plan.ordered():
     cost = "" if run.cost is None else duration(run.cost)
@@ -124,6 +121,14 @@ def text(plan: Plan, jobs: int = 1) -> str:
     lines.append(f"{ids[run.name]}  {run.name:{width}}  {run.kind:10} {cost:>8}  {run.config}"
                  + arrow)
   return "\n".join(lines)
+
+
+def summary(plan: Plan, jobs: int = 1) -> str:
+  """How long all of it takes, in one line."""
+  time = estimate(plan, jobs)
+  return (f"by the plan's costs: {duration(time.total)} of work, longest chain "
+          f"{duration(time.critical)}, with {jobs} at once {duration(time.elapsed)}"
+          + (f"; {time.unknown} runs without a cost" if time.unknown else ""))
 
 
 def disk_note(plan: Plan, names: Iterable[str], workdir: str | os.PathLike) -> str:

@@ -144,6 +144,24 @@ def read_config(argument: str, records: str = ""
   return config, module
 
 
+def read_plan_config(argument: str) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
+  """The configuration of a study, `<file>.py[:part,…]`, and its module.
+
+  It is that of `plan_config`, where a file has it beside the `get_config` of what is trained.
+
+  Raises:
+    ConfigError: as `read_config`.
+  """
+  path, _, part = str(argument).partition(":")
+  module = load_module(path)
+  if not hasattr(module, "plan_config"):
+    return read_config(argument)
+  try:
+    return module.plan_config(part), module
+  except ValueError as e:
+    raise ConfigError("config", path, str(e), fix="Rows and options follow a colon.") from e
+
+
 def load(reference: str, overrides: Mapping[str, Any] | None = None, records: str = ""
          ) -> ml_collections.ConfigDict:
   """The configuration of `experiments/<file>.py[:row,option…]`, with single values changed.
@@ -230,6 +248,9 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
   """
   import difflib
 
+  for group in ("optimizer", "schedule"):
+    if group in config:
+      _rename(config, group, assignments)
   for key, text in assignments.items():
     *path, last = key.split(".")
     node = config
@@ -242,6 +263,8 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
                         f"one of the configuration's {len(known)} keys",
                         f"Did you mean --config.{near[0]}?" if near else "")
     value = _parse(key, text, node.get(last))
+    if node.get_type(last) is tuple and value is not None:  # it may have been open
+      value = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
     try:
       node[last] = value
     except TypeError as e:  # a value that is open has a type all the same
@@ -249,11 +272,26 @@ def override(config: ml_collections.ConfigDict, assignments: Mapping[str, str]) 
       raise ConfigError("config-type", f"--config.{key}", repr(text), wanted) from e
 
 
+def _rename(config: ml_collections.ConfigDict, group: str, assignments: Mapping[str, str]) -> None:
+  """Another optimizer or schedule by name starts from its own defaults and what is given with it.
+
+  The arguments of the one before are not its own; who composes it says which it takes.
+  """
+  name = assignments.get(f"{group}.name")
+  if not name or name == config[group].get("name"):
+    return
+  given = {key.removeprefix(f"{group}."): None for key in assignments
+           if key.startswith(f"{group}.")}
+  kept = {"warm_up": config[group].warm_up} if "warm_up" in config[group] else {}
+  with config.unlocked():
+    config[group] = ml_collections.ConfigDict({**given, **kept, "name": name})
+
+
 def _parse(key: str, text: str, old: Any) -> Any:
-  if isinstance(old, str) or (old is None and not text):
-    return text or None
   if text in ("None", "none"):
     return None
+  if isinstance(old, str) or (old is None and not text):
+    return text or None
   try:
     value = json.loads({"True": "true", "False": "false"}.get(text, text))
   except ValueError:

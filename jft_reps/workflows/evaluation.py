@@ -53,7 +53,8 @@ def evaluate(
   evaluation_files.require(folder, [evaluator.name for evaluator in evaluators])
   model, averaged = task.build(), _averaged(config, average)
   monitor.load_model(path, task, model, averaged)
-  about = {"checkpoint": str(path), "step": checkpoints.step_of(path), "average": averaged}
+  about = {"best": task.best, "checkpoint": str(path), "step": checkpoints.step_of(path),
+           "average": averaged}
   values: dict[str, float] = {}
   for evaluator in evaluators:
     if submission:

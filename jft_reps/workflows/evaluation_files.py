@@ -68,7 +68,7 @@ def keep(folder: str | os.PathLike[str], task: Any, evaluator: Any, numbers: Map
     evaluator: that has judged.
     numbers: that it found, by TensorBoard name.
     guessed: what guessing gives, likewise.
-    about: `checkpoint`, `step` and what else is to be noted.
+    about: what else is noted, `checkpoint`, `step` and `best`, the number that matters most.
 
   Raises:
     StorageError: a file cannot be written.

@@ -141,7 +141,7 @@ def _sentences(one: answers.Forecast) -> list[str]:
   gained = (f"the next doubling gains {number(worth.gain)} ({number(worth.low)} to "
             f"{number(worth.high)})")
   if worth.cost is not None:
-    gained += f" for {answers.count(worth.cost)} of pictures"
+    gained += f" and costs {answers.count(worth.cost)}"
     if worth.low > 0:
       gained += f", {answers.count(worth.cost / worth.gain / 100)} for each 0.01"
   if worth.hours is not None:

@@ -54,8 +54,8 @@ def probe(config: ml_collections.ConfigDict, workdir: str | os.PathLike | None =
     untrained: probe the same network with random weights as well, where there are others.
 
   Returns:
-    `method`, `values` by TensorBoard name, what guessing (`chance`) and the `untrained` network give,
-    `warning` (an edge of the grid, or ""), and `few_shot` accuracies, likewise.
+    `method`, `values` by TensorBoard name, what guessing (`chance`) and the `untrained` network
+    give, `warning` (an edge of the grid, or ""), and `few_shot` accuracies, likewise.
 
   Raises:
     StorageError: the run directory holds a run already.

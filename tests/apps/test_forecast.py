@@ -26,7 +26,7 @@ def test_it_answers_everything(curve, tmp_path, capsys):
   assert command_line.run(program.main, ["forecast", *arguments]) == 0
   out = capsys.readouterr().out
   for part in ("ten times more pictures bring the error from 0.31", "20 million", "95 % interval",
-               "the next doubling gains", "10,000 of pictures", "6 hours a run", "0.28 takes",
+               "the next doubling gains", "and costs 10,000", "6 hours a run", "0.28 takes",
                "train ", "back-test:", "note: one seed per size"):
     assert part in out
   assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [

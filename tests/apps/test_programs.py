@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+import jft_reps
 from jft_reps.apps import build_records, command_line, doctor, evaluate, train
 from jft_reps.errors import ConfigError
 from jft_reps.training import doctor as checks
@@ -23,7 +25,7 @@ def run(program, *arguments, root, **environment):
 @pytest.mark.parametrize("program", command_line.PROGRAMS)
 def test_help_fits_on_a_page_and_loads_no_tensorflow(program, root):
   result = run(program, "--help", root=root)
-  assert result.returncode == 0 and f"jft_reps.apps.{program}" in result.stdout
+  assert result.returncode == 0 and re.search(rf"jft(_reps\.apps\.|-reps ){program}", result.stdout)
   assert len(result.stdout.splitlines()) < 60
   assert "rebuild TensorFlow" not in result.stderr
 
@@ -111,8 +113,21 @@ def test_an_argument_that_is_no_flag_is_refused(program, arguments, capsys, monk
       "Write --flag=value; see --help.\n")
 
 
+def test_the_programs_are_described_and_have_a_version(root, capsys, monkeypatch):
+  monkeypatch.setattr(sys, "argv", ["jft-reps", "--help"])
+  with pytest.raises(SystemExit) as end:
+    command_line.main()
+  said = capsys.readouterr().out
+  assert end.value.code == 0 and "Evaluates a checkpoint, or every checkpoint" in said
+  assert all(f"\n  {name} " in said for name in command_line.PROGRAMS)
+  monkeypatch.setattr(sys, "argv", ["jft-reps", "--version"])
+  with pytest.raises(SystemExit):
+    command_line.main()
+  assert capsys.readouterr().out == f"jft-reps {jft_reps.__version__}\n"
+
+
 @pytest.mark.parametrize("program,missing", [
-    (train, "config"), (evaluate, "config"), (build_records, "input")])
+    (train, "config"), (evaluate, "workdir"), (build_records, "input")])
 def test_a_flag_that_must_be_there_is_named(program, missing, capsys):
   assert command_line.run(program.main, ["program"]) == 1
   assert capsys.readouterr().err == (

@@ -10,6 +10,8 @@ from jft_reps import errors
 from jft_reps.data.sources import raw
 from jft_reps.data.sources.opened import Opened, about_source
 
+# Of pictures that were divided before; as labels, all of them together mean nothing.
+_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png")
 
 
@@ -46,5 +48,16 @@ def read(root: str | os.PathLike) -> Iterator[raw.Source]:
 
 
 def open_folder(input: str, labels: Sequence[str] | None = None) -> Opened:
-  """A folder tree `label/…/picture.jpg`."""
+  """A folder tree `label/…/picture.jpg`.
+
+  Raises:
+    errors.DataError: its folders are called as splits are: their names would become labels.
+  """
+  folders = sorted(entry.name for entry in os.scandir(input) if entry.is_dir() and (
+      not entry.name.startswith("."))) if os.path.isdir(input) else []
+  if len(folders) > 1 and {name.lower() for name in folders} <= _SPLITS:
+    raise errors.DataError(
+        "folders-of-splits", errors.printable(input), f"folders {', '.join(folders)}",
+        "a folder per label", f"Build each for itself: --input={errors.printable(input)}/"
+        f"{folders[0]} --split={folders[0]}, and so on.")
   return Opened(functools.partial(read, input), labels, about_source("folder"))

@@ -28,6 +28,9 @@ def open_source(path: pathlib.Path | str) -> WeightSource:
   Raises:
     StorageError: it cannot be read, or its names follow no known convention; names some.
   """
+  if pathlib.Path(path).is_dir():
+    raise StorageError("weights-folder", printable(path), "a folder", "a weight file",
+                       "jft_reps.workflows.open_source takes run directories too.")
   tensors = containers.open_file(path)
   for convention in CONVENTIONS:
     source = convention.understand(tensors)

@@ -44,11 +44,18 @@ def page(title: str, head: Sequence[str], sections: Sequence[Section],
   index = "".join(f'<li><a href="#{escape(s.name)}">{escape(s.title)}</a> '
                   f'<span class="counts">{escape(s.counts)}</span></li>\n' for s in sections)
   body = "".join(map(_section, sections))
-  return _file(title, "".join(f"<p>{escape(p)}</p>\n" for p in head) + f"<ul>\n{index}</ul>\n{body}"
-               + (f"<section>{_list('Notes', notes)}</section>\n" if notes else ""))
+  paragraphs = "".join(f"<p>{escape(p)}</p>\n" for p in head)
+  return document(title, f"{paragraphs}<ul>\n{index}</ul>\n{body}"
+                  + (f"<section>{_list('Notes', notes)}</section>\n" if notes else ""))
 
 
-def _file(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+  """A file of its own: nothing from outside is loaded, and no script runs.
+
+  Args:
+    title: plain text.
+    body: HTML.
+  """
   return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
           f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
           f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -66,14 +73,14 @@ def _section(section: Section) -> str:
   parts.append(_forecast(section.forecasts, section.forecast_plot))
   if section.plot:
     parts.append(_image(section.title, section.plot))
-  parts += map(_table, section.tables)
+  parts += map(table, section.tables)
   parts.append(_list("What the numbers say", section.sentences))
   if section.gained:
-    parts += ["<h3>Who gained</h3>\n", *map(_table, section.gained)]
+    parts += ["<h3>Who gained</h3>\n", *map(table, section.gained)]
   parts.append(_list("Metrics", section.definitions))
   parts.append(_list("Deviations from the paper", section.deviations))
   if section.failed:
-    parts += ['<h3 class="bad">Runs that failed</h3>\n', _table(section.failed)]
+    parts += ['<h3 class="bad">Runs that failed</h3>\n', table(section.failed)]
   parts.append(_list("Left out", section.notes))
   return "".join(parts) + "</section>\n"
 
@@ -82,7 +89,7 @@ def forecast_page(title: str, forecasts: Sequence[Forecast], plot: bytes) -> str
   """A file of forecasts alone."""
   notes = "".join(_list(f"{one.name or one.word}: what was assumed", one.notes)
                   for one in forecasts)
-  return _file(title, f"<section>{_forecast(forecasts, plot)}{notes}</section>\n")
+  return document(title, f"<section>{_forecast(forecasts, plot)}{notes}</section>\n")
 
 
 def _forecast(forecasts: Sequence[Forecast], plot: bytes | None) -> str:
@@ -90,7 +97,7 @@ def _forecast(forecasts: Sequence[Forecast], plot: bytes | None) -> str:
   if not forecasts or plot is None:
     return ""
   return (_list(foretold.TITLE, foretold.sentences(forecasts)) + _image(foretold.TITLE, plot)
-          + _table(foretold.table(forecasts)))
+          + table(foretold.table(forecasts)))
 
 
 def _image(title: str, png: bytes) -> str:
@@ -98,9 +105,10 @@ def _image(title: str, png: bytes) -> str:
   return f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">\n'
 
 
-def _table(table: Table) -> str:
-  header = "".join(f"<th>{escape(c)}</th>" for c in table.header)
-  rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in table.rows)
+def table(shown: Table) -> str:
+  """A table, its cells escaped."""
+  header = "".join(f"<th>{escape(c)}</th>" for c in shown.header)
+  rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in shown.rows)
   return f'<div class="table"><table>\n<tr>{header}</tr>\n{rows}</table></div>\n'
 
 

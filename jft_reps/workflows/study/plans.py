@@ -59,7 +59,7 @@ def read_plan(reference: str, overrides: Mapping[str, str] | None = None
   Raises:
     ConfigError: no such file, it refuses the overrides, or it makes no plan.
   """
-  config, module = configuration.read_config(reference)
+  config, module = configuration.read_plan_config(reference)
   configuration.override(config, overrides or {})
   if not hasattr(module, "plan"):
     raise ConfigError("plan", reference, "no function plan(config)", "the file of a study",

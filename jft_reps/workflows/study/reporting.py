@@ -107,7 +107,7 @@ def load_pages(reference: str, overrides: Mapping[str, str] | None = None) -> Se
   module = configuration.load_module(file)
   pages = getattr(module, "PAGES", None)
   if hasattr(module, "pages"):
-    config, _ = configuration.read_config(reference)
+    config, _ = configuration.read_plan_config(reference)
     configuration.override(config, overrides or {})
     try:
       pages = module.pages(config)
@@ -133,7 +133,7 @@ def noting_changes(study: Study, reference: str, overrides: Mapping[str, str],
   module = configuration.load_module(reference.partition(":")[0])
   if not study.config or not hasattr(module, "pages"):
     return study, ""
-  config, _ = configuration.read_config(reference)
+  config, _ = configuration.read_plan_config(reference)
   configuration.override(config, overrides)
   now = configuration.values(configuration.whole(config, module))
   changed = [f"{key}={study.config.get(key)} in place of {now.get(key)}"

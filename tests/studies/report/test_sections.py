@@ -84,3 +84,18 @@ def test_a_block_of_a_readme_says_the_deviations(tmp_path):
   (tmp_path / "p.csv").write_text(report_rows.csv_text(page, rows))
   block = markdown.readme_block(page, tmp_path / "p.csv")
   assert block.endswith("Other than in the paper: Toys &lt;stand&gt; for it. Less.")
+
+
+def test_what_guessing_gives_is_a_row_and_a_line_where_runs_have_left_it():
+  page = dataclasses.replace(PAGE, metrics={"coco/AP": "AP", "coco/AP50": "AP50"})
+  results = _results(({"start": "a"}, {"coco/AP": 0.3, "coco/AP50": 0.6}, {}),
+                     ({"start": "b"}, {"coco/AP": 0.4, "coco/AP50": 0.7}, {}))
+  before = sections.section(page, results)
+  assert not any("guessing" in row for row in before.tables[0].rows)
+  left = [{"coco/AP": 0.1}, {"coco/AP": 0.125, "coco/AP50": "a lot"}]
+  found = sections.section(page, [dataclasses.replace(r, files={"chance.json": chance})
+                                  for r, chance in zip(results, left)])
+  assert list(found.tables[0].rows[-1]) == ["guessing", "–", "10.0 to 12.5", "n/a"]
+  assert list(found.tables[0].rows[:-1]) == list(before.tables[0].rows)
+  assert found.plot != before.plot
+  assert report_rows.csv_text(page, found.rows) == report_rows.csv_text(page, before.rows)

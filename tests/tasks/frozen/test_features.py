@@ -91,3 +91,15 @@ def test_few_shot_accuracy_is_that_of_ridge_on_each_draw():
 def test_senseless_options_are_refused(values):
   with pytest.raises(ConfigError, match="config.probe"):
     frozen_features.ProbeOptions(**values)
+
+
+@pytest.mark.parametrize("method, grid, chosen, said", [
+    ("ridge", (), 1e-6, "λ 1e-06 is the least of the 9 tried"),
+    ("ridge", (), 100.0, "λ 100 is the greatest of the 9 tried"), ("ridge", (), 0.1, ""),
+    ("logistic", (), 1e-4, ""), ("logistic", (1e-3, 1e-4), 1e-3, "greatest of the 2"),
+    ("ridge", (0.5,), 0.5, "")])
+def test_a_strength_at_the_edge_of_its_grid_is_warned_of(method, grid, chosen, said):
+  probe = linear_probe.Probe("", np.zeros((1, 1)), np.zeros(1), chosen)
+  found = frozen_features.edge(probe, frozen_features.ProbeOptions(method, grid))
+  assert found.startswith(said) if said.startswith("λ") else said in found
+  assert bool(found) == bool(said)

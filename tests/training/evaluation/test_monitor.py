@@ -16,7 +16,7 @@ from jft_reps.training import trainer
 from jft_reps.training.evaluation import monitor
 from jft_reps.training.run_directory import checkpoints, directory
 from tests.training.test_trainer import options, train
-from tests.training.tiny_task import TinyTask
+from tests.training.tiny_task import TinyEvaluator, TinyTask
 
 
 def follow(path, **values):
@@ -222,3 +222,19 @@ def test_pictures_of_several_batches_stand_side_by_side_in_tensorboard(tmp_path)
         if value.tag == "boxes":
           shown[event.step] = len(tf.make_ndarray(value.tensor)) - 2  # after width and height
   assert shown and set(shown.values()) == {8}
+
+
+def test_guessing_is_a_line_of_its_own_in_the_charts_and_said_beside_the_number(
+    tmp_path, monkeypatch):
+  guess = lambda self, exclude_ids=None: {"score": -9.0 if exclude_ids else -8.0}
+  monkeypatch.setattr(TinyEvaluator, "chance", guess, raising=False)
+  train(tmp_path, 4)
+  _, said = follow(tmp_path, exclude_ids=["x"])
+  assert any(line.startswith("step 4: score = -") and ", guessing -8.0000 (" in line
+             for line in said)
+  found = {(event.step, value.tag): float(tf.make_ndarray(value.tensor))
+           for path in (tmp_path / "eval_tiny_guessing").glob("events*")
+           for event in tf.compat.v1.train.summary_iterator(str(path))
+           for value in event.summary.value}
+  assert found == {(step, tag): value for step in (0, 4)
+                   for tag, value in (("score", -8.0), ("score (clean)", -9.0))}
