@@ -72,14 +72,15 @@ class MonitorThread(threading.Thread):
       raise StorageError("monitor", "quickstart", f"not finished after {timeout:.0f} s")
 
 
-def ideal(task) -> dict[str, float]:
-  """What a scorer that knows the truth reaches on the evaluation set."""
+def bounds(task) -> tuple[dict[str, float], dict[str, float]]:
+  """What a scorer reaches on the evaluation set that sees no picture, and one that knows the truth.
+  """
   evaluator = task.evaluators()[0]
   for batch in evaluator.dataset():
     truth = {k: v.numpy() for k, v in batch.items()}
     evaluator.update(
         [i.decode() for i in truth["id"]], truth["targets"].astype("float32"), truth)
-  return evaluator.result()
+  return evaluator.chance(), evaluator.result()
 
 
 def train(config, workers: int, servers: int):
@@ -112,9 +113,10 @@ def report(config, task, results, seconds: float) -> float:
   from jft_reps.studies.report import one_run
 
   workdir = pathlib.Path(config.workdir)
-  best = ideal(task)
+  guessing, best = bounds(task)
   steps = list(results)
-  picked = [("random weights", results[steps[0]]), (f"first checkpoint (step {steps[1]})",
+  picked = [("guessing: label frequencies", guessing),
+            ("random weights", results[steps[0]]), (f"first checkpoint (step {steps[1]})",
             results[steps[1]]), (f"last checkpoint (step {steps[-1]})", results[steps[-1]]),
             ("ideal scorer", best)]
   header = ("FastEval", "mAP@100", "macro mAP@100, leaves")
@@ -122,7 +124,8 @@ def report(config, task, results, seconds: float) -> float:
   first, last = results[steps[0]], results[steps[-1]]
   share = (last[_MAP] - first[_MAP]) / (best[_MAP] - first[_MAP])
   one_run.plot_curve(workdir / "map100.png", {s: v[_MAP] for s, v in results.items()},
-                        best[_MAP], "mAP@100", f"FastEval while pre-training, seed {FLAGS.seed}")
+                     guessing[_MAP], best[_MAP], "mAP@100",
+                     f"FastEval while pre-training, seed {FLAGS.seed}")
   definition = (workdir / "eval_fasteval" / "definition.txt").read_text().strip()
   notes = [
       f"{share:.0%} of the way from random weights to the ideal scorer; leaves "
@@ -135,7 +138,7 @@ def report(config, task, results, seconds: float) -> float:
   path = one_run.write(workdir, "Quickstart", header, rows, "map100.png", notes)
   print(f"\n{'':34}  mAP@100   macro over leaves")
   for name, value, leaves in rows:
-    print(f"{name:34}  {value:7.4f}   {leaves:7.4f}")
+    print(f"{name:34}  {value:7.4f}   {'' if leaves is None else f'{leaves:7.4f}'}")
   print(f"\n{notes[0]}\n\nreport:  {path}\ncurves:  tensorboard --logdir {workdir}   "
         f"({seconds:.0f} s in all)")
   return share

@@ -216,8 +216,12 @@ def sheet(mistakes: Sequence[Mistake], evaluator: Any) -> bytes:
   from jft_reps.collection import contact_sheet
 
   seen = _pictures({mistake.id for mistake in mistakes}, evaluator)
-  tiles = [contact_sheet.Tile(seen.get(m.id), m.truth or "(no label)",
-                              f"{m.confidence:.2f} {m.predicted}") for m in mistakes]
+  tiles = []
+  for mistake in mistakes:
+    label, more, _ = mistake.truth.partition("; ")  # of several the rarest, which says most
+    tiles.append(contact_sheet.Tile(
+        seen.get(mistake.id), (label or "(no label)") + (" …" if more else ""),
+        f"{mistake.confidence:.2f} {mistake.predicted}"))
   out = io.BytesIO()
   title = (f"{evaluator.name}: the mistakes it is surest of. First line: the label. Second: what "
            "the network says")

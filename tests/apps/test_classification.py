@@ -68,8 +68,8 @@ def test_fine_tuning_starts_from_the_whole_backbone_and_evaluates(runs, capsys):
 
 
 def test_one_judge_of_several_checkpoints_says_what_each_has_alone(runs):
-  config, _ = command_line.resolve(
-      arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "")
+  config = command_line.resolve(
+      arguments("300M", runs / "tuned", runs / "records"), train.FLAGS, "").config
   judge, found = judges.Judge(config), {}
   for step in (2, 0, 2):
     path = checkpoints.prefix(runs / "tuned", step)
@@ -101,7 +101,7 @@ def test_a_probe_leaves_the_backbone_and_is_evaluated_and_refused_twice(runs, tm
 
 def test_the_exported_classifier_answers_as_the_checkpoint_does(runs, tmp_path):
   config = command_line.resolve(
-      arguments("300M", runs / "tuned", runs / "records"), evaluate.FLAGS, "")[0]
+      arguments("300M", runs / "tuned", runs / "records"), evaluate.FLAGS, "").config
   exporting.export(config, tmp_path / "model")
   served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
   from jft_reps.training.evaluation import monitor

@@ -64,7 +64,7 @@ def in_the_repository(monkeypatch, root):
 
 
 def resolved(workdir, *more):
-  return command_line.resolve(arguments(workdir, *more), evaluate.FLAGS, "")[0]
+  return command_line.resolve(arguments(workdir, *more), evaluate.FLAGS, "").config
 
 
 def test_left_out_pictures_change_only_the_clean_numbers(run, tmp_path, capsys):

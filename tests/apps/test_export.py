@@ -39,7 +39,7 @@ def run(tmp_path_factory, root):
 
 
 def resolved(workdir, *more):
-  return command_line.resolve(arguments(workdir, *more), export.FLAGS, "")[0]
+  return command_line.resolve(arguments(workdir, *more), export.FLAGS, "").config
 
 
 def evaluated(run, step: int, average: bool) -> dict[bytes, np.ndarray]:

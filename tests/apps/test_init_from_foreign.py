@@ -114,7 +114,7 @@ def run_and_go_on(path, flags, tmp_path, expected, pixels, network, capsys):
     note = {n: json.loads(reader.get_tensor(n)) for n in ("preprocessing", "network")}
     assert note["preprocessing"].items() >= pixels.to_json().items()
     assert note["network"].items() >= network.items()
-  config = command_line.resolve(flags(path), evaluate.FLAGS, "")[0]
+  config = command_line.resolve(flags(path), evaluate.FLAGS, "").config
   model = compose.task(config, weights.open_source(run)).build()
   assert model.backbone.preprocessing == pixels
   capsys.readouterr()

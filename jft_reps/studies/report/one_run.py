@@ -17,13 +17,14 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
   return "\n".join(lines + ["| " + " | ".join(map(cell, row)) + " |" for row in rows])
 
 
-def plot_curve(path: pathlib.Path, curve: Mapping[int, float], ideal: float, ylabel: str,
-               title: str) -> None:
-  """A number over the global step, with the first value and the ideal scorer as lines.
+def plot_curve(path: pathlib.Path, curve: Mapping[int, float], guessing: float, ideal: float,
+               ylabel: str, title: str) -> None:
+  """A number over the global step, with guessing and the ideal scorer as lines.
 
   Args:
     path: of the PNG.
     curve: value by step; the first step is the untrained model.
+    guessing: what a scorer reaches that sees no picture.
     ideal: what a scorer that knows the truth reaches.
     ylabel: name of the number.
     title: of the figure.
@@ -36,7 +37,7 @@ def plot_curve(path: pathlib.Path, curve: Mapping[int, float], ideal: float, yla
   steps = sorted(curve)
   figure, axes = plt.subplots(figsize=(7, 4), dpi=120, layout="constrained")
   axes.plot(steps, [curve[s] for s in steps], "o-", color="#1f5fa8", label="checkpoints")
-  axes.axhline(curve[steps[0]], color="#888888", ls=":", label=f"random ({curve[steps[0]]:.3f})")
+  axes.axhline(guessing, color="#888888", ls=":", label=f"guessing ({guessing:.3f})")
   axes.axhline(ideal, color="#2a8a4a", ls="--", label=f"ideal scorer ({ideal:.3f})")
   axes.set(xlabel="global step (pushes of all workers)", ylabel=ylabel, title=title,
            ylim=(0, max(1.05 * ideal, 0.05)))

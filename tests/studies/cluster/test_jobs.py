@@ -211,7 +211,7 @@ def test_a_plan_becomes_folders_whose_commands_are_the_programs_own(tmp_path):
       assert command[:3] == ["python", "-m", "jft_reps.apps." + (
           "evaluate" if role == "evaluator" else "train")]
   assert "needs pre train" in lines[0] and programs[1][-1] == "--follow"
-  config, _ = command_line.resolve(["train", *programs[0][3:]], train.FLAGS, "")
+  config = command_line.resolve(["train", *programs[0][3:]], train.FLAGS, "").config
   assert train.FLAGS.allow_remote_cluster
   assert config.init.checkpoint == f"/study/runs/{id}/ckpt-7"
   assert config.schedule["values"] == (1e-3, 1e-4)

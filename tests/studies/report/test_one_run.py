@@ -13,7 +13,7 @@ def test_a_table_has_four_digits_and_na_for_what_is_missing():
 
 
 def test_the_page_holds_table_plot_and_notes(tmp_path):
-  one_run.plot_curve(tmp_path / "c.png", {0: 0.1, 10: 0.4}, 1.0, "mAP@100", "title")
+  one_run.plot_curve(tmp_path / "c.png", {0: 0.1, 10: 0.4}, 0.1, 1.0, "mAP@100", "title")
   path = one_run.write(tmp_path, "Title", ("a",), [(0.5,)], "c.png", ["first", "second"])
   text = path.read_text()
   assert text.startswith("# Title\n") and "| 0.5000 |" in text
@@ -21,7 +21,7 @@ def test_the_page_holds_table_plot_and_notes(tmp_path):
 
 
 def test_the_plot_shows_the_curve(tmp_path):
-  one_run.plot_curve(tmp_path / "c.png", {0: 0.1, 10: 0.4}, 1.0, "mAP@100", "title")
+  one_run.plot_curve(tmp_path / "c.png", {0: 0.1, 10: 0.4}, 0.1, 1.0, "mAP@100", "title")
   with Image.open(tmp_path / "c.png") as image:
     blue = sum(n for n, (r, g, b, *_) in image.convert("RGBA").getcolors(1 << 20)
                if b > 130 and r < 80 and g < 130)
