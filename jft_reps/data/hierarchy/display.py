@@ -10,7 +10,6 @@ from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.data.hierarchy.readers import Listing
 from jft_reps.errors import DataError, printable
 
-
 _MANY = 5  # so many times more tops than bottoms, and no hierarchy of labels looks like that
 
 

@@ -76,8 +76,9 @@ def _columns(
   stated = {"child", "parent"} <= set(words) <= set(_COLUMNS) and len(set(words)) == len(words)
   if header is None and not stated and set(words) <= _HEADERS and len(set(words)) == len(words) > 1:
     raise DataError(
-        "unknown-header", f"{printable(path)}:{first[0]}", f"{','.join(first[1])}, which looks like "
-        "a header", "child,parent (,name)", "Rename the columns, or say whether it is one: "
+        "unknown-header", f"{printable(path)}:{first[0]}",
+        f"{printable(','.join(first[1]))}, which looks like a header",
+        "child,parent (,name)", "Rename the columns, or say whether it is one: "
         "--header with --order=parent,child, or --noheader.")
   if header is False or (header is None and not stated):
     return columns, itertools.chain([first], lines)
