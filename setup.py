@@ -1,4 +1,8 @@
-"""Packaging of jft_reps. `experiments/` ships with a clone, not with the wheel."""
+"""Packaging of jft_reps.
+
+The wheel has the rows of `experiments/` too, so that --config=own:small is found without a clone;
+its benchmarks and results stay in the clone.
+"""
 
 import pathlib
 import re
@@ -19,7 +23,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["jft_reps", "jft_reps.*"]),
+    packages=find_packages(
+        include=["jft_reps", "jft_reps.*", "experiments", "experiments.study"]),
     package_data={"jft_reps": ["py.typed"], "jft_reps.data.records": ["keypoint_schemas/*.json"]},
     install_requires=[
         TENSORFLOW,

@@ -61,7 +61,8 @@ def _open(kind: str) -> dict[str, Any]:
   """Values by dotted key: open ones, for `complete` to fill, and those that no records change."""
   own: dict[str, dict[str, Any]] = {
       "labels": {"task.multi_label": placeholder(bool), "task.resize": placeholder(int),
-                 "task.crop": placeholder(int)},
+                 "task.crop": placeholder(int),
+                 "task.augmentation": {"colour": 0.0, "zoom": 1.0, "mixup": 0.0}},
       "boxes": {"task.min_side": placeholder(int), "task.max_side": placeholder(int),
                 "task.anchors.base": placeholder(float), "task.proposals": placeholder(int),
                 "task.sampling.boxes": placeholder(int)},

@@ -6,7 +6,7 @@ r"""Turns study directories into tables, plots, fits and sentences.
 
 The first writes report.html of one run: its numbers beside what guessing gives, curves, pictures.
 The second writes report.html, one file to read or send, and report.md with its pictures, a section
-per table and figure of the plan's pages; a study may be half done or still running. --results writes
+per table and figure of the plan's pages; a study may be half done or at work. --results writes
 one CSV per page as well, and --readme brings the blocks between `<!-- results:NAME -->` and
 `<!-- end -->` to what these CSVs say. --archive keeps the runs, their numbers and run cards without
 their weights, in two files; --study takes archives too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from jft_reps.data.reading import order
 from jft_reps.data.reading.label_expansion import LabelExpansion
+from jft_reps.errors import ConfigError
 from jft_reps.models import classifier
+from jft_reps.ops import augmentation as augmentation_ops
 from jft_reps.ops import losses
 from jft_reps.task import Place
 from jft_reps.tasks.backbone import Backbone
@@ -41,6 +43,8 @@ class Classify(FineTuning[PictureSets]):
     recalibration_batches: training batches whose statistics those are.
     frozen_through: up to and with this stage nothing is trained; None: everything is.
     label_smoothing: share of the target spread over all classes; the paper has none.
+    augmentation: arguments of `ops.augmentation.Augmentation`; None: crop and mirror alone, as in
+      the paper.
     batch_size: per worker (32 in the paper).
     resize, crop: pictures are resized to `resize` square and cropped to `crop` (340 and 299).
     max_labels: of a multi-label picture; more is a reason to drop it.
@@ -58,7 +62,7 @@ class Classify(FineTuning[PictureSets]):
       multi_label: bool = False, batch_norm: str = "train", recalibration_batches: int = 50,
       frozen_through: str | None = None, label_smoothing: float = 0.0, batch_size: int = 32,
       resize: int = 340, crop: int = 299, max_labels: int = 64, shuffle: int = order.SHUFFLE,
-      eval_batch_size: int = 64):
+      eval_batch_size: int = 64, augmentation: Mapping[str, float] | None = None):
     sets = PictureSets(
         records, train_split, eval_splits, None, batch_size, eval_batch_size, resize, crop,
         max_labels if multi_label else 1, max_labels if multi_label else 1, shuffle,
@@ -68,6 +72,7 @@ class Classify(FineTuning[PictureSets]):
     self.best = "classification/mAP" if multi_label else "classification/top1"
     self._expand = LabelExpansion(len(self.labels), dtype=tf.uint8) if multi_label else None
     self._backbone, self._smoothing = backbone, label_smoothing
+    self._augmentation = _augmentation(augmentation or {})
 
   @property
   def notes(self) -> dict[str, Any]:
@@ -83,7 +88,8 @@ class Classify(FineTuning[PictureSets]):
   def train_dataset(self, place: Place) -> tf.data.Dataset:
     """Endless batches with `image` (uint8) and `targets`: class indices int64 `[batch]`, or uint8
     `[batch, classes]` where pictures have several."""
-    return self._sets.train_batches(place, self._with_targets)
+    augment = functools.partial(self._augmented, seed=place.seed)
+    return self._sets.train_batches(place, lambda batch: augment(self._with_targets(batch)))
 
   def eval_dataset(self, split: str) -> tf.data.Dataset:
     """Every picture of a split once, the training split too: centre crops with `targets`."""
@@ -106,14 +112,31 @@ class Classify(FineTuning[PictureSets]):
     unknown = self._expand.unknown(targets, batch["unknown"])
     return {**batch, "targets": targets, "unknown_targets": unknown}
 
+  def _augmented(self, batch: dict[str, Any], seed: int) -> dict[str, Any]:
+    """A training batch, its pictures changed; `share` is how much each weighs in its pair."""
+    how = self._augmentation
+    if how == augmentation_ops.Augmentation():
+      return batch
+    # Of the first picture's epoch, shard and record: the same batch wherever a run resumed.
+    epoch, shard, record = tf.unstack(batch["position"][0])
+    place = tf.stack([tf.cast(seed, tf.int64) * 1_000_003 + epoch, shard * 1_000_003 + record])
+    batch = {**batch, "image": how.pictures(batch["image"], place)}
+    if not how.mixup:
+      return batch
+    share = how.blend(place)
+    return {**batch, "image": augmentation_ops.mixed(batch["image"], share), "share": share}
+
   def loss(self, model, batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Softmax cross entropy; of several labels, the logistic loss summed over known ones."""
     logits = model(batch["image"], batch_norm=self._mode, frozen_through=self._frozen_through)
     targets = batch["targets"]
     if self._expand is not None:
-      loss = losses.sigmoid_cross_entropy(logits, targets, batch["unknown_targets"])
+      unknown = batch["unknown_targets"]
+      loss = _of_pairs(batch, lambda turn: losses.sigmoid_cross_entropy(
+          logits, turn(targets), turn(unknown)))
       return loss, {"loss/classification": loss}
-    loss = losses.softmax_cross_entropy(logits, targets, self._smoothing)
+    loss = _of_pairs(batch, lambda turn: losses.softmax_cross_entropy(
+        logits, turn(targets), self._smoothing))
     right = tf.equal(tf.argmax(logits, 1), targets)
     return loss, {"loss/classification": loss,
                   "train/top1": tf.reduce_mean(tf.cast(right, tf.float32))}
@@ -139,6 +162,24 @@ class Classify(FineTuning[PictureSets]):
     best = [[(self.labels[c], float(row[c])) for c in np.argsort(-row, kind="stable")[:_BEST]]
             for row in probabilities]
     return {"labels": labels.panels(images, truth, best)}
+
+
+def _augmentation(arguments: Mapping[str, float]) -> augmentation_ops.Augmentation:
+  try:
+    return augmentation_ops.Augmentation(**arguments)
+  except TypeError as error:
+    raise ConfigError("config-key", "config.task.augmentation", str(error),
+                      "colour, zoom and mixup") from error
+
+
+def _of_pairs(batch: Mapping[str, Any],
+              loss: Callable[[Callable[[tf.Tensor], tf.Tensor]], tf.Tensor]) -> tf.Tensor:
+  """A loss of targets; of blended pictures, of both targets by how much each weighs."""
+  own = loss(lambda targets: targets)
+  if "share" not in batch:
+    return own
+  share = tf.reshape(batch["share"], [-1])[0]
+  return share * own + (1 - share) * loss(lambda targets: tf.roll(targets, -1, 0))
 
 
 create = Classify

@@ -227,9 +227,7 @@ class Pretrain:
     for i in range(len(images)):
       present = np.flatnonzero(np.asarray(batch["targets"][i])).tolist()
       truth.append([names[c] for c in sorted(present, key=lambda c: -depth[c])])
-      # The most specific of what it holds likelier than not says more than the root.
-      likely = np.argsort(-probabilities[i], kind="stable")[:4 * _BEST].tolist()
-      shown = sorted(likely, key=lambda c: (probabilities[i][c] <= 0.5, -depth[c]))[:_BEST]
+      shown = np.argsort(-probabilities[i], kind="stable")[:_BEST].tolist()
       best.append([(names[c], float(probabilities[i][c])) for c in shown])
     return {"labels": labels.panels(images, truth, best)}
 

@@ -29,15 +29,17 @@ class PushLog:
     images: pictures the run has seen before.
     dropped: reads how many records the run has left out, by reason; None where nobody counts.
     describe: a line of text for each row of `Push.quarantined`; it knows the files by name.
+    asynchronous: workers push for themselves, so that there is staleness to plot.
   """
 
   def __init__(self, run: RunDirectory, reasons: Sequence[str], every: int, max_skipped: int,
                images: int = 0,
                dropped: Callable[[], np.ndarray] | None = None,
-               describe: Callable[[np.ndarray], Sequence[str]] | None = None):
+               describe: Callable[[np.ndarray], Sequence[str]] | None = None,
+               asynchronous: bool = False):
     self._run, self._reasons, self._describe = run, reasons, describe
     self._every, self._max_skipped = every, max_skipped
-    self._events = Events(run.path / "train")
+    self._events, self._asynchronous = Events(run.path / "train"), asynchronous
     self._recent: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
     self._in_a_row = 0
     self._listed: collections.Counter[int] = collections.Counter()
@@ -126,9 +128,9 @@ class PushLog:
     values |= {
         "examples_per_second": self._interval_images / seconds,
         "steps_per_second": self._pushes / seconds,
-        "async/staleness": self._staleness / max(self._finite, 1),
-        "async/staleness_max": self._max_staleness,
-        "async/skipped": self._pushes - self._finite,
+        **({"async/staleness": self._staleness / max(self._finite, 1),
+            "async/staleness_max": self._max_staleness} if self._asynchronous else {}),
+        "data/skipped": self._pushes - self._finite,
         "data/dropped": int(sum(self._dropped)),
         **{f"data/dropped/{self._name(i)}": int(n) for i, n in enumerate(self._dropped) if n},
         "images_seen": self._images,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -147,7 +148,7 @@ class Trainer:
     step = int(read(state.step))
     log = PushLog(self._run, self._reasons, options.log_every, options.max_skipped,
                   int(read(state.images)), lambda: read(state.dropped),
-                  getattr(self._task, "describe_dropped", None))
+                  getattr(self._task, "describe_dropped", None), self._cluster is not None)
     while step < options.steps and not self._stopping():
       target = self._saver.boundary(step)
       try:
@@ -247,7 +248,9 @@ class Trainer:
     print(f"jft_reps: {said}", flush=True)
     self._run.describe(self._config, self._card())  # what was refused has changed nothing
     if newest is None:
-      Events(self._run.path / "train").text(0, "init", f"```\n{said}\n```")
+      events = Events(self._run.path / "train")
+      events.text(0, "init", f"```\n{said}\n```")
+      events.text(0, "config", f"```\n{json.dumps(self._config, indent=1, default=str)}\n```")
       self._saver.first(state)
 
   def _card(self) -> dict[str, Any]:

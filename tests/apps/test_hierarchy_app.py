@@ -133,3 +133,36 @@ def test_a_closed_pipe_is_no_error(tmp_path, root):
 def test_the_program_starts_without_tensorflow(root):
   code = "import sys; import jft_reps.apps.hierarchy; assert 'tensorflow' not in sys.modules"
   subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_swapped_columns_are_told(capsys, tmp_path):
+  lines = "".join(f"leaf{i},top{i % 3}\n" for i in range(60)) + "top0,root\ntop1,root\ntop2,root\n"
+  (tmp_path / "right.csv").write_text(lines)
+  (tmp_path / "swapped.csv").write_text("".join(
+      ",".join(reversed(line.split(","))) + "\n" for line in lines.splitlines()))
+  assert run(capsys, "check", f"--hierarchy={tmp_path / 'right.csv'}", "--format=edges")[0] == 0
+  code, out, err = run(capsys, "check", f"--hierarchy={tmp_path / 'swapped.csv'}", "--format=edges")
+  assert code and not out.startswith("ok") and "--order=parent,child" in err
+  assert run(capsys, "check", f"--hierarchy={tmp_path / 'swapped.csv'}", "--format=edges",
+             "--order=parent,child")[0] == 0
+
+
+@pytest.mark.parametrize("header", ["parent_id,child_id", "source,target", "Child_ID,Parent_ID"])
+def test_a_header_of_other_words_is_no_edge(capsys, tmp_path, header):
+  (tmp_path / "e.csv").write_text(f"{header}\nanimal,dog\nanimal,cat\n")
+  code, _, err = run(capsys, "check", f"--hierarchy={tmp_path / 'e.csv'}", "--format=edges")
+  assert code and "e.csv:1" in err and "looks like a header" in err
+  code, out, _ = run(capsys, "check", f"--hierarchy={tmp_path / 'e.csv'}", "--format=edges",
+                     "--header", "--order=parent,child")
+  assert (code, out) == (0, "ok: 3 nodes, 2 edges\n")
+
+
+def test_another_form_of_json_has_no_edges(capsys, tmp_path):
+  """AudioSet's ontology: a list of nodes that name their children by id."""
+  (tmp_path / "ontology.json").write_text(json.dumps([
+      {"id": "/m/1", "name": "Sound", "child_ids": ["/m/2"]},
+      {"id": "/m/2", "name": "Speech", "child_ids": []}]))
+  for form in ("openimages", "edges", "mlimages", "is_a"):
+    code, out, err = run(capsys, "check", f"--hierarchy={tmp_path / 'ontology.json'}",
+                         f"--format={form}")
+    assert code and err and not out.startswith("ok"), form

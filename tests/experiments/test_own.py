@@ -14,7 +14,8 @@ from jft_reps import workflows
 from jft_reps.apps import build_records, command_line, evaluate, export, probe
 from jft_reps.data.records import contents
 from jft_reps.errors import ConfigError, DataError
-from jft_reps.workflows import configuration
+from jft_reps.task import START
+from jft_reps.workflows import compose, configuration
 
 PICTURES, CLASSES = 120, ("blue", "green", "red")
 
@@ -67,6 +68,28 @@ def test_weights_bring_their_network(records):
   config = workflows.load("own:resnet50", {"init.checkpoint": "WEIGHTS"}, str(records))
   assert config.task.backbone.depth is None and config.task.backbone.width is None
   assert config.schedule.initial == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_augmented_batches_are_the_same_wherever_a_run_resumes(records, several):
+  config = workflows.load("own:tiny", {
+      "task.augmentation.colour": 0.3, "task.augmentation.zoom": 0.5, "task.batch_size": 8,
+      "task.augmentation.mixup": 0.2, "task.multi_label": several}, str(records))
+  assert workflows.load("own:tiny", {}, str(records)).task.augmentation.to_dict() == {
+      "colour": 0.0, "zoom": 1.0, "mixup": 0.0}
+  task = compose.task(config)
+  first, second = task.train_dataset(START).take(2)
+  again = list(task.train_dataset(START).take(2))
+  np.testing.assert_array_equal(second["image"], again[1]["image"])
+  assert (first["image"].numpy() != second["image"].numpy()).mean() > 0.5
+  assert 0.5 <= float(first["share"]) <= 1
+  model = task.build()
+  loss, _ = task.loss(model, first)
+  plain = {key: value for key, value in first.items() if key != "share"}
+  turned = {**plain, "targets": np.roll(plain["targets"], -1, 0)}
+  share = float(first["share"])
+  expected = share * task.loss(model, plain)[0] + (1 - share) * task.loss(model, turned)[0]
+  assert float(loss) == pytest.approx(float(expected), rel=1e-4)
 
 
 @pytest.mark.parametrize("kind, task", [("boxes", "detect"), ("masks", "segment"),

@@ -10,6 +10,8 @@ from jft_reps.data.hierarchy.graph import Hierarchy
 from jft_reps.data.hierarchy.readers import Listing
 from jft_reps.errors import DataError, printable
 
+_MANY = 5  # so many times more tops than bottoms, and no hierarchy of labels looks like that
+
 
 class Checked(NamedTuple):
   """What a file says of a hierarchy, be it one or not.
@@ -36,7 +38,22 @@ def check(listing: Listing) -> Checked:
   alone = sum(not p and not c for p, c in zip(graph.parents, graph.children))
   if alone and len(graph.parents) > 1:
     notes.append(f"{alone} nodes without parent and child")
-  return Checked(len(graph.parents), sum(map(len, graph.parents)), notes, graph.findings)
+  edges = sum(map(len, graph.parents))
+  return Checked(len(graph.parents), edges, notes, [*graph.findings, *_doubts(
+      listing.source, edges, sum(not p for p in graph.parents) - alone,
+      sum(not c for c in graph.children) - alone, len(graph.parents))])
+
+
+def _doubts(source: str, edges: int, tops: int, bottoms: int, nodes: int) -> Iterator[DataError]:
+  """What can be read and cannot be meant."""
+  if nodes > 1 and not edges:
+    yield DataError("no-edges", printable(source), f"{nodes:,} nodes and no edge", "a hierarchy",
+                    "Is the file of this form? See --format.")
+  if tops >= _MANY and tops > _MANY * bottoms:
+    yield DataError("swapped-columns", printable(source),
+                    f"{tops:,} nodes with nothing above them and {bottoms:,} with nothing below",
+                    "few at the top and many at the bottom", "Are child and parent swapped? Then "
+                    "give --order=parent,child.")
 
 
 def tree(hierarchy: Hierarchy, node: str | None, depth: int) -> Iterator[str]:

@@ -11,6 +11,11 @@ from jft_reps.data.hierarchy.text import SEPARATORS, guess_separator, read_text,
 from jft_reps.errors import ConfigError, DataError, printable
 
 _COLUMNS = ("child", "parent", "name")
+# Words over the columns of other people's edge lists, which nobody calls a class.
+_HEADERS = {*_COLUMNS, "id", "label", "label_id", "class_id", "child_id", "parent_id", "childid",
+            "parentid", "child_name", "parent_name", "source", "target", "src", "dst", "from", "to",
+            "hyponym", "hypernym", "sub", "super", "subclass", "superclass", "node", "node_id",
+            "subject", "object", "start", "end", "mid", "wnid"}
 
 
 def read_edges(
@@ -69,6 +74,12 @@ def _columns(
     return columns, lines
   words = [c.lower() for c in first[1]]
   stated = {"child", "parent"} <= set(words) <= set(_COLUMNS) and len(set(words)) == len(words)
+  if header is None and not stated and set(words) <= _HEADERS and len(set(words)) == len(words) > 1:
+    raise DataError(
+        "unknown-header", f"{printable(path)}:{first[0]}",
+        f"{printable(','.join(first[1]))}, which looks like a header",
+        "child,parent (,name)", "Rename the columns, or say whether it is one: "
+        "--header with --order=parent,child, or --noheader.")
   if header is False or (header is None and not stated):
     return columns, itertools.chain([first], lines)
   if stated and order and words != columns:
