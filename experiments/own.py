@@ -17,8 +17,8 @@ How much more pictures would help: `jft-reps study --plan=own:small`, see `own_s
   resnet101  the paper's
 """
 
-from experiments.own_rows import ROWS, complete, get_config
+from experiments.own_rows import SIZES, complete, get_config
 from experiments.own_study import get_config as plan_config
 from experiments.own_study import pages, plan
 
-__all__ = ["ROWS", "complete", "get_config", "pages", "plan", "plan_config"]
+__all__ = ["SIZES", "complete", "get_config", "pages", "plan", "plan_config"]

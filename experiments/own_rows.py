@@ -14,7 +14,7 @@ from jft_reps.data.records import contents
 # Depth and width of the network, and the sides that pictures are brought to at most: of a crop for
 # labels, of a whole picture for boxes and masks (8k + 1, whose corners stay corners at stride 8),
 # height and width of a person's crop. Those of resnet101 are the paper's.
-ROWS = {
+SIZES = {
     "tiny": {"depth": 14, "width": 0.125, "labels": 64, "boxes": (128, 192), "masks": 129,
              "keypoints": (97, 73)},
     "small": {"depth": 26, "width": 0.25, "labels": 128, "boxes": (192, 256), "masks": 241,
@@ -46,8 +46,8 @@ def get_config(arg: str = "", records: str = "") -> ml_collections.ConfigDict:
   """
   size, _, kind = (arg or "small").partition(",")
   kind = kind or (contents.read(records).kind if records else "labels")
-  if size not in ROWS or kind not in TASKS:
-    raise ValueError(f"{arg!r}: expected {', '.join(ROWS)}, optionally with {', '.join(TASKS)}")
+  if size not in SIZES or kind not in TASKS:
+    raise ValueError(f"{arg!r}: expected {', '.join(SIZES)}, optionally with {', '.join(TASKS)}")
   config = TASKS[kind].paper()
   for key, value in _open(kind).items():
     rows.put(config, key, value)
@@ -137,7 +137,7 @@ def complete(config: ml_collections.ConfigDict) -> dict[str, str]:
 def _network(config: ml_collections.ConfigDict, fill: Any, held: contents.Contents,
              started: bool) -> None:
   """Fills the network and the sides of its pictures."""
-  row, kind = ROWS[config.size], held.kind
+  row, kind = SIZES[config.size], held.kind
   side: Any = row[kind]
   stored = "the pictures are no larger"
   if kind == "labels":

@@ -35,8 +35,8 @@ AROUND = 40.0  # seconds of a run outside of its steps
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
   """`size`, a row of `own.py`."""
   size = arg or "small"
-  if size not in own_rows.ROWS:
-    raise ValueError(f"{arg!r}: expected one of {', '.join(own_rows.ROWS)}")
+  if size not in own_rows.SIZES:
+    raise ValueError(f"{arg!r}: expected one of {', '.join(own_rows.SIZES)}")
   return ml_collections.ConfigDict({
       "size": size,
       "records": "",
