@@ -56,7 +56,7 @@ def test_staleness_is_the_number_of_pushes_between_reading_and_pushing(tmp_path)
   engine.stop()
   assert [(p.worker, p.staleness) for p in pushes if p.staleness] == [(1, _HELD - 1)]
   run = directory.RunDirectory(tmp_path)
-  curve = log.PushLog(run, [], _HELD + 1, 10)
+  curve = log.PushLog(run, [], _HELD + 1, 10, asynchronous=True)
   for push in pushes:
     curve(push)
   (point,) = run.metrics()

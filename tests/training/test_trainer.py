@@ -175,7 +175,7 @@ def test_another_vocabulary_is_refused_before_anything_is_restored(tmp_path):
     train(tmp_path, 40, task)
   after = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
   assert after.keys() - {"STOPPED"} == before.keys()
-  assert {n for n in after if after[n] != before[n]} <= {".lock"}
+  assert {n for n in before if after[n] != before[n]} <= {".lock"}
 
 
 def test_run_id_ignores_the_workdir_only():
