@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jft_reps import errors
 from jft_reps.collection.dedup import perceptual_hash
-from jft_reps.data.sources import raw
+from jft_reps.data.sources import file_tree, raw
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")  # MPO is a JPEG
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pbm",
@@ -54,22 +55,18 @@ def folder(root: str | os.PathLike) -> Iterator[Picture]:
   """Pictures below a folder, nested or flat, by suffix, in sorted order; ids are paths below it.
 
   Raises:
-    errors.DataError: no such folder.
+    errors.DataError: no such folder, or a linked or unreadable one.
   """
   root = os.fspath(root)
-  if not os.path.isdir(root):
-    raise errors.DataError("missing-folder", errors.printable(root), "no such folder",
-                           "a folder of pictures")
-  for directory, folders, files in os.walk(root):
-    folders[:] = sorted(f for f in folders if not f.startswith("."))
-    for file in sorted(files):
-      if file.startswith(".") or not file.lower().endswith(SUFFIXES):
-        continue
-      name = os.path.relpath(os.path.join(directory, file), root).replace(os.sep, "/")
-      try:
-        yield Picture(name, raw.inside(root, name, name))
-      except errors.DataError:
-        yield Picture(name, b"", "path_outside")
+  counts: dict[str, int] = {}
+  for name in file_tree.walk(root, SUFFIXES, counts):
+    try:
+      yield Picture(name, raw.inside(root, name, name))
+    except errors.DataError:
+      yield Picture(name, b"", "path_outside")
+  if counts:
+    said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items())[:10])
+    logging.warning("%s: %s", errors.printable(root), said)
 
 
 def decode(encoded: str | bytes, hint: int = 0) -> Image.Image:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jft_reps import errors
-from jft_reps.data.sources import folder, raw
+from jft_reps.data.sources import file_tree, folder, raw
 from jft_reps.data.sources.opened import Opened, about_source, required, several
 
 _MASKS = (".png", ".mat")
@@ -102,18 +102,13 @@ def _files(
     if not os.path.isdir(root):
       raise errors.DataError("missing-folder", root, "no such folder", f"a folder of {kind}")
     here: dict[str, str] = {}
-    for directory, inner, files in os.walk(root):
-      inner[:] = sorted(name for name in inner if not name.startswith("."))
-      for file in sorted(files):
-        if file.startswith(".") or not file.lower().endswith(endings):
-          continue
-        path = os.path.join(directory, file)
-        name = os.path.splitext(os.path.relpath(path, root).replace(os.sep, "/"))[0]
-        if name in here:
-          raise errors.DataError(
-              "duplicate-id", path, f"of the same name as {here[name]}", "one file of a name",
-              f"Remove or rename one of the {kind}.")
-        here[name] = raw.inside(root, os.path.relpath(path, root), path)
+    for file in file_tree.walk(root, endings):
+      path, name = os.path.join(root, file), os.path.splitext(file)[0]
+      if name in here:
+        raise errors.DataError(
+            "duplicate-id", path, f"of the same name as {here[name]}", "one file of a name",
+            f"Remove or rename one of the {kind}.")
+      here[name] = raw.inside(root, file, path)
     found = {**here, **found}
   return found
 

@@ -29,7 +29,7 @@ def folder(tmp_path):
 def test_a_folder_is_opened_from_python(folder):
   opened = opening.open_source("folder", str(folder), labels=["dog", "cat"], annotations=None)
   assert isinstance(opened, Opened) and opened.labels == ["dog", "cat"]
-  assert opened.about == {"metadata": {"source": "folder"}}
+  assert opened.about == {"metadata": {"source": "folder", "source_counts": {}}}
   for _ in range(2):  # a build reads it once, or again after a kill
     assert [(s.picture_id, s.labels) for s in opened.read()] == [
         ("cat/a.jpg", ("cat",)), ("dog/a.jpg", ("dog",))]

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from jft_reps import errors
-from jft_reps.data.sources import folder, joined, raw
+from jft_reps.data.sources import file_tree, folder, joined, raw
 from jft_reps.data.sources.open_images import rows as open_images_rows
 from jft_reps.data.sources.opened import Opened, about_source, required, several
 
@@ -157,7 +157,8 @@ def _pictures(root: str) -> Iterator[str]:
           name = os.path.join(below, entry.name)
           if entry.name.startswith(".") or not entry.name.isprintable():
             continue
-          if entry.is_dir(follow_symlinks=False):
+          if entry.is_dir():
+            file_tree.refuse_link(entry.path)
             waiting.append(name)
           elif entry.name.lower().endswith(folder.SUFFIXES):
             yield name
