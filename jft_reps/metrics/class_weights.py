@@ -113,7 +113,7 @@ def _rows(path: str | os.PathLike) -> list[tuple[int, list[str]]]:
   rows = []
   try:
     with open(path, encoding="utf-8-sig", newline="") as file:
-      reader = csv.reader(file, strict=True)
+      reader = csv.reader(file, strict=True, skipinitialspace=True)
       for fields in reader:
         blank = not any(field.strip() for field in fields)
         if not blank and not fields[0].lstrip().startswith("#"):

@@ -86,7 +86,7 @@ def from_csv(path: str | os.PathLike, labels: Sequence[str], dense: bool) -> Ver
   columns: tuple[int, ...] = (0, 1, 2)
   try:
     with open(path, encoding="utf-8-sig", newline="") as file:
-      reader = csv.reader(file, strict=True)
+      reader = csv.reader(file, strict=True, skipinitialspace=True)
       for number, fields in enumerate(reader):
         where = f"{os.fspath(path)}:{reader.line_num}"
         if number == 0 and (named := _columns(fields)) is not None:

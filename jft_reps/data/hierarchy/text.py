@@ -54,7 +54,7 @@ def rows(path: str | os.PathLike, text: str, separator: str) -> Iterator[tuple[i
       cells = line.split("\t") if separator == "tab" else line.split()
       yield number, [c.strip() for c in cells] if line.strip() else []
     return
-  table = csv.reader(io.StringIO(text), strict=True)
+  table = csv.reader(io.StringIO(text), strict=True, skipinitialspace=True)
   number = 1
   try:
     for cells in table:

@@ -32,7 +32,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Rows]:
   name, curves = printable(path), dict[str, Rows]()
   try:
     with open(path, encoding="utf-8-sig", newline="") as file:
-      table = csv.reader(file)
+      table = csv.reader(file, skipinitialspace=True)
       header = [cell.strip().lower() for cell in next(table, [])]
       _check_header(header, name)
       for cells in table:

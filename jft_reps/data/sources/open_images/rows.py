@@ -80,7 +80,8 @@ def _opened(path: str | os.PathLike):
 
 def _cells(file, path: str) -> Iterator[tuple[int, list[str]]]:
   """Line number and cells of every line with text."""
-  reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True)
+  reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""), strict=True,
+                      skipinitialspace=True)
   try:
     for cells in reader:
       if cells:
