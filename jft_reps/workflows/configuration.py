@@ -47,8 +47,8 @@ class Resolved:
             for key, why in self.reasons.items()]
 
 
-def resolve(reference: str, overrides: Mapping[str, str] | None = None, records: str = ""
-            ) -> Resolved:
+def resolve(reference: str | os.PathLike[str], overrides: Mapping[str, str] | None = None,
+            records: str = "") -> Resolved:
   """The configuration of `<file>.py[:row,option…]` or `<name>[:row,option…]`, as it will run.
 
   Args:
@@ -68,7 +68,7 @@ def resolve(reference: str, overrides: Mapping[str, str] | None = None, records:
       reasons = module.complete(config)
     except ValueError as e:
       raise ConfigError("config", printable(reference), printable(e)) from e
-  return Resolved(config, module, reference.partition(":")[2], reasons)
+  return Resolved(config, module, str(reference).partition(":")[2], reasons)
 
 
 def of_run(workdir: str | os.PathLike[str], overrides: Mapping[str, str] | None = None,
@@ -118,7 +118,7 @@ def differences(config: ml_collections.ConfigDict, workdir: str | os.PathLike[st
           for key in sorted({*before, *now} - {"workdir"}) if before.get(key) != now.get(key)]
 
 
-def read_config(argument: str, records: str = ""
+def read_config(argument: str | os.PathLike[str], records: str = ""
                 ) -> tuple[ml_collections.ConfigDict, types.ModuleType]:
   """The configuration of `experiments/<file>.py[:row,option…]`, and its module.
 
@@ -162,8 +162,8 @@ def read_plan_config(argument: str) -> tuple[ml_collections.ConfigDict, types.Mo
     raise ConfigError("config", path, str(e), fix="Rows and options follow a colon.") from e
 
 
-def load(reference: str, overrides: Mapping[str, Any] | None = None, records: str = ""
-         ) -> ml_collections.ConfigDict:
+def load(reference: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None,
+         records: str = "") -> ml_collections.ConfigDict:
   """The configuration of `experiments/<file>.py[:row,option…]`, with single values changed.
 
   Args:
